@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The libraries that Tessera stands on; scripts/install-deps.sh installs them on Debian 12.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(openblas REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(sleef REQUIRED IMPORTED_TARGET sleef)
+pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq>=4.3.4)
+pkg_check_modules(czmq REQUIRED IMPORTED_TARGET libczmq>=4.2.0)
+pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)

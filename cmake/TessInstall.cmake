@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What an installation has: the library, its headers, the manual pages, a pkg-config file, and a
+# CMake package that gives the target tessera::tessera. Programs install themselves in
+# tess_program().
+
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
+
+install(TARGETS tessera EXPORT tessera-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/tessera.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
+
+file(GLOB manual_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.1)
+if(manual_pages)
+    install(FILES ${manual_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
+
+# An absolute libdir or includedir is legal for GNUInstallDirs and must not be prefixed again.
+cmake_path(APPEND pc_libdir "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
+cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(cmake/tessera.pc.in tessera.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(EXPORT tessera-targets NAMESPACE tessera:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/tessera-config.cmake.in tessera-config.cmake
+                              INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(tessera-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/tessera-config.cmake
+              ${PROJECT_BINARY_DIR}/tessera-config-version.cmake
+        DESTINATION ${package_dir})

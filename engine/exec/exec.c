@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all kinds of tasks share: the chunk's place in the loop, memory, the end of a fold, and
+// messages that say where an error happened.
+
+#include "engine/exec/exec.h"
+
+#include "engine/base/check.h"
+#include "engine/base/text.h"
+#include "engine/exec/run.h"
+#include "engine/exec/view.h"
+
+tess_status
+tsi_run_take(struct tsi_run *run, size_t bytes, void **memory)
+{
+    *memory = tsi_scratch_take(&run->scratch, bytes);
+    if (*memory == NULL) {
+        char text[TSI_BYTES_TEXT_MAX];
+        return tsi_error_set(run->error, TESS_ENOMEM, "no memory for %s of workspace",
+                             tsi_text_bytes(text, bytes));
+    }
+    return TESS_OK;
+}
+
+tess_status
+tsi_run_check(const struct tsi_run *run)
+{
+    const atomic_bool *const cancelled = run->task->cancelled;
+    if (cancelled != NULL && atomic_load_explicit(cancelled, memory_order_relaxed)) {
+        return tsi_error_set(run->error, TESS_ECANCELLED, "cancelled");
+    }
+    return TESS_OK;
+}
+
+tess_status
+tsi_run_internal(const struct tsi_run *run, const char *what)
+{
+    return tsi_error_set(run->error, TESS_EINTERNAL, "%s", what);
+}
+
+void
+tsi_run_planes(const struct tsi_acc_layout *layout, int64_t count, void *memory, void **planes)
+{
+    for (int i = 0; i < TSI_ACC_PLANES_MAX; i++) {
+        planes[i] = i >= layout->planes
+                        ? NULL
+                        : (unsigned char *)memory + tsi_acc_offset(layout, i, count);
+    }
+}
+
+tess_status
+tsi_run_finish(struct tsi_run *run, const struct tsi_run_results *results, int64_t count,
+               void *const *planes)
+{
+    const struct tsi_kernel_reduction *const kernel =
+        &run->kernel->reduction[results->reduction][results->dtype];
+    const tess_dtype made = tsi_reduction_result_dtype(results->reduction, results->dtype);
+    const tess_dtype wanted = (tess_dtype)run->op->dtype;
+    if (kernel->finish == NULL) {
+        return tsi_run_internal(run, "there is no such reduction");
+    }
+    const void *in[TSI_ACC_PLANES_MAX];
+    for (int i = 0; i < TSI_ACC_PLANES_MAX; i++) {
+        in[i] = planes[i];
+    }
+    if (made == wanted) {
+        kernel->finish(count, run->task->out, in, results->folded, results->ddof);
+        return TESS_OK;
+    }
+    tsi_kernel_cast *const cast = run->kernel->cast[made][wanted];
+    void *plain = NULL;
+    const tess_status status = tsi_run_take(run, (size_t)count * tess_dtype_bytes(made), &plain);
+    if (status != TESS_OK) {
+        return status;
+    }
+    if (cast == NULL) {
+        return tsi_run_internal(run, "there is no such cast of a result");
+    }
+    kernel->finish(count, plain, in, results->folded, results->ddof);
+    cast(count, run->task->out, plain);
+    return TESS_OK;
+}
+
+// Where the loop chunk lies. This is tsi_grid_box() and tsi_grid_coords() in one pass.
+static void
+place_chunk(struct tsi_run *run)
+{
+    const struct tsi_grid *const loop = &run->op->loop;
+    int64_t rest = run->task->chunk;
+    run->elements = 1;
+    for (int i = loop->ndim - 1; i >= 0; i--) {
+        const struct tsi_axis *const axis = &loop->axis[i];
+        run->coords[i] = axis->count == 1 ? 0 : rest % axis->count;
+        rest = axis->count == 1 ? rest : rest / axis->count;
+        run->start[i] = tsi_axis_start(axis, run->coords[i]);
+        run->size[i] = tsi_axis_chunk_size(axis, run->coords[i]);
+        run->elements *= run->size[i];
+    }
+}
+
+static tess_status
+run_work(struct tsi_run *run)
+{
+    switch (run->op->work) {
+    case TSI_WORK_TILE:
+        return tsi_run_tile(run);
+    case TSI_WORK_FOLD:
+        return tsi_run_fold(run);
+    case TSI_WORK_MATMUL:
+        return tsi_run_matmul(run);
+    case TSI_WORK_JOIN:
+        return tsi_run_join(run);
+    default:
+        return tsi_run_internal(run, "its chunks are not made by tasks");
+    }
+}
+
+static void
+name_place(const struct tsi_run *run)
+{
+    if (run->error == NULL) {
+        return;
+    }
+    const struct tsi_grid *const array = &run->op->array;
+    int64_t coords[TESS_NDIM_MAX];
+    tsi_grid_coords(array, run->task->chunk, coords);
+    char place[TSI_ERROR_TEXT_MAX / 2];
+    char at[TSI_SHAPE_TEXT_MAX];
+    tsi_chunk_op_place(run->op, place, sizeof place);
+    tsi_error_prefix(run->error, "%s, chunk %lld %s", place, (long long)run->task->chunk,
+                     tsi_text_shape(at, array->ndim, coords));
+}
+
+tess_status
+tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error)
+{
+    struct tsi_run run;
+    TSI_CHECK(task->op >= 0 && task->op < task->program->op_count);
+    run.task = task;
+    run.op = &task->program->ops[task->op];
+    run.kernel = tsi_kernel();
+    run.error = error;
+    run.files = NULL;
+    run.next_chunk = 0;
+    tsi_scratch_open(&run.scratch);
+    place_chunk(&run);
+    const tess_status status = run_work(&run);
+    tsi_view_release(&run);
+    tsi_scratch_close(&run.scratch);
+    if (status != TESS_OK) {
+        name_place(&run);
+    }
+    return status;
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs one task: makes one output chunk from input chunks. No scheduling, no transport; threads call
+// it side by side.
+
+#ifndef TSI_EXEC_EXEC_H
+#define TSI_EXEC_EXEC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/program/program.h"
+
+// One chunk of an input. `strides` are in bytes for each axis of the source; NULL is C order.
+struct tsi_exec_chunk {
+    const void *data;
+    const int64_t *strides;
+};
+
+struct tsi_files; // mapped input files of one process, shared by its threads
+
+struct tsi_exec_task {
+    const struct tsi_program *program;
+    int op;
+    int64_t chunk;
+    // For input 0, 1, … in turn: the chunks that tsi_index_map_deps() lists, in its order. Inputs that
+    // are files have none here.
+    const struct tsi_exec_chunk *chunks;
+    size_t chunk_count;
+    void *out; // tsi_chunk_op_bytes(op, chunk) bytes, aligned to TSI_BUF_ALIGN
+    const atomic_bool *cancelled; // looked at between tiles; may be NULL
+    struct tsi_files *files;
+};
+
+// Runs `task` on the calling thread. Fails with TESS_ENOMEM, TESS_EIO, TESS_EFORMAT, TESS_ECANCELLED; the
+// message names the operation, its place and the chunk.
+tess_status tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error);
+
+// The input files that tasks read, kept mapped between tasks; `allowed` lists the directories that
+// files may be in (resolved; NULL: everywhere), and must outlive the object.
+struct tsi_files *tsi_files_new(const char *const *allowed, int allowed_count);
+void tsi_files_free(struct tsi_files *files);
+
+#endif

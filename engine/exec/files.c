@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A file is known by its path and by the header that the program promises, and by the inode that was
+// opened: a file of the same name that replaced it is another one. What is mapped stays mapped while
+// tasks read it; beyond FILES_KEPT the least recently used of the others are closed. Files are opened
+// outside the lock, so that a slow disk holds up only those who read from it; if two threads open the
+// same file at once, the second takes the first one's mapping.
+
+#include "engine/exec/files.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/memory.h"
+#include "engine/base/vec.h"
+#include "engine/io/npy.h"
+
+// Each takes a file descriptor.
+#define FILES_KEPT 64
+// Smaller files may stay in memory.
+#define RELEASE_BYTES_MIN ((int64_t)64 << 20)
+
+struct tsi_mapped_file {
+    struct tsi_npy_map map;
+    char *name; // the path in the program
+    dev_t device;
+    ino_t inode;
+    int refs;
+    uint64_t used; // tsi_files.clock of the last use
+};
+
+struct tsi_files {
+    pthread_mutex_t mutex;
+    TSI_VEC(struct tsi_mapped_file *) open;
+    uint64_t clock;
+    const char *const *allowed;
+    int allowed_count;
+};
+
+struct tsi_files *
+tsi_files_new(const char *const *allowed, int allowed_count)
+{
+    struct tsi_files *const files = tsi_calloc(1, sizeof *files);
+    if (files == NULL) {
+        return NULL;
+    }
+    if (pthread_mutex_init(&files->mutex, NULL) != 0) {
+        tsi_free(files);
+        return NULL;
+    }
+    files->allowed = allowed;
+    files->allowed_count = allowed_count;
+    return files;
+}
+
+static void
+close_file(struct tsi_mapped_file *file)
+{
+    tsi_npy_map_close(&file->map);
+    tsi_free(file->name);
+    tsi_free(file);
+}
+
+void
+tsi_files_free(struct tsi_files *files)
+{
+    if (files == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < files->open.count; i++) {
+        close_file(files->open.items[i]);
+    }
+    tsi_vec_fini(&files->open);
+    (void)pthread_mutex_destroy(&files->mutex);
+    tsi_free(files);
+}
+
+static struct tsi_npy_header
+header_of(const struct tsi_chunk_op *op)
+{
+    return (struct tsi_npy_header){
+        .dtype = (tess_dtype)op->dtype,
+        .swapped = op->file.swapped,
+        .fortran_order = op->file.fortran_order,
+        .shape = tsi_grid_shape(&op->array),
+        .data_offset = op->file.data_offset,
+        .data_bytes =
+            tsi_grid_element_count(&op->array) * (int64_t)tess_dtype_bytes((tess_dtype)op->dtype),
+    };
+}
+
+static bool
+is_header_equal(const struct tsi_npy_header *a, const struct tsi_npy_header *b)
+{
+    return a->dtype == b->dtype && a->swapped == b->swapped &&
+           a->fortran_order == b->fortran_order && a->data_offset == b->data_offset &&
+           a->data_bytes == b->data_bytes && a->shape.ndim == b->shape.ndim &&
+           memcmp(a->shape.size, b->shape.size, (size_t)a->shape.ndim * sizeof a->shape.size[0]) ==
+               0;
+}
+
+// What is open as `name` with this header and inode, with one more reference; NULL if nothing is. The
+// mutex is held.
+static struct tsi_mapped_file *
+find_file(struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
+          const struct stat *now)
+{
+    for (size_t i = 0; i < files->open.count; i++) {
+        struct tsi_mapped_file *const file = files->open.items[i];
+        if (file->inode == now->st_ino && file->device == now->st_dev &&
+            strcmp(file->name, name) == 0 && is_header_equal(&file->map.header, header)) {
+            file->refs++;
+            file->used = ++files->clock;
+            return file;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_inside(const char *path, const char *directory)
+{
+    size_t count = strlen(directory);
+    while (count > 0 && directory[count - 1] == '/') {
+        count--;
+    }
+    return strncmp(path, directory, count) == 0 && path[count] == '/';
+}
+
+static tess_status
+check_allowed(const struct tsi_files *files, const char *name, const char *resolved,
+              struct tsi_error *error)
+{
+    if (files->allowed == NULL) {
+        return TESS_OK;
+    }
+    for (int i = 0; i < files->allowed_count; i++) {
+        if (is_inside(resolved, files->allowed[i])) {
+            return TESS_OK;
+        }
+    }
+    return tsi_error_set(error, TESS_EACCESS,
+                         "%s is outside the directories that files may be in here", name);
+}
+
+// Opens the file by its resolved path, the one that was checked.
+static tess_status
+open_file(const struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
+          struct tsi_mapped_file **opened, struct tsi_error *error)
+{
+    char resolved[PATH_MAX];
+    if (realpath(name, resolved) == NULL) {
+        return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", name, strerror(errno));
+    }
+    tess_status status = check_allowed(files, name, resolved, error);
+    if (status != TESS_OK) {
+        return status;
+    }
+    struct tsi_mapped_file *const file = tsi_calloc(1, sizeof *file);
+    char *const copy = tsi_strdup(name);
+    if (file == NULL || copy == NULL) {
+        tsi_free(file);
+        tsi_free(copy);
+        return tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
+    }
+    file->name = copy;
+    file->refs = 1;
+    status = tsi_npy_map_open(resolved, header, &file->map, error);
+    if (status != TESS_OK) {
+        tsi_free(copy);
+        tsi_free(file);
+        return status;
+    }
+    struct stat now;
+    if (fstat(file->map.file, &now) != 0) {
+        close_file(file);
+        return tsi_error_set(error, TESS_EIO, "cannot read %s: %s", name, strerror(errno));
+    }
+    file->device = now.st_dev;
+    file->inode = now.st_ino;
+    *opened = file;
+    return TESS_OK;
+}
+
+// Takes the least recently used file that nobody reads out of the list, if there are too many. The
+// mutex is held.
+static struct tsi_mapped_file *
+evict_file(struct tsi_files *files)
+{
+    if (files->open.count <= FILES_KEPT) {
+        return NULL;
+    }
+    size_t oldest = files->open.count;
+    for (size_t i = 0; i < files->open.count; i++) {
+        const struct tsi_mapped_file *const file = files->open.items[i];
+        if (file->refs == 0 &&
+            (oldest == files->open.count || file->used < files->open.items[oldest]->used)) {
+            oldest = i;
+        }
+    }
+    if (oldest == files->open.count) {
+        return NULL;
+    }
+    struct tsi_mapped_file *const file = files->open.items[oldest];
+    files->open.items[oldest] = tsi_vec_last(&files->open);
+    files->open.count--;
+    return file;
+}
+
+// Opens the file and puts it into the list, unless another thread did so meanwhile.
+static tess_status
+add_file(struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
+         struct tsi_mapped_file **result, struct tsi_error *error)
+{
+    struct tsi_mapped_file *file = NULL;
+    const tess_status status = open_file(files, name, header, &file, error);
+    if (status != TESS_OK) {
+        return status;
+    }
+    const struct stat now = {.st_dev = file->device, .st_ino = file->inode};
+    struct tsi_mapped_file *unused = NULL;
+    bool has_memory = true;
+    (void)pthread_mutex_lock(&files->mutex);
+    struct tsi_mapped_file *const other = find_file(files, name, header, &now);
+    if (other != NULL) {
+        unused = file;
+        file = other;
+    } else if (tsi_vec_push(&files->open, file)) {
+        file->used = ++files->clock;
+        unused = evict_file(files);
+    } else {
+        unused = file;
+        has_memory = false;
+    }
+    (void)pthread_mutex_unlock(&files->mutex);
+    if (unused != NULL) {
+        close_file(unused);
+    }
+    if (!has_memory) {
+        return tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
+    }
+    *result = file;
+    return TESS_OK;
+}
+
+tess_status
+tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op *op,
+                  struct tsi_mapped_file **file, struct tsi_error *error)
+{
+    const struct tsi_npy_header header = header_of(op);
+    const char *const name = op->file.path;
+    struct stat now;
+    if (stat(name, &now) != 0) {
+        return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", name, strerror(errno));
+    }
+    (void)pthread_mutex_lock(&files->mutex);
+    struct tsi_mapped_file *found = find_file(files, name, &header, &now);
+    (void)pthread_mutex_unlock(&files->mutex);
+    if (found == NULL) {
+        const tess_status status = add_file(files, name, &header, &found, error);
+        if (status != TESS_OK) {
+            return status;
+        }
+    }
+    const tess_status status = tsi_npy_map_check(&found->map, error);
+    if (status != TESS_OK) {
+        tsi_files_release(files, found, 0, 0);
+        return status;
+    }
+    *file = found;
+    return TESS_OK;
+}
+
+const unsigned char *
+tsi_files_data(const struct tsi_mapped_file *file)
+{
+    return file->map.data;
+}
+
+// Only whole pages between the two; advice that is not taken does no harm.
+static void
+release_pages(const struct tsi_mapped_file *file, int64_t low, int64_t high)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)(file->map.data + low) + page - 1) / page * page;
+    const uintptr_t last = (uintptr_t)(file->map.data + high) / page * page;
+    if (first < last) {
+        const size_t skipped = first - (uintptr_t)file->map.pages;
+        (void)madvise((unsigned char *)file->map.pages + skipped, last - first, MADV_DONTNEED);
+    }
+}
+
+void
+tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t low, int64_t high)
+{
+    if (low < high && file->map.header.data_bytes >= RELEASE_BYTES_MIN) {
+        release_pages(file, low, high);
+    }
+    struct tsi_mapped_file *unused = NULL;
+    (void)pthread_mutex_lock(&files->mutex);
+    file->refs--;
+    unused = evict_file(files);
+    (void)pthread_mutex_unlock(&files->mutex);
+    if (unused != NULL) {
+        close_file(unused);
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Moving elements without looking at them. Loads and stores go through memcpy of a constant size,
+// which is one instruction and needs no alignment.
+
+#include <string.h>
+
+#include "engine/kernel/kernel.h"
+
+// Rows and columns of one block of a transpose: 32 × 32 elements of 8 bytes are 8 KiB on either side,
+// and every cache line that is touched is used whole.
+#define BLOCK 32
+
+// One row; the contiguous case by itself.
+#define COPY_ROW(bits)                                                                             \
+    static void copy_row_##bits(int64_t columns, uint8_t *out, int64_t out_step,                   \
+                                const uint8_t *in, int64_t in_step)                                \
+    {                                                                                              \
+        for (int64_t j = 0; j < columns; j++) {                                                    \
+            uint##bits##_t x;                                                                      \
+            memcpy(&x, in + j * in_step, sizeof(x));                                               \
+            memcpy(out + j * out_step, &x, sizeof(x));                                             \
+        }                                                                                          \
+    }
+
+COPY_ROW(8)
+COPY_ROW(16)
+COPY_ROW(32)
+COPY_ROW(64)
+
+typedef void copy_row(int64_t columns, uint8_t *out, int64_t out_step, const uint8_t *in,
+                      int64_t in_step);
+
+static copy_row *
+copy_row_of(size_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        return copy_row_8;
+    case 2:
+        return copy_row_16;
+    case 4:
+        return copy_row_32;
+    default:
+        return copy_row_64;
+    }
+}
+
+// Whether walking along rows of the input misses a cache line at every element while walking along
+// columns would not.
+static bool
+is_transpose(int64_t rows, int64_t columns, size_t bytes, int64_t in_row_step,
+             int64_t in_column_step)
+{
+    const int64_t row = in_row_step < 0 ? -in_row_step : in_row_step;
+    const int64_t column = in_column_step < 0 ? -in_column_step : in_column_step;
+    return rows > 1 && columns > 1 && row < column && column > 4 * (int64_t)bytes;
+}
+
+static void
+copy_blocks(int64_t rows, int64_t columns, size_t bytes, uint8_t *out, int64_t out_row_step,
+            int64_t out_column_step, const uint8_t *in, int64_t in_row_step, int64_t in_column_step)
+{
+    copy_row *row = copy_row_of(bytes);
+    for (int64_t j = 0; j < columns; j += BLOCK) {
+        const int64_t now = columns - j < BLOCK ? columns - j : BLOCK;
+        for (int64_t i = 0; i < rows; i++) {
+            row(now, out + i * out_row_step + j * out_column_step, out_column_step,
+                in + i * in_row_step + j * in_column_step, in_column_step);
+        }
+    }
+}
+
+void
+tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t out_row_step,
+                int64_t out_column_step, const void *in, int64_t in_row_step,
+                int64_t in_column_step)
+{
+    uint8_t *to = out;
+    const uint8_t *from = in;
+    const int64_t step = (int64_t)bytes;
+    if (rows <= 0 || columns <= 0) {
+        return;
+    }
+    if (is_transpose(rows, columns, bytes, in_row_step, in_column_step)) {
+        copy_blocks(rows, columns, bytes, to, out_row_step, out_column_step, from, in_row_step,
+                    in_column_step);
+        return;
+    }
+    copy_row *row = copy_row_of(bytes);
+    for (int64_t i = 0; i < rows; i++) {
+        if (out_column_step == step && in_column_step == step) {
+            memcpy(to + i * out_row_step, from + i * in_row_step, (size_t)columns * bytes);
+        } else {
+            row(columns, to + i * out_row_step, out_column_step, from + i * in_row_step,
+                in_column_step);
+        }
+    }
+}
+
+void
+tsi_kernel_fill(int64_t count, void *out, size_t bytes, struct tsi_scalar scalar)
+{
+    if (count > 0) {
+        uint8_t value[8];
+        memcpy(value, &scalar.bits, sizeof(value));
+        copy_row_of(bytes)(count, out, (int64_t)bytes, value, 0);
+    }
+}
+
+#define SWAP(bits)                                                                                 \
+    static void swap_##bits(int64_t count, uint8_t *data)                                          \
+    {                                                                                              \
+        for (int64_t i = 0; i < count; i++) {                                                      \
+            uint##bits##_t x;                                                                      \
+            memcpy(&x, data + i * (bits / 8), sizeof(x));                                          \
+            x = __builtin_bswap##bits(x);                                                          \
+            memcpy(data + i * (bits / 8), &x, sizeof(x));                                          \
+        }                                                                                          \
+    }
+
+SWAP(16)
+SWAP(32)
+SWAP(64)
+
+void
+tsi_kernel_swap(int64_t count, void *data, size_t bytes)
+{
+    switch (bytes) {
+    case 2:
+        swap_16(count, data);
+        break;
+    case 4:
+        swap_32(count, data);
+        break;
+    case 8:
+        swap_64(count, data);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// exp, log, sin, cos and power of floats, by the functions of SLEEF that promise the same bits on every
+// processor (named cinz: they use no fused multiply-add). They work on one register of elements; the
+// end of a run is a register filled up with ones, so that an element's result does not depend on its
+// place in the run.
+
+#include <sleef.h>
+
+#include "engine/kernel/isa.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#if defined(TSI_ISA_avx512)
+typedef __m512d vector_f64;
+typedef __m512 vector_f32;
+#define SLEEF_F64(name) Sleef_cinz_##name##d8_u10avx512fnofma
+#define SLEEF_F32(name) Sleef_cinz_##name##f16_u10avx512fnofma
+#elif defined(TSI_ISA_avx2)
+typedef __m256d vector_f64;
+typedef __m256 vector_f32;
+#define SLEEF_F64(name) Sleef_cinz_##name##d4_u10avx
+#define SLEEF_F32(name) Sleef_cinz_##name##f8_u10avx
+#elif defined(__x86_64__)
+typedef __m128d vector_f64;
+typedef __m128 vector_f32;
+#define SLEEF_F64(name) Sleef_cinz_##name##d2_u10sse2
+#define SLEEF_F32(name) Sleef_cinz_##name##f4_u10sse2
+#else
+typedef double vector_f64;
+typedef float vector_f32;
+#define SLEEF_F64(name) Sleef_cinz_##name##d1_u10purec
+#define SLEEF_F32(name) Sleef_cinz_##name##f1_u10purec
+#endif
+
+#define LANES_MAX 16
+
+// Loads `count` elements, at most a whole register of `bytes`, and fills up with ones.
+#define LOAD(suffix, T)                                                                            \
+    static inline vector_##suffix load_##suffix(const T *from, int64_t count)                      \
+    {                                                                                              \
+        const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
+        T lane[LANES_MAX];                                                                         \
+        const void *source = from;                                                                 \
+        if (count < lanes) {                                                                       \
+            for (int64_t i = 0; i < lanes; i++) {                                                  \
+                lane[i] = i < count ? from[i] : (T)1;                                              \
+            }                                                                                      \
+            source = lane;                                                                         \
+        }                                                                                          \
+        vector_##suffix x;                                                                         \
+        __builtin_memcpy(&x, source, sizeof(x));                                                   \
+        return x;                                                                                  \
+    }
+
+LOAD(f32, float)
+LOAD(f64, double)
+
+#define MATH1(name, suffix, T, SLEEF)                                                              \
+    static void name##_##suffix(int64_t count, void *out, const void *a, const void *b,            \
+                                const void *c)                                                     \
+    {                                                                                              \
+        const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
+        (void)b;                                                                                   \
+        (void)c;                                                                                   \
+        for (int64_t i = 0; i < count; i += lanes) {                                               \
+            const int64_t now = count - i < lanes ? count - i : lanes;                             \
+            const vector_##suffix y = SLEEF(name)(load_##suffix((const T *)a + i, now));           \
+            __builtin_memcpy((T *)out + i, &y, (size_t)now * sizeof(T));                           \
+        }                                                                                          \
+    }
+
+#define MATH2(name, kernel, suffix, T, SLEEF)                                                      \
+    static void kernel##_##suffix(int64_t count, void *out, const void *a, const void *b,          \
+                                  const void *c)                                                   \
+    {                                                                                              \
+        const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
+        (void)c;                                                                                   \
+        for (int64_t i = 0; i < count; i += lanes) {                                               \
+            const int64_t now = count - i < lanes ? count - i : lanes;                             \
+            const vector_##suffix y = SLEEF(name)(load_##suffix((const T *)a + i, now),            \
+                                                  load_##suffix((const T *)b + i, now));           \
+            __builtin_memcpy((T *)out + i, &y, (size_t)now * sizeof(T));                           \
+        }                                                                                          \
+    }
+
+#define MATH(suffix, T, SLEEF)                                                                     \
+    MATH1(exp, suffix, T, SLEEF)                                                                   \
+    MATH1(log, suffix, T, SLEEF)                                                                   \
+    MATH1(sin, suffix, T, SLEEF)                                                                   \
+    MATH1(cos, suffix, T, SLEEF)                                                                   \
+    MATH2(pow, power, suffix, T, SLEEF)
+
+MATH(f32, float, SLEEF_F32)
+MATH(f64, double, SLEEF_F64)
+
+// SLEEF's float exponential is wrong by up to 1.5 ulp where the result is subnormal. Blocks with such
+// elements go through float64 instead, but only these elements of them take its result.
+#define EXP_BLOCK 256
+#define EXP_SUBNORMAL_BELOW (-87.0f)
+#define EXP_ZERO_BELOW (-105.0f)
+
+static void
+exp_f32_block(int64_t count, float *out, const float *x)
+{
+    double wide[EXP_BLOCK];
+    bool subnormal[EXP_BLOCK];
+    bool some = false;
+    for (int64_t i = 0; i < count; i++) {
+        subnormal[i] = (x[i] < EXP_SUBNORMAL_BELOW) & (x[i] > EXP_ZERO_BELOW);
+        some |= subnormal[i];
+        wide[i] = (double)x[i];
+    }
+    exp_f32(count, out, x, NULL, NULL);
+    if (some) {
+        exp_f64(count, wide, wide, NULL, NULL);
+        for (int64_t i = 0; i < count; i++) {
+            out[i] = subnormal[i] ? (float)wide[i] : out[i];
+        }
+    }
+}
+
+static void
+exp_f32_blocks(int64_t count, void *out, const void *a, const void *b, const void *c)
+{
+    (void)b;
+    (void)c;
+    for (int64_t i = 0; i < count; i += EXP_BLOCK) {
+        const int64_t now = count - i < EXP_BLOCK ? count - i : EXP_BLOCK;
+        exp_f32_block(now, (float *)out + i, (const float *)a + i);
+    }
+}
+
+#define SET(NAME, suffix, T, U)                                                                    \
+    table->map[TSI_OP_EXP][TESS_##NAME] = exp_##suffix;                                            \
+    table->map[TSI_OP_LOG][TESS_##NAME] = log_##suffix;                                            \
+    table->map[TSI_OP_SIN][TESS_##NAME] = sin_##suffix;                                            \
+    table->map[TSI_OP_COS][TESS_##NAME] = cos_##suffix;                                            \
+    table->map[TSI_OP_POWER][TESS_##NAME] = power_##suffix;
+
+void
+TSI_ISA_NAME(tsi_isa_fill_math)(struct tsi_kernel_table *table)
+{
+    TSI_FOR_FLOAT(SET)
+    table->map[TSI_OP_EXP][TESS_F32] = exp_f32_blocks;
+}

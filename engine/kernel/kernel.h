@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kernels: the loops over elements. Each is a free function over contiguous runs, one per operation
+// and element type, compiled once per instruction set; a table of them is chosen when the first is
+// asked for.
+//
+// The same arguments give the same bits on every instruction set: no fused multiply-add that another
+// set has not, tails by the same lane arithmetic as the body, sums in a fixed number of virtual lanes.
+// Kernels do not allocate, do not fail and keep no state. Runs may be empty. Elements of a run are
+// aligned to their own size only. `out` may be the same run as an operand, and overlaps none otherwise.
+
+#ifndef TSI_KERNEL_KERNEL_H
+#define TSI_KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/acc.h"
+#include "engine/base/dtype.h"
+#include "engine/base/op.h"
+#include "engine/base/source.h"
+
+// out[i] = op(a[i], b[i], c[i]); an operand beyond the arity of the operation is NULL. All operands
+// have the type that the kernel was asked for, but the condition of `where`, which is bool.
+typedef void tsi_kernel_map(int64_t count, void *out, const void *a, const void *b, const void *c);
+
+// out[i] = (type of out) in[i]
+typedef void tsi_kernel_cast(int64_t count, void *out, const void *in);
+
+// The parameters of a source that depends on an element's index in the logical array. Element t of the
+// run has the index first + t·stride (a two's complement sum, never out of the logical array).
+struct tsi_kernel_index {
+    int64_t first;
+    int64_t stride;
+};
+
+typedef void tsi_kernel_source(int64_t count, void *out, struct tsi_kernel_index index,
+                               const struct tsi_source_params *params);
+
+// Where the elements of a tile lie in the order of folding: element (i, j) has the index
+// first + i·row_step + j·column_step. Only argmin and argmax look at it.
+struct tsi_fold_index {
+    int64_t first;
+    int64_t row_step;
+    int64_t column_step;
+};
+
+// Folds the tile x[rows][columns] into accumulators; planes[k] is plane k (acc.h).
+//
+// down:   accumulator j takes x[0][j], x[1][j], … in this order
+// across: accumulator i takes row i
+typedef void tsi_kernel_fold(int64_t rows, int64_t columns, const void *x, void *const *planes,
+                             const struct tsi_fold_index *index);
+
+// Sets `count` accumulators to those of nothing.
+typedef void tsi_kernel_fold_start(int64_t count, void *const *planes);
+
+// Accumulator i of `planes` takes accumulator i of `other`, whose elements come after its own.
+typedef void tsi_kernel_fold_merge(int64_t count, void *const *planes, const void *const *other);
+
+// The results of `count` accumulators, of type tsi_reduction_result_dtype(); `folded` is how many
+// elements each of them took.
+typedef void tsi_kernel_fold_finish(int64_t count, void *out, const void *const *planes,
+                                    double folded, double ddof);
+
+struct tsi_kernel_reduction {
+    tsi_kernel_fold *down;
+    tsi_kernel_fold *across;
+    tsi_kernel_fold_start *start;
+    tsi_kernel_fold_merge *merge;
+    tsi_kernel_fold_finish *finish;
+};
+
+struct tsi_kernel_table {
+    const char *isa; // "baseline", "avx2", "avx512"
+    // By the type that tsi_op_compute_dtype() gives; NULL where the operation is not defined.
+    tsi_kernel_map *map[TSI_OP_COUNT][TESS_DTYPE_COUNT];
+    tsi_kernel_cast *cast[TESS_DTYPE_COUNT][TESS_DTYPE_COUNT]; // [from][to]
+    tsi_kernel_source *source[TSI_SOURCE_COUNT][TESS_DTYPE_COUNT];
+    struct tsi_kernel_reduction reduction[TSI_REDUCE_COUNT][TESS_DTYPE_COUNT];
+};
+
+// The best table that the processor supports, or the one that the environment variable TESSERA_ISA
+// names, if the processor supports it. Thread-safe; the same for the whole life of the process.
+const struct tsi_kernel_table *tsi_kernel(void);
+
+// All tables that the processor supports, baseline first; NULL beyond the last. For tests and benches.
+const struct tsi_kernel_table *tsi_kernel_of(int index);
+
+// Fills `count` elements of `bytes` (1, 2, 4, 8) each with the value in the first bytes of `scalar`.
+void tsi_kernel_fill(int64_t count, void *out, size_t bytes, struct tsi_scalar scalar);
+
+// Copies rows × columns elements of `bytes` (1, 2, 4, 8) each; steps are in bytes and of any sign, 0 to
+// repeat. Blocked so that transposes stay in cache. `out` is not aligned more than its elements are,
+// and `in` not at all.
+void tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t out_row_step,
+                     int64_t out_column_step, const void *in, int64_t in_row_step,
+                     int64_t in_column_step);
+
+// Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
+void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
+
+// c[m][n] = a[m][k] · b[k][n], row after row, every dtype. `a_step` is the distance of rows of a in
+// elements, or of columns if `a_transposed` (then a is stored [k][m]); likewise b. k = 0 gives zeros.
+// Never uses more than the calling thread.
+struct tsi_kernel_matrix {
+    const void *data;
+    int64_t step;
+    bool transposed;
+};
+void tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix a,
+                       struct tsi_kernel_matrix b, void *c);
+
+#endif

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Programs: what a compute is on its way from the planner to scheduler and workers.
+//
+// A program is a list of chunk operations. Operation i has one task for each chunk of its loop grid,
+// and reads chunks of earlier operations through index maps. Its output is an array of its own, cut as
+// its array grid says; loop grid and array grid have the same number of chunks, in the same order, so
+// task, loop chunk and array chunk have one number. The two differ where a reduction makes of a loop
+// chunk of many elements an array chunk of one index, or drops axes of size 1.
+//
+// Tasks are numbered through the program: task = base of the operation + chunk. Files have no tasks:
+// workers read them where they are.
+//
+// A program holds everything that a task needs but the data; it is a few hundred bytes for any number
+// of chunks. Programs come from strangers: tsi_program_decode() accepts none that breaks a rule stated
+// here, so that whoever runs one need not look again.
+
+#ifndef TSI_PROGRAM_PROGRAM_H
+#define TSI_PROGRAM_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/acc.h"
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/grid.h"
+#include "engine/program/index_map.h"
+#include "engine/program/tile.h"
+
+// Numbers travel between processes: append, never move.
+enum tsi_work {
+    TSI_WORK_HELD,   // chunks in the client's memory, fetched from it
+    TSI_WORK_KEPT,   // chunks that an earlier program left in the cluster
+    TSI_WORK_FILE,   // an NPY file, one chunk without a task, read in place
+    TSI_WORK_TILE,   // a tile program
+    TSI_WORK_FOLD,   // merges accumulators of a window of chunks, in order
+    TSI_WORK_MATMUL, // one block product
+    TSI_WORK_JOIN,   // waits for a window of chunks; the last one may commit a file
+    TSI_WORK_COUNT
+};
+
+struct tsi_input {
+    uint16_t op; // an earlier one
+    struct tsi_index_map map;
+};
+
+struct tsi_work_held {
+    uint32_t array; // number of the client's array in this submission
+};
+
+struct tsi_work_kept {
+    uint64_t job; // the job that made the chunks
+    uint32_t base; // its task of chunk 0
+};
+
+struct tsi_work_file {
+    const char *path;
+    bool swapped;
+    bool fortran_order;
+    int64_t data_offset;
+};
+
+// Merges the accumulators of input 0 in chunk order. Axes in `axes` are folded: there the loop has one
+// element a chunk and the map a window; on all others loop and source are cut alike.
+struct tsi_work_fold {
+    uint8_t reduction;
+    uint8_t dtype; // of the elements that were folded
+    bool finish;   // results of type tsi_chunk_op.dtype, not accumulators
+    uint32_t axes;
+    double folded;
+    double ddof;
+};
+
+// The product of a block of input 0 and a block of input 1. Loop axes: batch …, i, j, k. The maps name
+// (batch …, i, k) and (batch …, k, j), the two last source axes in any order; batch axes may be missing.
+// `finish`: the array is batch …, i, j and holds the product; otherwise the array has an axis k of one
+// element a chunk, and holds accumulators of SUM (bool: ANY) of the products.
+struct tsi_work_matmul {
+    bool finish;
+};
+
+// A file that TSI_SINK_WRITE fills and that TSI_WORK_JOIN gives its name.
+struct tsi_work_target_file {
+    const char *path;
+    const char *temporary;
+};
+
+struct tsi_chunk_op {
+    uint8_t work;  // enum tsi_work
+    uint8_t dtype; // of the array's elements; of the folded elements where `planes` is set
+    bool is_planes; // the output is accumulators: array grid × planes of acc.h
+    struct tsi_grid loop;
+    struct tsi_grid array;
+    int input_count;
+    struct tsi_input *inputs;
+    uint32_t task_base;
+    uint32_t task_count; // 0 for FILE
+    enum tsi_reduction plane_reduction; // with is_planes: which accumulators
+    const char *label; // what the user called, such as "mean" or "add+sqrt"
+    const char *site;  // where, as "file:line"; may be ""
+    struct tsi_work_held held;
+    struct tsi_work_kept kept;
+    struct tsi_work_file file;
+    struct tsi_tile tile;
+    struct tsi_work_fold fold;
+    struct tsi_work_matmul matmul;
+    struct tsi_work_target_file target_file; // TILE that writes, JOIN that commits; path NULL: none
+};
+
+// Numbers travel between processes: append, never move.
+enum tsi_target_mode {
+    TSI_TARGET_DELIVER, // chunks go to the client, then are freed
+    TSI_TARGET_KEEP,    // chunks stay until they are released
+    TSI_TARGET_RUN,     // the tasks' effect is what counts
+    TSI_TARGET_MODE_COUNT
+};
+
+struct tsi_target {
+    uint16_t op;
+    uint8_t mode;
+};
+
+struct tsi_program {
+    struct tsi_arena arena; // owns all of it
+    int op_count;
+    struct tsi_chunk_op *ops;
+    int target_count;
+    struct tsi_target *targets; // at most one for an operation
+    uint32_t task_count;
+};
+
+struct tsi_program *tsi_program_new(void); // NULL when memory is out
+void tsi_program_free(struct tsi_program *program); // accepts NULL
+
+// Numbers the tasks once all operations are there. Fails with TESS_ELIMIT beyond
+// TSI_PROGRAM_TASKS_MAX.
+tess_status tsi_program_number(struct tsi_program *program, struct tsi_error *error);
+
+// Checks every rule of this header, of tile.h and of index_map.h.
+tess_status tsi_program_validate(const struct tsi_program *program, struct tsi_error *error);
+
+// The operation of `task`, which must be below task_count.
+int tsi_program_op_of(const struct tsi_program *program, uint32_t task);
+
+// Bytes of the output of chunk `chunk` of `op`, and of its largest chunk.
+size_t tsi_chunk_op_bytes(const struct tsi_chunk_op *op, int64_t chunk);
+size_t tsi_chunk_op_bytes_max(const struct tsi_chunk_op *op);
+
+// Bytes that a task of `op` takes beside its inputs and its output, at most.
+size_t tsi_chunk_op_workspace_max(const struct tsi_program *program, const struct tsi_chunk_op *op);
+
+// A guess of the time of the largest task of `op`, in nanoseconds.
+uint64_t tsi_chunk_op_cost_ns(const struct tsi_program *program, const struct tsi_chunk_op *op);
+
+// The place of an operation for messages: "mean at main.c:7", or "mean" without a site. What does not
+// fit `bytes` is cut; TSI_PLACE_TEXT_MAX is enough for common ones.
+#define TSI_PLACE_TEXT_MAX 256
+void tsi_chunk_op_place(const struct tsi_chunk_op *op, char *out, size_t bytes);
+
+#endif

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Programs that run threads against each other.
+
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/race/*.c)
+foreach(source IN LISTS sources)
+    cmake_path(GET source STEM stem)
+    tess_plain_test(${stem} ${source})
+    tess_add_test(race.${stem} race COMMAND ${stem})
+endforeach()

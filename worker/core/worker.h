@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker's core: which tasks wait for which inputs, what runs next, which chunks are held, what
+// memory is taken. One state machine without sockets, clocks or threads, as the scheduler's
+// (scheduler/core/sched.h states the rules of events and actions).
+//
+// Chunks and programs are the driver's objects. The core knows a chunk by its key and a handle, a
+// pointer that it never looks behind; it says when the handle may go.
+//
+// Assignment states: NEEDS_INPUTS → READY → RUNNING → reported. Fetches are objects of their own, keyed
+// by the chunk and shared by all assignments that wait for it, so that ending an assignment never
+// touches a fetch.
+
+#ifndef TSI_WORKER_H
+#define TSI_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/program/exchange.h"
+#include "engine/program/program.h"
+
+struct tsi_worker;
+
+struct tsi_worker_config {
+    int threads;
+    uint64_t memory_bytes; // that chunks and workspaces may take
+    int fetches_max;       // under way at once; 0: 64
+};
+
+enum tsi_worker_event_kind {
+    TSI_WORKER_PROGRAM,        // of a job, before its first assignment
+    TSI_WORKER_ASSIGNED,
+    TSI_WORKER_RETRACT,
+    TSI_WORKER_FREE,           // chunks that nobody needs
+    TSI_WORKER_COPY,           // chunks to fetch and keep
+    TSI_WORKER_DROP_JOB,
+    TSI_WORKER_PEER_LEFT,      // nothing can be fetched from it any more
+    TSI_WORKER_FETCHED,        // a chunk arrived
+    TSI_WORKER_FETCH_FAILED,
+    TSI_WORKER_EXECUTED,       // a run ended
+    TSI_WORKER_RESET,          // the scheduler is gone: forget everything it said
+};
+
+struct tsi_worker_event {
+    enum tsi_worker_event_kind kind;
+    uint64_t now_ns;
+    union {
+        struct {
+            uint32_t job;
+            const struct tsi_program *program; // stays until RELEASE_PROGRAM gives it back
+        } program;
+        struct {
+            const struct tsi_assignment *items;
+            size_t count;
+            // In order of the items. A location with data has been fed as FETCHED before.
+            const struct tsi_location *locations;
+            size_t location_count;
+        } assigned;
+        struct {
+            const uint32_t *sequences;
+            size_t count;
+        } retract;
+        struct {
+            const tsi_key *keys;
+            size_t count;
+        } free;
+        struct {
+            const struct tsi_location *locations;
+            size_t count;
+        } copy;
+        struct {
+            uint32_t job;
+        } drop_job;
+        struct {
+            uint32_t peer;
+        } peer_left;
+        struct {
+            tsi_key key;
+            void *handle; // the core's from here on, until RELEASE_CHUNK; taken even if nobody waits
+            uint64_t bytes;
+        } fetched;
+        struct {
+            tsi_key key;
+            uint32_t peer;
+            const char *text;
+        } fetch_failed;
+        struct {
+            uint32_t run;
+            tess_status status;
+            void *handle; // of the output, if TESS_OK
+            uint64_t bytes;
+            uint32_t duration_us;
+            const char *text; // if not TESS_OK
+        } executed;
+    };
+};
+
+enum tsi_worker_action_kind {
+    TSI_WORKER_EXECUTE,
+    TSI_WORKER_CANCEL_RUN,     // its job is gone: stop it at the next tile; EXECUTED still follows
+    TSI_WORKER_FETCH,
+    TSI_WORKER_RELEASE_CHUNK,   // the handle is the driver's again
+    TSI_WORKER_RELEASE_PROGRAM, // the program is the driver's again
+    TSI_WORKER_REPORT_DONE,     // to the scheduler
+    TSI_WORKER_REPORT_ENDED,    // to the scheduler
+    TSI_WORKER_REPORT_COPIED,   // to the scheduler
+};
+
+struct tsi_worker_done {
+    struct tsi_completion completion; // `data` NULL: the driver adds it for small outputs
+    void *handle;
+};
+
+struct tsi_worker_action {
+    enum tsi_worker_action_kind kind;
+    union {
+        struct {
+            uint32_t run; // below the number of threads; free again when EXECUTED was fed
+            uint32_t job;
+            uint32_t task;
+            const struct tsi_program *program;
+            int op;
+            int64_t chunk;
+            // In the order that tsi_exec_task wants them.
+            void *const *inputs;
+            const tsi_key *input_keys;
+            size_t input_count;
+            uint64_t output_bytes;
+        } execute;
+        struct {
+            uint32_t run;
+        } cancel_run;
+        struct {
+            tsi_key key;
+            uint32_t peer;
+            uint64_t bytes;
+        } fetch;
+        struct {
+            void *handle;
+        } release_chunk;
+        struct {
+            const struct tsi_program *program;
+        } release_program;
+        struct {
+            const struct tsi_worker_done *items;
+            size_t count;
+        } done;
+        struct tsi_attempt ended;
+        struct {
+            const tsi_key *keys;
+            size_t count;
+        } copied;
+    };
+};
+
+struct tsi_worker *tsi_worker_new(const struct tsi_worker_config *config); // NULL when memory is out
+
+// Frees the core. Handles and programs that it still has are given to `release_chunk` and
+// `release_program` (either may be NULL).
+void tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *context, void *handle),
+                   void (*release_program)(void *context, const struct tsi_program *program),
+                   void *context);
+
+void tsi_worker_step(struct tsi_worker *worker, const struct tsi_worker_event *event);
+bool tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_action *action);
+
+// The handle and size of a chunk that is held, NULL if it is not; for serving peers.
+void *tsi_worker_chunk(const struct tsi_worker *worker, tsi_key key, uint64_t *bytes);
+
+struct tsi_worker_stats {
+    size_t assignments; // not reported yet
+    size_t running;
+    size_t chunks;
+    size_t fetches;
+    uint64_t bytes_held;     // in chunks
+    uint64_t bytes_reserved; // for what runs: outputs and workspaces
+    uint64_t bytes_peak;     // of the two together, since the last tsi_worker_reset_peak()
+};
+struct tsi_worker_stats tsi_worker_stats(const struct tsi_worker *worker);
+void tsi_worker_reset_peak(struct tsi_worker *worker);
+
+bool tsi_worker_verify(const struct tsi_worker *worker, const char **broken);
+uint64_t tsi_worker_digest(const struct tsi_worker *worker);
+
+#endif
