@@ -4,7 +4,9 @@
 # so far, tess_program() a program that stands on layers.
 
 # The instruction sets that a layer's isa_*.c files are compiled for. The flag -ffp-contract=off
-# holds for all of them, so the compiler fuses no multiply-add by itself.
+# holds for all of them, so the compiler fuses no multiply-add by itself. Nobody reads errno or the
+# exception flags of their floats, which would keep sqrt and comparisons from being vectorized; the
+# values are the same with and without these two flags.
 set(TESS_ISA_LIST baseline)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
     list(APPEND TESS_ISA_LIST avx2 avx512)
@@ -32,6 +34,7 @@ function(tess_isa_objects layer sources libraries result)
         add_library(${target} OBJECT ${sources})
         target_link_libraries(${target} PRIVATE tess_settings tess_warnings ${libraries})
         target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O3>
+                                                 -fno-math-errno -fno-trapping-math
                                                  ${TESS_ISA_FLAGS_${isa}})
         target_compile_definitions(${target} PRIVATE TSI_ISA=${isa} TSI_ISA_${isa}=1)
         list(APPEND objects $<TARGET_OBJECTS:${target}>)

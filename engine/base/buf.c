@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 
 #include "engine/base/memory.h"
 
@@ -59,6 +60,17 @@ remove_kept(size_t index)
     return block;
 }
 
+static void *
+map_block(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) {
+        return NULL;
+    }
+    (void)madvise(pages, bytes, MADV_HUGEPAGE);
+    return pages;
+}
+
 // Pages of exactly block_bytes(bytes) bytes.
 static void *
 take_block(size_t bytes)
@@ -73,7 +85,7 @@ take_block(size_t bytes)
         }
     }
     pthread_mutex_unlock(&kept_mutex);
-    return pages != NULL ? pages : tsi_alloc_pages(wanted);
+    return pages != NULL ? pages : map_block(wanted);
 }
 
 // Drops the oldest kept blocks until one of `bytes` more fits; they go to `dropped`.
@@ -92,7 +104,7 @@ give_block(void *pages, size_t buf_bytes)
 {
     const size_t bytes = block_bytes(buf_bytes);
     if (bytes > KEPT_BYTES_MAX) {
-        tsi_free_pages(pages, bytes);
+        munmap(pages, bytes);
         return;
     }
     struct kept_block dropped[KEPT_MAX];
@@ -102,7 +114,7 @@ give_block(void *pages, size_t buf_bytes)
     kept_bytes += bytes;
     pthread_mutex_unlock(&kept_mutex);
     for (size_t i = 0; i < dropped_count; i++) {
-        tsi_free_pages(dropped[i].pages, dropped[i].bytes);
+        munmap(dropped[i].pages, dropped[i].bytes);
     }
 }
 

@@ -49,7 +49,8 @@ tsi_alloc(size_t bytes)
 void *
 tsi_calloc(size_t count, size_t bytes)
 {
-    if (!may_allocate()) {
+    size_t total = 0;
+    if (__builtin_mul_overflow(count, bytes, &total) || !may_allocate()) {
         return NULL;
     }
     return calloc(at_least_one(count), at_least_one(bytes));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A box is brought to few axes: those of one element go, and neighbours that are one run in both
-// memories become one axis. Two of the rest are given to the kernel that copies rows and columns: as
-// columns the last, along which `out` is dense, and as rows the one along which `in` is dense, so that
-// a transpose has its two dense axes in one call, however many axes lie between them.
+// memories become one axis. Two of the rest are given to the kernel that copies rows and columns:
+// as columns the last, along which `out` is dense, and as rows the one along which `in` is dense,
+// so that a transpose has its two dense axes in one call, however many axes lie between them.
 
 #include "engine/exec/box.h"
 
@@ -80,8 +80,8 @@ copy_planes(int outer, const struct copy_axis *axes, size_t bytes, unsigned char
     const struct copy_axis *const columns = &axes[outer + 1];
     int64_t at[TESS_NDIM_MAX] = {0};
     for (;;) {
-        tsi_kernel_copy(rows->size, columns->size, bytes, out, rows->out, columns->out, in, rows->in,
-                        columns->in);
+        tsi_kernel_copy(rows->size, columns->size, bytes, out, rows->out, columns->out, in,
+                        rows->in, columns->in);
         int i = outer - 1;
         for (; i >= 0; i--) {
             out += axes[i].out;

@@ -10,9 +10,9 @@
 
 #include "tessera/geometry.h"
 
-// Copies size[0] × … × size[ndim − 1] elements of `bytes` (1, 2, 4, 8) each. Strides are in bytes, of
-// any sign, and 0 to repeat an element of `in`. `out` is aligned to its elements, and `in` may be
-// unaligned. The two do not overlap.
+// Copies size[0] × … × size[ndim − 1] elements of `bytes` (1, 2, 4, 8) each. Strides are in bytes,
+// of any sign, and 0 to repeat an element of `in`. `out` is aligned to its elements, and `in` may
+// be unaligned. The two do not overlap.
 void tsi_box_copy(int ndim, const int64_t *size, size_t bytes, void *out, const int64_t *out_stride,
                   const void *in, const int64_t *in_stride);
 

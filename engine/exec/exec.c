@@ -42,9 +42,8 @@ void
 tsi_run_planes(const struct tsi_acc_layout *layout, int64_t count, void *memory, void **planes)
 {
     for (int i = 0; i < TSI_ACC_PLANES_MAX; i++) {
-        planes[i] = i >= layout->planes
-                        ? NULL
-                        : (unsigned char *)memory + tsi_acc_offset(layout, i, count);
+        planes[i] =
+            i >= layout->planes ? NULL : (unsigned char *)memory + tsi_acc_offset(layout, i, count);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs one task: makes one output chunk from input chunks. No scheduling, no transport; threads call
-// it side by side.
+// Runs one task: makes one output chunk from input chunks. No scheduling, no transport; threads
+// call it side by side.
 
 #ifndef TSI_EXEC_EXEC_H
 #define TSI_EXEC_EXEC_H
@@ -25,17 +25,17 @@ struct tsi_exec_task {
     const struct tsi_program *program;
     int op;
     int64_t chunk;
-    // For input 0, 1, … in turn: the chunks that tsi_index_map_deps() lists, in its order. Inputs that
-    // are files have none here.
+    // For input 0, 1, … in turn: the chunks that tsi_index_map_deps() lists, in its order. Inputs
+    // that are files have none here.
     const struct tsi_exec_chunk *chunks;
     size_t chunk_count;
-    void *out; // tsi_chunk_op_bytes(op, chunk) bytes, aligned to TSI_BUF_ALIGN
+    void *out;                    // tsi_chunk_op_bytes(op, chunk) bytes, aligned to TSI_BUF_ALIGN
     const atomic_bool *cancelled; // looked at between tiles; may be NULL
     struct tsi_files *files;
 };
 
-// Runs `task` on the calling thread. Fails with TESS_ENOMEM, TESS_EIO, TESS_EFORMAT, TESS_ECANCELLED; the
-// message names the operation, its place and the chunk.
+// Runs `task` on the calling thread. Fails with TESS_ENOMEM, TESS_EIO, TESS_EFORMAT,
+// TESS_ECANCELLED; the message names the operation, its place and the chunk.
 tess_status tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error);
 
 // The input files that tasks read, kept mapped between tasks; `allowed` lists the directories that

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file is known by its path and by the header that the program promises, and by the inode that was
-// opened: a file of the same name that replaced it is another one. What is mapped stays mapped while
-// tasks read it; beyond FILES_KEPT the least recently used of the others are closed. Files are opened
-// outside the lock, so that a slow disk holds up only those who read from it; if two threads open the
-// same file at once, the second takes the first one's mapping.
+// A file is known by its path and by the header that the program promises, and by the inode that
+// was opened: a file of the same name that replaced it is another one. What is mapped stays mapped
+// while tasks read it; beyond FILES_KEPT the least recently used of the others are closed. Files
+// are opened outside the lock, so that a slow disk holds up only those who read from it; if two
+// threads open the same file at once, the second takes the first one's mapping.
 
 #include "engine/exec/files.h"
 
@@ -105,8 +105,8 @@ is_header_equal(const struct tsi_npy_header *a, const struct tsi_npy_header *b)
                0;
 }
 
-// What is open as `name` with this header and inode, with one more reference; NULL if nothing is. The
-// mutex is held.
+// What is open as `name` with this header and inode, with one more reference; NULL if nothing is.
+// The mutex is held.
 static struct tsi_mapped_file *
 find_file(struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
           const struct stat *now)

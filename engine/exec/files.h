@@ -11,18 +11,18 @@
 
 struct tsi_mapped_file;
 
-// Maps the file that `op`, of kind FILE, reads, or takes it from those that are kept; the caller has a
-// reference to it until tsi_files_release(). Fails with TESS_EACCESS outside the allowed directories,
-// TESS_EIO if it cannot be read or lost elements, TESS_EFORMAT if it is another array now,
-// TESS_ENOMEM.
+// Maps the file that `op`, of kind FILE, reads, or takes it from those that are kept; the caller
+// has a reference to it until tsi_files_release(). Fails with TESS_EACCESS outside the allowed
+// directories, TESS_EIO if it cannot be read or lost elements, TESS_EFORMAT if it is another array
+// now, TESS_ENOMEM.
 tess_status tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op *op,
                               struct tsi_mapped_file **file, struct tsi_error *error);
 
 // The first element; NULL if there is none.
 const unsigned char *tsi_files_data(const struct tsi_mapped_file *file);
 
-// Gives the reference back. The bytes from `low` to `high` of the elements have been read: of a large
-// file their pages leave this process's memory.
+// Gives the reference back. The bytes from `low` to `high` of the elements have been read: of a
+// large file their pages leave this process's memory.
 void tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t low,
                        int64_t high);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One run of one task, as the parts of this layer hand it to each other, and the runs of each kind of
-// work.
+// One run of one task, as the parts of this layer hand it to each other, and the runs of each kind
+// of work.
 
 #ifndef TSI_EXEC_RUN_H
 #define TSI_EXEC_RUN_H
@@ -20,9 +20,9 @@ struct tsi_run {
     const struct tsi_kernel_table *kernel;
     struct tsi_error *error; // may be NULL
     struct tsi_scratch scratch;
-    struct tsi_view_file *files; // that views look into
-    size_t next_chunk;          // of task->chunks: the first that no input has taken yet
-    int64_t elements;           // of the loop chunk
+    struct tsi_view_file *files;   // that views look into
+    size_t next_chunk;             // of task->chunks: the first that no input has taken yet
+    int64_t elements;              // of the loop chunk
     int64_t coords[TESS_NDIM_MAX]; // of the loop chunk, as `start` and `size` are
     int64_t start[TESS_NDIM_MAX];
     int64_t size[TESS_NDIM_MAX];
@@ -42,7 +42,8 @@ tess_status tsi_run_check(const struct tsi_run *run);
 // An error that can only come from a mistake of our own.
 tess_status tsi_run_internal(const struct tsi_run *run, const char *what);
 
-// The planes of `count` accumulators of `op`'s fold in `memory`; `planes` has TSI_ACC_PLANES_MAX places.
+// The planes of `count` accumulators of `op`'s fold in `memory`; `planes` has TSI_ACC_PLANES_MAX
+// places.
 void tsi_run_planes(const struct tsi_acc_layout *layout, int64_t count, void *memory,
                     void **planes);
 

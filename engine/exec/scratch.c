@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A thread runs many small tasks, one after another, and each needs a few registers. So each thread
-// keeps one block, made at its first task and freed when the thread ends; a task takes from its start.
-// What does not fit in it, such as an assembled input, is allocated for the one task.
+// keeps one block, made at its first task and freed when the thread ends; a task takes from its
+// start. What does not fit in it, such as an assembled input, is allocated for the one task.
 
 #include "engine/exec/scratch.h"
 

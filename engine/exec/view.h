@@ -11,8 +11,8 @@
 
 #include "engine/exec/run.h"
 
-// The element for the first index of the loop chunk is at `data`, and the next one along loop axis i
-// is stride[i] bytes further, 0 where the input does not vary. NULL data: the chunk is empty.
+// The element for the first index of the loop chunk is at `data`, and the next one along loop axis
+// i is stride[i] bytes further, 0 where the input does not vary. NULL data: the chunk is empty.
 struct tsi_view {
     const unsigned char *data;
     size_t bytes; // of one element
@@ -20,16 +20,17 @@ struct tsi_view {
     int64_t stride[TESS_NDIM_MAX];
 };
 
-// The view of input `input` of the run's operation. Inputs must be bound in turn, each once. Elements of
-// one chunk or file are seen where they are; elements of several are gathered into one block.
+// The view of input `input` of the run's operation. Inputs must be bound in turn, each once.
+// Elements of one chunk or file are seen where they are; elements of several are gathered into one
+// block.
 tess_status tsi_view_bind(struct tsi_run *run, int input, struct tsi_view *view);
 
-// Puts a view's elements into one block, dense in the order of those loop axes along which it varies,
-// unswapped.
+// Puts a view's elements into one block, dense in the order of those loop axes along which it
+// varies, unswapped.
 tess_status tsi_view_pack(struct tsi_run *run, struct tsi_view *view);
 
-// Puts the input's elements of the whole loop chunk into `out`, in C order, repeated where the input does not
-// vary. Takes the place of tsi_view_bind().
+// Puts the input's elements of the whole loop chunk into `out`, in C order, repeated where the
+// input does not vary. Takes the place of tsi_view_bind().
 tess_status tsi_view_copy(struct tsi_run *run, int input, void *out);
 
 // Gives back the files that the run's views look into.

@@ -60,7 +60,7 @@ void tsi_isa_fill_avx512(struct tsi_kernel_table *table);
 #define TSI_FOR_FLOAT(X)                                                                           \
     X(F32, f32, float, float)                                                                      \
     X(F64, f64, double, double)
-#define TSI_FOR_BOOL(X) X(BOOL, bool, uint8_t, uint8_t)
+#define TSI_FOR_BOOL(X) X(BOOL, truth, uint8_t, uint8_t)
 #define TSI_FOR_INTEGER(X) TSI_FOR_SIGNED(X) TSI_FOR_UNSIGNED(X)
 #define TSI_FOR_NUMBER(X) TSI_FOR_INTEGER(X) TSI_FOR_FLOAT(X)
 #define TSI_FOR_ALL(X) TSI_FOR_BOOL(X) TSI_FOR_NUMBER(X)
@@ -68,6 +68,8 @@ void tsi_isa_fill_avx512(struct tsi_kernel_table *table);
 // Put before a loop whose output may be the run of an operand itself: iterations do not depend on
 // each other, though the compiler cannot know it.
 #if defined(__clang__)
+// Builds that do not vectorize, such as those of sanitizers, must not warn of it.
+#pragma clang diagnostic ignored "-Wpass-failed"
 #define TSI_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define TSI_INDEPENDENT _Pragma("GCC ivdep")

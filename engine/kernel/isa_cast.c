@@ -39,7 +39,7 @@
     CUT(from, u32, F, uint32_t, 0, UINT32_MAX, 0x1p32)                                             \
     CUT(from, u64, F, uint64_t, 0, UINT64_MAX, 0x1p64)
 
-#define TO_BOOL(NAME, suffix, T, U) CAST(suffix, bool, T, uint8_t, x != 0)
+#define TO_BOOL(NAME, suffix, T, U) CAST(suffix, truth, T, uint8_t, x != 0)
 
 #define TO_FLOAT(NAME, suffix, T, U)                                                               \
     CAST(suffix, f32, T, float, x)                                                                 \
@@ -55,7 +55,7 @@
     CAST(suffix, u32, T, uint32_t, x)                                                              \
     CAST(suffix, u64, T, uint64_t, x)
 
-#define FROM_BOOL(NAME, suffix, T, U) CAST(bool, suffix, uint8_t, T, x != 0)
+#define FROM_BOOL(NAME, suffix, T, U) CAST(truth, suffix, uint8_t, T, x != 0)
 
 TSI_FOR_ALL(TO_BOOL)
 TSI_FOR_NUMBER(FROM_BOOL)
@@ -67,7 +67,7 @@ CUT_ALL(f64, double)
 #define SET(FROM, from, TO, to) table->cast[TESS_##FROM][TESS_##TO] = cast_##from##_##to;
 
 #define SET_FROM(NAME, suffix, T, U)                                                               \
-    SET(NAME, suffix, BOOL, bool)                                                                  \
+    SET(NAME, suffix, BOOL, truth)                                                                  \
     SET(NAME, suffix, I8, i8)                                                                      \
     SET(NAME, suffix, I16, i16)                                                                    \
     SET(NAME, suffix, I32, i32)                                                                    \

@@ -219,7 +219,7 @@ TSI_FOR_ALL(FIND)
     PLACE(min, suffix, T, <, largest)                                                              \
     PLACE(max, suffix, T, >, smallest)
 
-ORDER(BEST_INTEGER, bool, uint8_t, 0, UINT8_MAX)
+ORDER(BEST_INTEGER, truth, uint8_t, 0, UINT8_MAX)
 ORDER(BEST_INTEGER, i8, int8_t, INT8_MIN, INT8_MAX)
 ORDER(BEST_INTEGER, i16, int16_t, INT16_MIN, INT16_MAX)
 ORDER(BEST_INTEGER, i32, int32_t, INT32_MIN, INT32_MAX)
@@ -244,7 +244,7 @@ ORDER(BEST_FLOAT, f64, double, -INFINITY, INFINITY)
     }
 #define FINISH_VALUE(NAME, suffix, T, U) FINISH(suffix, T, x)
 
-FINISH(bool, uint8_t, x != 0)
+FINISH(truth, uint8_t, x != 0)
 TSI_FOR_NUMBER(FINISH_VALUE)
 
 static void

@@ -73,7 +73,7 @@ TSI_FOR_INTEGER(MEAN)
 
 // bool counts bytes that are not zero.
 #define TRUTH_DOWN(name, A, OPERATOR)                                                              \
-    static void name##_down_bool(int64_t rows, int64_t columns, const void *x,                     \
+    static void name##_down_truth(int64_t rows, int64_t columns, const void *x,                     \
                                  void *const *planes, const struct tsi_fold_index *index)          \
     {                                                                                              \
         A *restrict acc = planes[0];                                                               \
@@ -87,7 +87,7 @@ TSI_FOR_INTEGER(MEAN)
     }
 
 #define TRUTH_ACROSS(name, A, OPERATOR)                                                            \
-    static void name##_across_bool(int64_t rows, int64_t columns, const void *x,                   \
+    static void name##_across_truth(int64_t rows, int64_t columns, const void *x,                   \
                                    void *const *planes, const struct tsi_fold_index *index)        \
     {                                                                                              \
         A *acc = planes[0];                                                                        \
@@ -169,7 +169,7 @@ RUN(prod, 1.0, *)
 ROWS(sum, +)
 ROWS(prod, *)
 
-#define ACROSS(name, kernel, NAME, suffix, T, widen)                                               \
+#define ACROSS(name, kernel, suffix, T, widen)                                                     \
     static void name##_across_##suffix(int64_t rows, int64_t columns, const void *x,               \
                                        void *const *planes, const struct tsi_fold_index *index)    \
     {                                                                                              \
@@ -177,14 +177,14 @@ ROWS(prod, *)
         kernel##_rows(rows, columns, x, sizeof(T), widen, planes[0]);                              \
     }
 #define ACROSS_MEAN(NAME, suffix, T, U)                                                            \
-    ACROSS(mean, sum, NAME, suffix, T, TSI_ISA_NAME(tsi_isa_cast_to_f64)(TESS_##NAME))
+    ACROSS(mean, sum, suffix, T, TSI_ISA_NAME(tsi_isa_cast_to_f64)(TESS_##NAME))
 
 TSI_FOR_BOOL(ACROSS_MEAN)
 TSI_FOR_INTEGER(ACROSS_MEAN)
-ACROSS(sum, sum, F32, f32, float, TSI_ISA_NAME(tsi_isa_cast_to_f64)(TESS_F32))
-ACROSS(prod, prod, F32, f32, float, TSI_ISA_NAME(tsi_isa_cast_to_f64)(TESS_F32))
-ACROSS(sum, sum, F64, f64, double, NULL)
-ACROSS(prod, prod, F64, f64, double, NULL)
+ACROSS(sum, sum, f32, float, TSI_ISA_NAME(tsi_isa_cast_to_f64)(TESS_F32))
+ACROSS(prod, prod, f32, float, TSI_ISA_NAME(tsi_isa_cast_to_f64)(TESS_F32))
+ACROSS(sum, sum, f64, double, NULL)
+ACROSS(prod, prod, f64, double, NULL)
 
 // Start, merge and finish of one plane of A.
 #define PLANE(name, A, nothing, OPERATOR)                                                          \

@@ -83,17 +83,17 @@ MAP(sqrt, f32, float, float, sqrtf(x))
 MAP(sqrt, f64, double, double, sqrt(x))
 
 // bool: any byte but 0 is true, and what comes out is 0 or 1.
-MAP(add, bool, uint8_t, uint8_t, (x | y) != 0)
-MAP(multiply, bool, uint8_t, uint8_t, (x != 0) & (y != 0))
-MAP(minimum, bool, uint8_t, uint8_t, (x != 0) & (y != 0))
-MAP(maximum, bool, uint8_t, uint8_t, (x | y) != 0)
-MAP(abs, bool, uint8_t, uint8_t, x != 0)
-MAP(equal, bool, uint8_t, uint8_t, (x != 0) == (y != 0))
-MAP(not_equal, bool, uint8_t, uint8_t, (x != 0) != (y != 0))
-MAP(less, bool, uint8_t, uint8_t, (x == 0) & (y != 0))
-MAP(less_equal, bool, uint8_t, uint8_t, (x == 0) | (y != 0))
-MAP(greater, bool, uint8_t, uint8_t, (x != 0) & (y == 0))
-MAP(greater_equal, bool, uint8_t, uint8_t, (x != 0) | (y == 0))
+MAP(add, truth, uint8_t, uint8_t, (x | y) != 0)
+MAP(multiply, truth, uint8_t, uint8_t, (x != 0) & (y != 0))
+MAP(minimum, truth, uint8_t, uint8_t, (x != 0) & (y != 0))
+MAP(maximum, truth, uint8_t, uint8_t, (x | y) != 0)
+MAP(abs, truth, uint8_t, uint8_t, x != 0)
+MAP(equal, truth, uint8_t, uint8_t, (x != 0) == (y != 0))
+MAP(not_equal, truth, uint8_t, uint8_t, (x != 0) != (y != 0))
+MAP(less, truth, uint8_t, uint8_t, (x == 0) & (y != 0))
+MAP(less_equal, truth, uint8_t, uint8_t, (x == 0) | (y != 0))
+MAP(greater, truth, uint8_t, uint8_t, (x != 0) & (y == 0))
+MAP(greater_equal, truth, uint8_t, uint8_t, (x != 0) | (y == 0))
 
 // Square and multiply, wrapping around. `negative` exponents give 0 unless the base is 1 or −1.
 #define POWER(NAME, suffix, T, U)                                                                  \

@@ -52,7 +52,7 @@ TSI_FOR_INTEGER(ARANGE_INTEGER)
 TSI_FOR_ALL(EYE)
 
 static void
-arange_bool(int64_t count, void *out, struct tsi_kernel_index index,
+arange_truth(int64_t count, void *out, struct tsi_kernel_index index,
             const struct tsi_source_params *params)
 {
     uint8_t *r = out;

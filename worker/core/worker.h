@@ -10,6 +10,12 @@
 // Assignment states: NEEDS_INPUTS → READY → RUNNING → reported. Fetches are objects of their own, keyed
 // by the chunk and shared by all assignments that wait for it, so that ending an assignment never
 // touches a fetch.
+//
+// What a worker holds is what the scheduler can know from its reports: outputs of tasks reported done,
+// inputs that were fetched for them, and copies reported. It holds them until FREE or DROP_JOB. Inputs
+// whose bytes came with an assignment, and what was fetched for tasks that did not come to be done, go
+// when no task uses them any more. FREE of a chunk that tasks use takes effect after them, unless a
+// later assignment or COPY asks for the chunk again.
 
 #ifndef TSI_WORKER_H
 #define TSI_WORKER_H
@@ -37,10 +43,13 @@ enum tsi_worker_event_kind {
     TSI_WORKER_COPY,           // chunks to fetch and keep
     TSI_WORKER_DROP_JOB,
     TSI_WORKER_PEER_LEFT,      // nothing can be fetched from it any more
+    // Every FETCH is answered by one of these two. For a peer that has left the answer may stay out.
     TSI_WORKER_FETCHED,        // a chunk arrived
     TSI_WORKER_FETCH_FAILED,
     TSI_WORKER_EXECUTED,       // a run ended
-    TSI_WORKER_RESET,          // the scheduler is gone: forget everything it said
+    // The scheduler is gone: forget everything it said. FETCHes from before are not answered any more;
+    // runs end as always, unheard.
+    TSI_WORKER_RESET,
 };
 
 struct tsi_worker_event {
@@ -67,7 +76,7 @@ struct tsi_worker_event {
             size_t count;
         } free;
         struct {
-            const struct tsi_location *locations;
+            const struct tsi_location *locations; // as in `assigned`
             size_t count;
         } copy;
         struct {
@@ -104,7 +113,7 @@ enum tsi_worker_action_kind {
     TSI_WORKER_RELEASE_CHUNK,   // the handle is the driver's again
     TSI_WORKER_RELEASE_PROGRAM, // the program is the driver's again
     TSI_WORKER_REPORT_DONE,     // to the scheduler
-    TSI_WORKER_REPORT_ENDED,    // to the scheduler
+    TSI_WORKER_REPORT_ENDED,    // to the scheduler; sequence 0: a copy that could not be made
     TSI_WORKER_REPORT_COPIED,   // to the scheduler
 };
 
@@ -135,7 +144,7 @@ struct tsi_worker_action {
         struct {
             tsi_key key;
             uint32_t peer;
-            uint64_t bytes;
+            uint64_t bytes; // of the chunk; 0 if that is not known
         } fetch;
         struct {
             void *handle;
@@ -163,17 +172,23 @@ void tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *cont
                    void (*release_program)(void *context, const struct tsi_program *program),
                    void *context);
 
-void tsi_worker_step(struct tsi_worker *worker, const struct tsi_worker_event *event);
+// Takes one event in. False when memory is out: the event had no effect, and what it carried is still
+// the driver's. The driver should then end the worker.
+bool tsi_worker_step(struct tsi_worker *worker, const struct tsi_worker_event *event);
+
+// Gives the next action; false if there is none now. Completions are told last, so that a round of
+// polling tells them together.
 bool tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_action *action);
 
-// The handle and size of a chunk that is held, NULL if it is not; for serving peers.
+// The handle and size of a chunk that is held, NULL (and `*bytes` as it was) if it is not; for serving
+// peers.
 void *tsi_worker_chunk(const struct tsi_worker *worker, tsi_key key, uint64_t *bytes);
 
 struct tsi_worker_stats {
     size_t assignments; // not reported yet
     size_t running;
     size_t chunks;
-    size_t fetches;
+    size_t fetches;          // under way
     uint64_t bytes_held;     // in chunks
     uint64_t bytes_reserved; // for what runs: outputs and workspaces
     uint64_t bytes_peak;     // of the two together, since the last tsi_worker_reset_peak()

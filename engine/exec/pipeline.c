@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Instructions become steps, one each, that know where their operands' values are: a step names the
+// steps that wrote its operands, not their registers. That leaves a step free to keep its value
+// elsewhere than in its register:
+//
+// - A load whose elements are one aligned run does not copy; its value is where they are.
+// - Constants, and loads and sources that some sweep over tiles repeats, have a register of their
+// own
+//   that nothing overwrites. Constants are filled once, the others when what they show has changed.
+// - The last step may write straight to the sink's memory.
+//
+// All other steps use the register that the planner gave them.
+
+#include "engine/exec/pipeline.h"
+
+#include "engine/exec/box.h"
+
+struct tsi_step {
+    uint8_t code;
+    uint8_t bytes; // of one element of the value
+    bool is_direct;
+    bool is_kept;   // in a register of its own that may still hold the value of an earlier tile
+    bool is_filled; // it does
+    uint32_t shape; // of the tile that filled it
+    int in[3];      // steps; −1 beyond the arity
+    tsi_kernel_map *map;
+    tsi_kernel_cast *cast; // NULL for a cast that changes nothing
+    tsi_kernel_source *source;
+    struct tsi_scalar constant;
+    const struct tsi_view *view;
+    const struct tsi_source_params *params;
+    const int64_t *step; // along the loop axes: bytes of a view, indices of a source
+    int64_t first;       // index of a source at the first element of the loop chunk
+    int64_t filled;      // what the value shows: its place in the view or its first index
+    void *buffer;
+    const void *value;
+    struct tsi_reach reach;
+};
+
+tess_dtype
+tsi_pipeline_dtype(const struct tsi_tile *tile, int index)
+{
+    const struct tsi_tile_instruction *const instruction = &tile->instructions[index];
+    const tess_dtype dtype = (tess_dtype)instruction->dtype;
+    return instruction->code == TSI_TILE_MAP
+               ? tsi_op_result_dtype((enum tsi_op)instruction->operand, dtype)
+               : dtype;
+}
+
+// Whether two tiles of one sweep see the same elements of an operand with these steps.
+static bool
+is_repeated(const struct tsi_tiling *tiling, const int64_t *step)
+{
+    for (int i = 0; i < tiling->ndim; i++) {
+        if (tiling->block[i] < tiling->size[i] && step[tiling->axis[i]] == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+prepare_source(const struct tsi_run *run, const struct tsi_tiling *tiling,
+               const struct tsi_tile_instruction *instruction, struct tsi_step *step)
+{
+    const struct tsi_tile_source *const source = &run->op->tile.sources[instruction->operand];
+    step->source = run->kernel->source[source->source][instruction->dtype];
+    step->params = &source->params;
+    step->step = source->step;
+    step->first = source->first;
+    for (int i = 0; i < run->op->loop.ndim; i++) {
+        step->first += source->step[i] * run->start[i];
+    }
+    step->is_kept = !step->is_direct && is_repeated(tiling, source->step);
+    tsi_reach_make(tiling, source->step, 0, &step->reach);
+}
+
+// Fills in all of a step but its buffer; false if there is no such kernel.
+static bool
+prepare_step(const struct tsi_run *run, const struct tsi_tiling *tiling,
+             const struct tsi_view *views, const struct tsi_tile_instruction *instruction,
+             struct tsi_step *step)
+{
+    switch (instruction->code) {
+    case TSI_TILE_LOAD:
+        step->view = &views[instruction->operand];
+        step->step = step->view->stride;
+        step->is_kept = !step->is_direct && is_repeated(tiling, step->step);
+        tsi_reach_make(tiling, step->step, 0, &step->reach);
+        return true;
+    case TSI_TILE_CONST:
+        step->constant = run->op->tile.constants[instruction->operand];
+        step->is_kept = !step->is_direct;
+        return true;
+    case TSI_TILE_SOURCE:
+        prepare_source(run, tiling, instruction, step);
+        return step->source != NULL;
+    case TSI_TILE_MAP:
+        step->map = run->kernel->map[instruction->operand][instruction->dtype];
+        return step->map != NULL;
+    case TSI_TILE_CAST:
+        step->cast = instruction->from == instruction->dtype
+                         ? NULL
+                         : run->kernel->cast[instruction->from][instruction->dtype];
+        return instruction->from == instruction->dtype || step->cast != NULL;
+    default:
+        return false;
+    }
+}
+
+static int
+arity_of(const struct tsi_tile_instruction *instruction)
+{
+    switch (instruction->code) {
+    case TSI_TILE_MAP:
+        return tsi_op_row((enum tsi_op)instruction->operand)->arity;
+    case TSI_TILE_CAST:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+// A register of the step's own, or the planner's.
+static tess_status
+place_value(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_step *step,
+            void **planned)
+{
+    void **const place = step->is_kept ? &step->buffer : planned;
+    if (*place == NULL && !step->is_direct) {
+        const tess_status status = tsi_run_take(run, (size_t)tiling->elements * 8, place);
+        if (status != TESS_OK) {
+            return status;
+        }
+    }
+    step->buffer = *place;
+    if (step->code == TSI_TILE_CONST && step->is_kept) {
+        tsi_kernel_fill(tiling->elements, step->buffer, step->bytes, step->constant);
+        step->value = step->buffer;
+    }
+    return TESS_OK;
+}
+
+tess_status
+tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
+                  const struct tsi_view *views, bool is_direct, struct tsi_pipeline *pipeline)
+{
+    const struct tsi_tile *const tile = &run->op->tile;
+    void *steps = NULL;
+    void *registers[TSI_TILE_REGISTERS_MAX];
+    int writer[TSI_TILE_REGISTERS_MAX];
+    tess_status status =
+        tsi_run_take(run, (size_t)tile->instruction_count * sizeof(struct tsi_step), &steps);
+    if (status != TESS_OK) {
+        return status;
+    }
+    *pipeline = (struct tsi_pipeline){tiling, steps, tile->instruction_count,
+                                      tsi_pipeline_dtype(tile, tile->instruction_count - 1)};
+    for (int i = 0; i < tile->register_count; i++) {
+        registers[i] = NULL;
+        writer[i] = -1;
+    }
+    for (int i = 0; i < tile->instruction_count; i++) {
+        const struct tsi_tile_instruction *const instruction = &tile->instructions[i];
+        struct tsi_step *const step = &pipeline->steps[i];
+        const int arity = arity_of(instruction);
+        step->code = instruction->code;
+        step->bytes = (uint8_t)tess_dtype_bytes(tsi_pipeline_dtype(tile, i));
+        step->is_direct = is_direct && i == tile->instruction_count - 1;
+        step->is_kept = false;
+        step->is_filled = false;
+        step->buffer = NULL;
+        for (int k = 0; k < 3; k++) {
+            step->in[k] = k < arity ? writer[instruction->in[k]] : -1;
+        }
+        if (!prepare_step(run, tiling, views, instruction, step)) {
+            return tsi_run_internal(run, "there is no such kernel");
+        }
+        status = place_value(run, tiling, step, &registers[instruction->out]);
+        if (status != TESS_OK) {
+            return status;
+        }
+        writer[instruction->out] = i;
+    }
+    return TESS_OK;
+}
+
+// Copies a tile's elements from `data` to the dense run `out`.
+static void
+copy_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
+          const struct tsi_step *step, const unsigned char *data, void *out)
+{
+    const struct tsi_reach *const reach = &step->reach;
+    int64_t size[TESS_NDIM_MAX];
+    int64_t stride[TESS_NDIM_MAX];
+    for (int i = 0; i < reach->ndim; i++) {
+        size[i] = tsi_reach_size(tiling, reach, at, i);
+    }
+    const int64_t bytes = step->bytes;
+    if (reach->ndim == 1) {
+        tsi_kernel_copy(1, size[0], step->bytes, out, 0, bytes, data, 0, reach->step[0]);
+    } else if (reach->ndim == 2) {
+        tsi_kernel_copy(size[0], size[1], step->bytes, out, size[1] * bytes, bytes, data,
+                        reach->step[0], reach->step[1]);
+    } else {
+        tsi_box_strides(reach->ndim, size, step->bytes, stride);
+        tsi_box_copy(reach->ndim, size, step->bytes, out, stride, data, reach->step);
+    }
+}
+
+static void
+load_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struct tsi_step *step,
+          void *out)
+{
+    const struct tsi_reach *const reach = &step->reach;
+    const int64_t offset = tsi_tiling_offset(tiling, at, step->step);
+    const unsigned char *const data = step->view->data + offset;
+    const bool is_run = reach->ndim == 0 || (reach->ndim == 1 && reach->step[0] == step->bytes);
+    if (is_run && !step->is_direct && !step->view->swapped && (uintptr_t)data % step->bytes == 0) {
+        step->value = data;
+        return;
+    }
+    if (step->is_kept) {
+        if (step->is_filled && step->filled == offset && step->shape == at->shape) {
+            return;
+        }
+        step->is_filled = true;
+        step->filled = offset;
+        step->shape = at->shape;
+    }
+    copy_tile(tiling, at, step, data, out);
+    if (step->view->swapped) {
+        tsi_kernel_swap(at->elements, out, step->bytes);
+    }
+    step->value = out;
+}
+
+// Makes a tile of a source: one run for each place on the outer axes of its reach.
+static void
+make_source(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
+            const struct tsi_step *step, int64_t first, void *out)
+{
+    const struct tsi_reach *const reach = &step->reach;
+    int64_t size[TESS_NDIM_MAX];
+    int64_t place[TESS_NDIM_MAX] = {0};
+    for (int i = 0; i < reach->ndim; i++) {
+        size[i] = tsi_reach_size(tiling, reach, at, i);
+    }
+    const int inner = reach->ndim - 1;
+    const int64_t columns = inner < 0 ? 1 : size[inner];
+    const int64_t stride = inner < 0 ? 0 : reach->step[inner];
+    unsigned char *to = out;
+    for (;;) {
+        step->source(columns, to, (struct tsi_kernel_index){first, stride}, step->params);
+        to += columns * step->bytes;
+        int i = inner - 1;
+        for (; i >= 0; i--) {
+            first += reach->step[i];
+            if (++place[i] < size[i]) {
+                break;
+            }
+            first -= reach->step[i] * size[i];
+            place[i] = 0;
+        }
+        if (i < 0) {
+            return;
+        }
+    }
+}
+
+static void
+source_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struct tsi_step *step,
+            void *out)
+{
+    const int64_t first = step->first + tsi_tiling_offset(tiling, at, step->step);
+    if (step->is_kept) {
+        if (step->is_filled && step->filled == first && step->shape == at->shape) {
+            return;
+        }
+        step->is_filled = true;
+        step->filled = first;
+        step->shape = at->shape;
+    }
+    make_source(tiling, at, step, first, out);
+    step->value = out;
+}
+
+static void
+map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
+         void *out)
+{
+    const void *in[3];
+    for (int k = 0; k < 3; k++) {
+        in[k] = step->in[k] < 0 ? NULL : pipeline->steps[step->in[k]].value;
+    }
+    step->map(at->elements, out, in[0], in[1], in[2]);
+    step->value = out;
+}
+
+static void
+cast_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
+          void *out)
+{
+    const void *const in = pipeline->steps[step->in[0]].value;
+    if (step->cast != NULL) {
+        step->cast(at->elements, out, in);
+    } else {
+        const int64_t bytes = step->bytes;
+        tsi_kernel_copy(1, at->elements, step->bytes, out, 0, bytes, in, 0, bytes);
+    }
+    step->value = out;
+}
+
+const void *
+tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, void *out)
+{
+    const struct tsi_tiling *const tiling = pipeline->tiling;
+    for (int i = 0; i < pipeline->count; i++) {
+        struct tsi_step *const step = &pipeline->steps[i];
+        void *const to = step->is_direct ? out : step->buffer;
+        switch (step->code) {
+        case TSI_TILE_LOAD:
+            load_tile(tiling, at, step, to);
+            break;
+        case TSI_TILE_CONST:
+            if (step->is_direct) {
+                tsi_kernel_fill(at->elements, to, step->bytes, step->constant);
+            }
+            break;
+        case TSI_TILE_SOURCE:
+            source_tile(tiling, at, step, to);
+            break;
+        case TSI_TILE_MAP:
+            map_tile(pipeline, at, step, to);
+            break;
+        default:
+            cast_tile(pipeline, at, step, to);
+            break;
+        }
+    }
+    return pipeline->count == 0 ? NULL : pipeline->steps[pipeline->count - 1].value;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a tile program over its loop chunk and gives its tiles to the sink.
+//
+// A program that only moves elements, such as a rechunk, a slice or a transpose, has no tiles: each
+// source chunk's part is copied to its place in the output at once.
+
+#include "engine/exec/box.h"
+#include "engine/exec/pipeline.h"
+#include "engine/exec/tile_fold.h"
+#include "engine/io/npy.h"
+
+static bool
+is_only_load(const struct tsi_chunk_op *op)
+{
+    return op->tile.instruction_count == 1 && op->input_count == 1 &&
+           op->tile.instructions[0].code == TSI_TILE_LOAD;
+}
+
+// Views of all inputs, in scratch.
+static tess_status
+bind_inputs(struct tsi_run *run, struct tsi_view **views)
+{
+    void *memory = NULL;
+    tess_status status =
+        tsi_run_take(run, (size_t)run->op->input_count * sizeof(struct tsi_view), &memory);
+    *views = memory;
+    for (int i = 0; i < run->op->input_count && status == TESS_OK; i++) {
+        status = tsi_view_bind(run, i, &(*views)[i]);
+    }
+    return status;
+}
+
+// Stores all tiles of a chunk that is not empty at `out`, in C order.
+static tess_status
+store_tiles(struct tsi_run *run, void *out)
+{
+    struct tsi_view *views = NULL;
+    tess_status status = bind_inputs(run, &views);
+    if (status != TESS_OK) {
+        return status;
+    }
+    struct tsi_tiling tiling;
+    struct tsi_reach reach;
+    struct tsi_pipeline pipeline;
+    int64_t stride[TESS_NDIM_MAX];
+    const struct tsi_tile *const tile = &run->op->tile;
+    const size_t bytes = tess_dtype_bytes(tsi_pipeline_dtype(tile, tile->instruction_count - 1));
+    tsi_box_strides(run->op->loop.ndim, run->size, bytes, stride);
+    tsi_tiling_choose(run, &tiling);
+    tsi_reach_make(&tiling, stride, 0, &reach);
+    const bool is_run = reach.ndim <= 1;
+    status = tsi_pipeline_make(run, &tiling, views, is_run, &pipeline);
+    if (status != TESS_OK) {
+        return status;
+    }
+    struct tsi_tile_at at;
+    tsi_tiling_first(&tiling, 0, &at);
+    do {
+        status = tsi_run_check(run);
+        if (status != TESS_OK) {
+            return status;
+        }
+        unsigned char *const to = (unsigned char *)out + tsi_tiling_offset(&tiling, &at, stride);
+        const void *const made = tsi_pipeline_run(&pipeline, &at, is_run ? to : NULL);
+        if (!is_run) {
+            // Only a rectangle is not one run of the output, and it has two axes.
+            const int64_t rows = tsi_reach_size(&tiling, &reach, &at, 0);
+            const int64_t columns = tsi_reach_size(&tiling, &reach, &at, 1);
+            tsi_kernel_copy(rows, columns, bytes, to, reach.step[0], reach.step[1], made,
+                            columns * (int64_t)bytes, (int64_t)bytes);
+        }
+    } while (tsi_tiling_next(&tiling, &at));
+    return TESS_OK;
+}
+
+static tess_status
+store_chunk(struct tsi_run *run, void *out)
+{
+    if (run->elements == 0) {
+        return TESS_OK;
+    }
+    return is_only_load(run->op) ? tsi_view_copy(run, 0, out) : store_tiles(run, out);
+}
+
+// Folds all tiles of a chunk that is not empty.
+static tess_status
+fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
+{
+    struct tsi_view *views = NULL;
+    struct tsi_tiling tiling;
+    struct tsi_pipeline pipeline;
+    tess_status status = bind_inputs(run, &views);
+    if (status != TESS_OK) {
+        return status;
+    }
+    tsi_tiling_choose(run, &tiling);
+    status = tsi_tile_fold_make(run, &tiling, memory, fold);
+    if (status == TESS_OK) {
+        status = tsi_pipeline_make(run, &tiling, views, false, &pipeline);
+    }
+    if (status != TESS_OK) {
+        return status;
+    }
+    struct tsi_tile_at at;
+    tsi_tiling_first(&tiling, run->op->tile.reduce.axes, &at);
+    do {
+        status = tsi_run_check(run);
+        if (status != TESS_OK) {
+            return status;
+        }
+        tsi_tile_fold_take(fold, &at, tsi_pipeline_run(&pipeline, &at, NULL));
+    } while (tsi_tiling_next(&tiling, &at));
+    return TESS_OK;
+}
+
+static tess_status
+reduce_chunk(struct tsi_run *run)
+{
+    const struct tsi_tile_reduce *const reduce = &run->op->tile.reduce;
+    const enum tsi_reduction reduction = (enum tsi_reduction)reduce->reduction;
+    const tess_dtype dtype = (tess_dtype)reduce->dtype;
+    void *memory = run->task->out;
+    struct tsi_tile_fold fold;
+    if (reduce->finish) {
+        const struct tsi_acc_layout layout = tsi_acc_layout(reduction, dtype);
+        const size_t bytes = tsi_acc_offset(&layout, layout.planes, tsi_tile_fold_count(run));
+        const tess_status status = tsi_run_take(run, bytes, &memory);
+        if (status != TESS_OK) {
+            return status;
+        }
+    }
+    const tess_status status = run->elements == 0 ? tsi_tile_fold_make(run, NULL, memory, &fold)
+                                                  : fold_tiles(run, memory, &fold);
+    if (status != TESS_OK || !reduce->finish) {
+        return status;
+    }
+    const struct tsi_run_results results = {reduction, dtype, reduce->folded, reduce->ddof};
+    return tsi_run_finish(run, &results, fold.accumulators, fold.planes);
+}
+
+// Where a chunk's elements lie already as they are to be written; NULL if they have to be made.
+static tess_status
+find_dense(struct tsi_run *run, const void **data)
+{
+    struct tsi_view view;
+    int64_t stride[TESS_NDIM_MAX];
+    const tess_status status = tsi_view_bind(run, 0, &view);
+    if (status != TESS_OK) {
+        return status;
+    }
+    tsi_box_strides(run->op->loop.ndim, run->size, view.bytes, stride);
+    bool is_dense = !view.swapped;
+    for (int i = 0; i < run->op->loop.ndim; i++) {
+        is_dense = is_dense && (run->size[i] == 1 || view.stride[i] == stride[i]);
+    }
+    *data = is_dense ? view.data : NULL;
+    run->next_chunk = 0;
+    return TESS_OK;
+}
+
+static tess_status
+write_chunk(struct tsi_run *run)
+{
+    const struct tsi_chunk_op *const op = run->op;
+    const struct tsi_npy_target target = {
+        .path = op->target_file.path,
+        .temporary = op->target_file.temporary,
+        .dtype = tsi_pipeline_dtype(&op->tile, op->tile.instruction_count - 1),
+        .shape = tsi_grid_shape(&op->loop),
+        .chunk_count = tsi_grid_chunk_count(&op->loop),
+    };
+    const void *data = NULL;
+    if (run->elements != 0 && is_only_load(op)) {
+        const tess_status status = find_dense(run, &data);
+        if (status != TESS_OK) {
+            return status;
+        }
+    }
+    if (data == NULL) {
+        void *memory = NULL;
+        const size_t bytes = (size_t)run->elements * tess_dtype_bytes(target.dtype);
+        tess_status status = tsi_run_take(run, bytes, &memory);
+        if (status == TESS_OK) {
+            status = store_chunk(run, memory);
+        }
+        if (status != TESS_OK) {
+            return status;
+        }
+        data = memory;
+    }
+    return tsi_npy_write_chunk(&target, run->task->chunk, run->start, run->size, data, run->error);
+}
+
+tess_status
+tsi_run_tile(struct tsi_run *run)
+{
+    if (run->op->tile.instruction_count == 0) {
+        return tsi_run_internal(run, "its tile program is empty");
+    }
+    switch (run->op->tile.sink) {
+    case TSI_SINK_STORE:
+        return store_chunk(run, run->task->out);
+    case TSI_SINK_REDUCE:
+        return reduce_chunk(run);
+    case TSI_SINK_WRITE:
+        return write_chunk(run);
+    default:
+        return tsi_run_internal(run, "there is no such sink");
+    }
+}

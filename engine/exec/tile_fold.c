@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A tile is seen as few axes, each kept or folded: neighbours of one kind are one axis. Then the
+// two innermost axes are what a kernel takes:
+//
+//   … folded, kept     down: rows are folded into consecutive accumulators
+//   … kept, folded     across: each row is folded into its accumulator, if these are consecutive
+//   otherwise          one row at a time
+//
+// and the others are looped over. Accumulators of a chunk are in C order of its kept axes, so those
+// of the last kept axis are always consecutive. Every accumulator gets its elements in the C order
+// of the tiles and, inside a tile, of the elements; both follow from the sizes of the loop chunk,
+// not from where memory lies.
+//
+// argmin and argmax tell an index that must grow by a fixed step along an axis of the tile. Folded
+// neighbours where it does not are kept apart.
+
+#include "engine/exec/tile_fold.h"
+
+static bool
+tells_index(const struct tsi_tile_reduce *reduce)
+{
+    return reduce->reduction == TSI_REDUCE_ARGMIN || reduce->reduction == TSI_REDUCE_ARGMAX;
+}
+
+int64_t
+tsi_tile_fold_count(const struct tsi_run *run)
+{
+    int64_t count = 1;
+    for (int i = 0; i < run->op->loop.ndim; i++) {
+        count *= (run->op->tile.reduce.axes >> i & 1) != 0 ? 1 : run->size[i];
+    }
+    return count;
+}
+
+tess_status
+tsi_tile_fold_make(const struct tsi_run *run, const struct tsi_tiling *tiling, void *memory,
+                   struct tsi_tile_fold *fold)
+{
+    const struct tsi_tile_reduce *const reduce = &run->op->tile.reduce;
+    const bool is_told = tells_index(reduce);
+    const struct tsi_acc_layout layout =
+        tsi_acc_layout((enum tsi_reduction)reduce->reduction, (tess_dtype)reduce->dtype);
+    int64_t step[TESS_NDIM_MAX];
+    int64_t count = 1;
+    fold->kernel = &run->kernel->reduction[reduce->reduction][reduce->dtype];
+    fold->tiling = tiling;
+    fold->axes = reduce->axes;
+    fold->element_bytes = (int64_t)tess_dtype_bytes((tess_dtype)reduce->dtype);
+    fold->first = 0;
+    if (fold->kernel->down == NULL || fold->kernel->across == NULL) {
+        return tsi_run_internal(run, "there is no such reduction");
+    }
+    for (int i = run->op->loop.ndim - 1; i >= 0; i--) {
+        const bool is_folded = (reduce->axes >> i & 1) != 0;
+        fold->acc_step[i] = is_folded ? 0 : count;
+        fold->order_step[i] = is_folded && is_told ? reduce->order[i] : 0;
+        fold->first += fold->order_step[i] * run->start[i];
+        step[i] = is_folded ? fold->order_step[i] : count;
+        count *= is_folded ? 1 : run->size[i];
+    }
+    fold->accumulators = count;
+    if (tiling != NULL) {
+        tsi_reach_make(tiling, step, reduce->axes, &fold->reach);
+    }
+    tsi_run_planes(&layout, count, memory, fold->planes);
+    for (int i = 0; i < TSI_ACC_PLANES_MAX; i++) {
+        fold->plane_bytes[i] = i < layout.planes ? tess_dtype_bytes(layout.dtype[i]) : 0;
+    }
+    fold->kernel->start(count, fold->planes);
+    return TESS_OK;
+}
+
+// One call of a kernel: rows × columns elements at `x`, folded into accumulators from `acc` on.
+static void
+fold_rows(const struct tsi_tile_fold *fold, tsi_kernel_fold *kernel, int64_t rows, int64_t columns,
+          const unsigned char *x, int64_t acc, const struct tsi_fold_index *index)
+{
+    void *planes[TSI_ACC_PLANES_MAX];
+    for (int i = 0; i < TSI_ACC_PLANES_MAX; i++) {
+        planes[i] = fold->plane_bytes[i] == 0
+                        ? NULL
+                        : (unsigned char *)fold->planes[i] + (size_t)acc * fold->plane_bytes[i];
+    }
+    kernel(rows, columns, x, planes, index);
+}
+
+static bool
+is_folded(const struct tsi_tile_fold *fold, int axis)
+{
+    const int box = fold->tiling->box[fold->reach.first[axis]];
+    return (fold->axes >> fold->tiling->axis[box] & 1) != 0;
+}
+
+// What one call of a kernel takes, and how many axes of the reach are left to loop over.
+struct fold_shape {
+    tsi_kernel_fold *kernel;
+    int64_t rows;
+    int64_t columns;
+    int64_t row_step;
+    int64_t column_step;
+    int outer;
+};
+
+static struct fold_shape
+shape_call(const struct tsi_tile_fold *fold, const int64_t *size)
+{
+    const struct tsi_reach *const reach = &fold->reach;
+    const int last = reach->ndim - 1;
+    struct fold_shape shape = {.kernel = fold->kernel->across, .rows = 1, .columns = 1};
+    if (last < 0) {
+        return shape;
+    }
+    shape.columns = size[last];
+    shape.outer = last;
+    if (is_folded(fold, last)) {
+        shape.column_step = reach->step[last];
+        if (last > 0 && !is_folded(fold, last - 1) && reach->step[last - 1] == 1) {
+            shape.rows = size[last - 1];
+            shape.outer = last - 1;
+        }
+        return shape;
+    }
+    shape.kernel = fold->kernel->down;
+    if (last > 0 && is_folded(fold, last - 1)) {
+        shape.rows = size[last - 1];
+        shape.row_step = reach->step[last - 1];
+        shape.outer = last - 1;
+    }
+    return shape;
+}
+
+void
+tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at, const void *x)
+{
+    const struct tsi_reach *const reach = &fold->reach;
+    int64_t size[TESS_NDIM_MAX];
+    int64_t place[TESS_NDIM_MAX] = {0};
+    for (int i = 0; i < reach->ndim; i++) {
+        size[i] = tsi_reach_size(fold->tiling, reach, at, i);
+    }
+    const struct fold_shape shape = shape_call(fold, size);
+    int64_t acc = tsi_tiling_offset(fold->tiling, at, fold->acc_step);
+    struct tsi_fold_index index = {
+        .first = fold->first + tsi_tiling_offset(fold->tiling, at, fold->order_step),
+        .row_step = shape.row_step,
+        .column_step = shape.column_step,
+    };
+    const unsigned char *from = x;
+    const int64_t taken = shape.rows * shape.columns * fold->element_bytes;
+    for (;;) {
+        fold_rows(fold, shape.kernel, shape.rows, shape.columns, from, acc, &index);
+        from += taken;
+        int i = shape.outer - 1;
+        for (; i >= 0; i--) {
+            int64_t *const moved = is_folded(fold, i) ? &index.first : &acc;
+            *moved += reach->step[i];
+            if (++place[i] < size[i]) {
+                break;
+            }
+            *moved -= reach->step[i] * size[i];
+            place[i] = 0;
+        }
+        if (i < 0) {
+            return;
+        }
+    }
+}

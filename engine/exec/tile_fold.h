@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reduction at the end of a tile program: folds tile after tile into the accumulators of a
+// chunk.
+
+#ifndef TSI_EXEC_TILE_FOLD_H
+#define TSI_EXEC_TILE_FOLD_H
+
+#include "engine/exec/tiling.h"
+
+struct tsi_tile_fold {
+    const struct tsi_kernel_reduction *kernel;
+    const struct tsi_tiling *tiling;
+    uint32_t axes; // that are folded
+    int64_t element_bytes;
+    int64_t accumulators;              // of the chunk
+    int64_t acc_step[TESS_NDIM_MAX];   // by loop axis, in accumulators; 0 where folded
+    int64_t order_step[TESS_NDIM_MAX]; // by loop axis; 0 where kept, and where no index is told
+    int64_t first;                     // order of the first element of the loop chunk
+    struct tsi_reach reach;            // acc_step of kept axes, order_step of folded ones
+    void *planes[TSI_ACC_PLANES_MAX];
+    size_t plane_bytes[TSI_ACC_PLANES_MAX]; // of one accumulator, 0 beyond the last plane
+};
+
+// The number of accumulators of the run's chunk.
+int64_t tsi_tile_fold_count(const struct tsi_run *run);
+
+// Makes ready to fold the run's tiles into accumulators in `memory`, and starts them. `tiling` is
+// NULL for an empty chunk, which has no tiles.
+tess_status tsi_tile_fold_make(const struct tsi_run *run, const struct tsi_tiling *tiling,
+                               void *memory, struct tsi_tile_fold *fold);
+
+// Folds the tile at `at`, whose elements are at `x`.
+void tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+                        const void *x);
+
+#endif

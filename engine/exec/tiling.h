@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a loop chunk is cut into tiles, and how an operand walks through one.
+
+#ifndef TSI_EXEC_TILING_H
+#define TSI_EXEC_TILING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/exec/run.h"
+
+// The loop axes with more than one index, in order. A tile is a box of at most block[i] indices on
+// axis i, and lies in a register in C order.
+struct tsi_tiling {
+    int ndim;
+    int axis[TESS_NDIM_MAX]; // of the loop
+    int64_t size[TESS_NDIM_MAX];
+    int64_t block[TESS_NDIM_MAX];
+    int box_ndim;           // axes of which a tile has more than one index
+    int box[TESS_NDIM_MAX]; // as indices into `axis`
+    int64_t elements;       // of the largest tile
+};
+
+// Where a sweep over the tiles is.
+struct tsi_tile_at {
+    int order[TESS_NDIM_MAX];     // axes of the tiling, outermost first
+    int64_t at[TESS_NDIM_MAX];    // first index of the tile, relative to the loop chunk
+    int64_t count[TESS_NDIM_MAX]; // indices of the tile
+    int64_t elements;
+    uint32_t shape; // changes whenever `count` does
+};
+
+// An operand's steps along the axes of a box, with axes that are one run made one. Axis i of the
+// reach is axes first[i] … first[i + 1] − 1 of the box.
+struct tsi_reach {
+    int ndim;
+    int first[TESS_NDIM_MAX + 1];
+    int64_t step[TESS_NDIM_MAX];
+};
+
+// Cuts the loop chunk of `run`, a TILE that is not empty. This depends on the program and the chunk
+// alone, since it sets the order in which a reduction adds.
+void tsi_tiling_choose(const struct tsi_run *run, struct tsi_tiling *tiling);
+
+// The first tile. Axes in the set `last` (loop axes, one bit each) are stepped through inside all
+// others.
+void tsi_tiling_first(const struct tsi_tiling *tiling, uint32_t last, struct tsi_tile_at *at);
+
+// The next tile, or false after the last.
+bool tsi_tiling_next(const struct tsi_tiling *tiling, struct tsi_tile_at *at);
+
+// The reach of an operand with these steps along the loop axes. Axes on both sides of the set
+// `border` (loop axes) stay apart.
+void tsi_reach_make(const struct tsi_tiling *tiling, const int64_t *step, uint32_t border,
+                    struct tsi_reach *reach);
+
+// The size of axis `i` of a reach for this tile.
+static inline int64_t
+tsi_reach_size(const struct tsi_tiling *tiling, const struct tsi_reach *reach,
+               const struct tsi_tile_at *at, int i)
+{
+    int64_t size = 1;
+    for (int k = reach->first[i]; k < reach->first[i + 1]; k++) {
+        size *= at->count[tiling->box[k]];
+    }
+    return size;
+}
+
+// Σ step · index for the first index of this tile; `step` is by loop axis.
+static inline int64_t
+tsi_tiling_offset(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
+                  const int64_t *step)
+{
+    int64_t offset = 0;
+    for (int i = 0; i < tiling->ndim; i++) {
+        offset += at->at[i] * step[tiling->axis[i]];
+    }
+    return offset;
+}
+
+#endif

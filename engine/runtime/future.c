@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Futures and their public functions.
+//
+// A future ends once, under its lock; whoever waits is woken by the condition, whoever polls sees the
+// status, and the event descriptor becomes readable and stays so. The backend's threads write results
+// into the caller's memory before they end the future, so a caller that sees the end sees the results.
+
+#include "engine/runtime/future.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/runtime/backend.h"
+#include "engine/runtime/scatter.h"
+
+#define PROGRESS_INTERVAL_NS (100 * TSI_MILLISECOND)
+
+struct tess_future *
+tsi_future_new(struct tess_session *session, int target_count)
+{
+    struct tess_future *future = tsi_calloc(1, sizeof *future);
+    if (future == NULL) {
+        return NULL;
+    }
+    future->outputs = tsi_calloc((size_t)target_count + 1, sizeof *future->outputs);
+    if (future->outputs == NULL) {
+        tsi_free(future);
+        return NULL;
+    }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&future->lock, NULL);
+    pthread_cond_init(&future->ended_cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+    atomic_init(&future->refs, 1);
+    future->session = session;
+    future->target_count = target_count;
+    future->event_fd = -1;
+    future->status = TESS_RUNNING;
+    future->started_ns = tsi_clock_ns();
+    return future;
+}
+
+struct tess_future *
+tsi_future_ref(struct tess_future *future)
+{
+    atomic_fetch_add_explicit(&future->refs, 1, memory_order_relaxed);
+    return future;
+}
+
+void
+tsi_future_unref(struct tess_future *future)
+{
+    if (future == NULL ||
+        atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (future->event_fd >= 0) {
+        close(future->event_fd);
+    }
+    pthread_cond_destroy(&future->ended_cond);
+    pthread_mutex_destroy(&future->lock);
+    if (!future->plan_taken) {
+        tsi_plan_fini(&future->plan);
+    }
+    tsi_free(future->outputs);
+    tsi_free(future);
+}
+
+void
+tsi_future_end(struct tess_future *future, tess_status status, const char *text)
+{
+    pthread_mutex_lock(&future->lock);
+    if (!future->ended) {
+        future->ended = true;
+        future->status = status;
+        future->report.elapsed_ns = tsi_clock_ns() - future->started_ns;
+        if (status != TESS_OK) {
+            tsi_error_set(&future->error, status, "%s", text != NULL ? text : "");
+        }
+        if (future->event_fd >= 0) {
+            // The counter of a fresh descriptor takes a one without blocking; nothing else writes it.
+            (void)!write(future->event_fd, &(uint64_t){1}, sizeof(uint64_t));
+        }
+        pthread_cond_broadcast(&future->ended_cond);
+    }
+    pthread_mutex_unlock(&future->lock);
+}
+
+void
+tsi_future_set_job(struct tess_future *future, uint64_t job)
+{
+    pthread_mutex_lock(&future->lock);
+    future->job = job;
+    pthread_mutex_unlock(&future->lock);
+}
+
+void
+tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t total, int workers)
+{
+    pthread_mutex_lock(&future->lock);
+    future->progress.tasks_done = done;
+    future->progress.tasks_total = total;
+    future->progress.workers = workers;
+    pthread_mutex_unlock(&future->lock);
+}
+
+void
+tsi_future_set_peaks(struct tess_future *future, uint64_t tasks, uint64_t predicted,
+                     uint64_t measured)
+{
+    pthread_mutex_lock(&future->lock);
+    future->report.tasks = tasks;
+    future->report.peak_bytes_predicted = predicted;
+    future->report.peak_bytes_measured = measured;
+    pthread_mutex_unlock(&future->lock);
+}
+
+bool
+tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data, size_t bytes)
+{
+    const struct tsi_chunk_op *source = &future->plan.program->ops[op];
+    if (bytes != tsi_chunk_op_bytes(source, chunk)) {
+        return false;
+    }
+    for (int i = 0; i < future->target_count; i++) {
+        if (future->plan.target_ops[i] == op && future->outputs[i].out != NULL) {
+            tsi_scatter_chunk(&source->array, chunk, tess_dtype_bytes((tess_dtype)source->dtype),
+                              data, future->outputs[i].out);
+        }
+    }
+    return true;
+}
+
+static struct timespec
+timespec_at(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / TSI_SECOND),
+                             .tv_nsec = (long)(ns % TSI_SECOND)};
+}
+
+static struct tess_progress
+progress_now(const struct tess_future *future)
+{
+    struct tess_progress progress = future->progress;
+    progress.elapsed_ns =
+        future->ended ? future->report.elapsed_ns : tsi_clock_ns() - future->started_ns;
+    if (future->ended && future->status == TESS_OK) {
+        progress.tasks_done = progress.tasks_total;
+    }
+    return progress;
+}
+
+// Waits until the future has ended or the clock shows `until_ns`.
+static void
+wait_until(struct tess_future *future, uint64_t until_ns)
+{
+    const struct timespec until = timespec_at(until_ns);
+    while (!future->ended &&
+           pthread_cond_timedwait(&future->ended_cond, &future->lock, &until) != ETIMEDOUT) {
+    }
+}
+
+static void
+tell_progress(struct tess_future *future)
+{
+    const struct tess_session_options *options = &future->session->options;
+    const struct tess_progress progress = progress_now(future);
+    pthread_mutex_unlock(&future->lock);
+    options->on_progress(options->on_progress_user, &progress);
+    pthread_mutex_lock(&future->lock);
+}
+
+static tess_status
+wait_for_end(struct tess_future *future, int64_t timeout_ms)
+{
+    const bool tells = future->session->options.on_progress != NULL;
+    const uint64_t start = tsi_clock_ns();
+    const uint64_t end = timeout_ms < 0 || (uint64_t)timeout_ms > UINT64_MAX / 2 / TSI_MILLISECOND
+                             ? UINT64_MAX / 2
+                             : start + (uint64_t)timeout_ms * TSI_MILLISECOND;
+    pthread_mutex_lock(&future->lock);
+    while (!future->ended && tsi_clock_ns() < end) {
+        const uint64_t next = tsi_clock_ns() + PROGRESS_INTERVAL_NS;
+        wait_until(future, tells && next < end ? next : end);
+        if (tells) {
+            tell_progress(future);
+        }
+    }
+    const tess_status status = future->status;
+    pthread_mutex_unlock(&future->lock);
+    return status;
+}
+
+tess_status
+tsi_future_finish(struct tess_future *future, int64_t timeout_ms)
+{
+    const tess_status status = wait_for_end(future, timeout_ms);
+    if (status != TESS_RUNNING && !future->reported) {
+        future->reported = true;
+        future->session->report = future->report;
+        if (status != TESS_OK) {
+            tsi_session_fail(future->session, status, future->error.text);
+        }
+    }
+    return status;
+}
+
+tess_status
+tess_future_poll(tess_future *future)
+{
+    return future == NULL ? TESS_EINVAL : tsi_future_finish(future, 0);
+}
+
+tess_status
+tess_future_wait(tess_future *future, int64_t timeout_ms)
+{
+    return future == NULL ? TESS_EINVAL : tsi_future_finish(future, timeout_ms);
+}
+
+tess_progress
+tess_future_progress(const tess_future *future)
+{
+    tess_progress progress = {0};
+    if (future != NULL) {
+        struct tess_future *locked = (struct tess_future *)(uintptr_t)future;
+        pthread_mutex_lock(&locked->lock);
+        progress = progress_now(locked);
+        pthread_mutex_unlock(&locked->lock);
+    }
+    return progress;
+}
+
+void
+tess_future_cancel(tess_future *future)
+{
+    if (future != NULL && future->backend != NULL) {
+        future->backend->cancel(future->backend, future);
+    }
+}
+
+int
+tess_future_fd(const tess_future *future)
+{
+    if (future == NULL) {
+        return -1;
+    }
+    struct tess_future *locked = (struct tess_future *)(uintptr_t)future;
+    pthread_mutex_lock(&locked->lock);
+    if (locked->event_fd < 0) {
+        locked->event_fd = eventfd(locked->ended ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    }
+    pthread_mutex_unlock(&locked->lock);
+    return locked->event_fd;
+}
+
+void
+tess_future_free(tess_future *future)
+{
+    if (future == NULL) {
+        return;
+    }
+    tess_future_cancel(future);
+    wait_for_end(future, -1);
+    tsi_future_unref(future);
+}

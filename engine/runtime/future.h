@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Futures: one submitted compute, shared by the session's thread, which waits for it, and the threads of
+// a backend, which bring its results.
+
+#ifndef TSI_RUNTIME_FUTURE_H
+#define TSI_RUNTIME_FUTURE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/base/error.h"
+#include "engine/graph/session.h"
+#include "engine/plan/plan.h"
+
+// Where the chunks of one target go: `out` is the whole array in C order, NULL if it is not delivered.
+struct tsi_future_output {
+    void *out;
+    size_t bytes;
+};
+
+struct tess_future {
+    atomic_uint refs; // one of the session's thread, one of the backend while it runs
+    struct tess_session *session;
+    struct tsi_backend *backend; // NULL if it never started
+    struct tsi_plan plan;
+    bool plan_taken; // the backend frees the plan, after the future's end
+    int target_count;
+    struct tsi_future_output *outputs; // by target
+    const char *site;                  // of the call, in the session's arena
+    void *backend_data;                // the backend's own, while it runs
+    int event_fd;
+    bool reported; // its failure has been recorded in the session
+
+    pthread_mutex_t lock; // of all that follows
+    pthread_cond_t ended_cond;
+    bool ended;
+    tess_status status; // TESS_RUNNING until it has ended
+    struct tsi_error error;
+    uint64_t started_ns;
+    uint64_t job; // once accepted
+    struct tess_progress progress;
+    struct tess_report report;
+};
+
+// A future with one reference, not started; NULL when memory is out.
+struct tess_future *tsi_future_new(struct tess_session *session, int target_count);
+struct tess_future *tsi_future_ref(struct tess_future *future);
+void tsi_future_unref(struct tess_future *future); // accepts NULL
+
+// Ends the future. Only the first call has an effect. `text` may be NULL if `status` is TESS_OK.
+void tsi_future_end(struct tess_future *future, tess_status status, const char *text);
+
+void tsi_future_set_job(struct tess_future *future, uint64_t job);
+void tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t total, int workers);
+void tsi_future_set_peaks(struct tess_future *future, uint64_t tasks, uint64_t predicted,
+                          uint64_t measured);
+
+// Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this operation.
+// `data` is the chunk in C order, `bytes` long; false if the size is not that of the chunk. May be called
+// for different chunks from several threads at once.
+bool tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
+                        size_t bytes);
+
+// Waits as tess_future_wait(), calls the progress callback, and records a failure in the session.
+tess_status tsi_future_finish(struct tess_future *future, int64_t timeout_ms);
+
+#endif

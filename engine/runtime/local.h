@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The embedded runtime's parts: local.c opens and closes it and takes the session's calls, local_pump.c
+// carries actions of one core to the other, local_thread.c is what its threads do.
+
+#ifndef TSI_RUNTIME_LOCAL_H
+#define TSI_RUNTIME_LOCAL_H
+
+#include <pthread.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/map.h"
+#include "engine/base/vec.h"
+#include "engine/exec/exec.h"
+#include "engine/runtime/backend.h"
+#include "scheduler/core/sched.h"
+#include "worker/core/worker.h"
+
+// One submitted program. It lives until both cores have given the program back.
+struct tsi_local_job {
+    uint64_t token;
+    uint32_t number;            // once accepted
+    struct tess_future *future; // NULL once it has ended
+    struct tsi_plan plan;       // taken over from the future, which may go first
+    bool held_by_sched;
+    bool held_by_worker;
+    int pins;                // threads that copy its results just now
+    bool ends;               // when the last of them is done, with this
+    struct tsi_error ending;
+};
+
+// A task to execute.
+struct tsi_local_run {
+    uint32_t run;
+    struct tsi_local_job *job;
+    int op;
+    int64_t chunk;
+    size_t output_bytes;
+    struct tsi_exec_chunk *inputs; // owned by the slot of `run`
+    size_t input_count;
+};
+
+// A target chunk to copy into the caller's memory.
+struct tsi_local_delivery {
+    struct tsi_local_job *job; // may be gone: `number` tells
+    uint32_t number;
+    uint32_t task;
+    struct tsi_buf *chunk; // a reference of its own
+};
+
+struct tsi_local_slot {
+    struct tsi_exec_chunk *inputs;
+    size_t input_capacity;
+    atomic_bool cancelled;
+};
+
+struct tsi_local {
+    struct tsi_backend backend;
+    int thread_count;
+    pthread_t threads[TSI_THREADS_MAX];
+    struct tsi_files *files;
+
+    pthread_mutex_t lock; // of all that follows
+    pthread_cond_t work;  // something to run, to deliver or to end
+    bool closing;
+    int idle; // threads that wait for `work`
+    struct tsi_sched *sched;
+    struct tsi_worker *worker;
+    uint64_t next_token;
+    struct tsi_map jobs_by_token;  // → struct tsi_local_job *
+    struct tsi_map jobs_by_number; // likewise
+    struct tsi_local_slot slots[TSI_THREADS_MAX];
+    TSI_VEC(struct tsi_local_run) runs;            // to take from the front
+    size_t runs_taken;
+    TSI_VEC(struct tsi_local_delivery) deliveries; // to take from the back
+    TSI_VEC(uint32_t) delivered;                   // scratch
+};
+
+// local_pump.c: moves actions between the cores until both have none. The lock is held.
+void tsi_local_pump(struct tsi_local *local);
+void tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event);
+struct tsi_local_job *tsi_local_job(struct tsi_local *local, uint32_t number);
+
+// Ends the job's future, and frees the job once nobody has its program; both only when no thread copies
+// its results, so that nothing writes to the caller's memory after the end.
+void tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job);
+
+// The numbers by which the cores know the one worker and the one client.
+#define TSI_LOCAL_WORKER UINT32_C(1)
+#define TSI_LOCAL_CLIENT UINT32_C(2)
+
+// local_thread.c: what each thread runs; `argument` is the struct tsi_local.
+void *tsi_local_thread(void *argument);
+
+#endif

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Carries what one core wants to the other. All of it happens under the lock; what takes time (running
+// tasks, copying results) becomes work for the threads.
+//
+// What an action points to is good only until its core is called again, so an action of one core is
+// handed to the other core at once, and what must go back to the same core is copied first.
+
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/runtime/local.h"
+#include "engine/runtime/scatter.h"
+
+void
+tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event)
+{
+    event->now_ns = tsi_clock_ns();
+    tsi_sched_step(local->sched, event);
+}
+
+struct tsi_local_job *
+tsi_local_job(struct tsi_local *local, uint32_t number)
+{
+    const uint64_t *found = tsi_map_get(&local->jobs_by_number, number);
+    return found == NULL ? NULL : (struct tsi_local_job *)(uintptr_t)*found;
+}
+
+static void
+worker_event(struct tsi_local *local, struct tsi_worker_event *event)
+{
+    event->now_ns = tsi_clock_ns();
+    tsi_worker_step(local->worker, event);
+}
+
+void
+tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job)
+{
+    if (job->pins > 0) {
+        return;
+    }
+    if (job->ends && job->future != NULL) {
+        struct tess_future *future = job->future;
+        job->future = NULL;
+        future->backend_data = NULL;
+        tsi_future_end(future, job->ending.status, job->ending.text);
+        tsi_future_unref(future);
+    }
+    if (!job->held_by_sched && !job->held_by_worker && job->future == NULL) {
+        tsi_map_remove(&local->jobs_by_token, job->token);
+        tsi_map_remove(&local->jobs_by_number, job->number);
+        tsi_plan_fini(&job->plan);
+        tsi_free(job);
+    }
+}
+
+static struct tsi_local_job *
+job_of_program(struct tsi_local *local, const struct tsi_program *program)
+{
+    size_t cursor = 0;
+    uint64_t key;
+    uint64_t value;
+    while (tsi_map_next(&local->jobs_by_token, &cursor, &key, &value)) {
+        struct tsi_local_job *job = (struct tsi_local_job *)(uintptr_t)value;
+        if (job->plan.program == program) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+// The first end counts.
+static void
+end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status, const char *text)
+{
+    if (!job->ends) {
+        job->ends = true;
+        tsi_error_set(&job->ending, status, "%s", text != NULL ? text : "");
+    }
+    tsi_local_settle_job(local, job);
+}
+
+static void
+cancel_job(struct tsi_local *local, struct tsi_local_job *job, const char *text)
+{
+    struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_CANCELLED, .peer = TSI_LOCAL_CLIENT};
+    event.job.job = job->number;
+    end_job(local, job, TESS_ENOMEM, text);
+    tsi_local_sched_event(local, &event);
+}
+
+static void
+job_accepted(struct tsi_local *local, const struct tsi_sched_action *action)
+{
+    const uint64_t *found = tsi_map_get(&local->jobs_by_token, action->accepted.token);
+    if (found == NULL) {
+        return;
+    }
+    struct tsi_local_job *job = (struct tsi_local_job *)(uintptr_t)*found;
+    job->number = action->job;
+    if (!tsi_map_put(&local->jobs_by_number, job->number, (uint64_t)(uintptr_t)job)) {
+        cancel_job(local, job, "compute: out of memory");
+        return;
+    }
+    if (job->future != NULL) {
+        tsi_future_set_job(job->future, job->number);
+    }
+}
+
+static void
+job_ended(struct tsi_local *local, const struct tsi_sched_action *action)
+{
+    struct tsi_local_job *job = tsi_local_job(local, action->job);
+    if (job == NULL || job->future == NULL) {
+        return;
+    }
+    const struct tsi_worker_stats stats = tsi_worker_stats(local->worker);
+    tsi_future_set_peaks(job->future, action->ended.tasks_run, action->ended.peak_bytes_predicted,
+                         stats.bytes_peak);
+    end_job(local, job, action->ended.status, action->ended.text);
+}
+
+static void
+job_dropped(struct tsi_local *local, const struct tsi_program *program)
+{
+    struct tsi_local_job *job = job_of_program(local, program);
+    if (job != NULL) {
+        job->held_by_sched = false;
+        end_job(local, job, TESS_EINTERNAL, "compute: the job was dropped");
+    }
+}
+
+// Makes target chunks work for the threads. What is lost for want of memory fails the job.
+static void
+targets_ready(struct tsi_local *local, const struct tsi_sched_action *action)
+{
+    struct tsi_local_job *job = tsi_local_job(local, action->job);
+    bool failed = job == NULL;
+    for (size_t i = 0; i < action->ready.count && !failed; i++) {
+        const uint32_t task = action->ready.items[i].task;
+        struct tsi_buf *chunk = tsi_worker_chunk(local->worker, tsi_key_of(action->job, task), NULL);
+        if (chunk == NULL) {
+            failed = true;
+            break;
+        }
+        const struct tsi_local_delivery delivery = {job, job->number, task, tsi_buf_ref(chunk)};
+        if (!tsi_vec_push(&local->deliveries, delivery)) {
+            tsi_buf_unref(chunk);
+            failed = true;
+        }
+    }
+    if (failed && job != NULL) {
+        cancel_job(local, job, "compute: out of memory while gathering the result");
+    }
+}
+
+static void
+send_program(struct tsi_local *local, const struct tsi_sched_action *action)
+{
+    struct tsi_local_job *job = tsi_local_job(local, action->job);
+    struct tsi_worker_event event = {.kind = TSI_WORKER_PROGRAM};
+    event.program.job = action->job;
+    event.program.program = action->program.program;
+    job->held_by_worker = true;
+    worker_event(local, &event);
+}
+
+static void
+assign(struct tsi_local *local, const struct tsi_sched_action *action)
+{
+    struct tsi_worker_event event = {.kind = TSI_WORKER_ASSIGNED};
+    event.assigned.items = action->assign.items;
+    event.assigned.count = action->assign.count;
+    event.assigned.locations = action->assign.locations;
+    event.assigned.location_count = action->assign.location_count;
+    worker_event(local, &event);
+}
+
+static void
+take_sched_action(struct tsi_local *local, const struct tsi_sched_action *action)
+{
+    struct tsi_worker_event event = {0};
+    switch (action->kind) {
+    case TSI_SCHED_SEND_PROGRAM:
+        send_program(local, action);
+        break;
+    case TSI_SCHED_ASSIGN:
+        assign(local, action);
+        break;
+    case TSI_SCHED_RETRACT:
+        event.kind = TSI_WORKER_RETRACT;
+        event.retract.sequences = action->retract.sequences;
+        event.retract.count = action->retract.count;
+        worker_event(local, &event);
+        break;
+    case TSI_SCHED_FREE:
+        event.kind = TSI_WORKER_FREE;
+        event.free.keys = action->free.keys;
+        event.free.count = action->free.count;
+        worker_event(local, &event);
+        break;
+    case TSI_SCHED_DROP_JOB:
+        event.kind = TSI_WORKER_DROP_JOB;
+        event.drop_job.job = action->job;
+        worker_event(local, &event);
+        break;
+    case TSI_SCHED_JOB_ACCEPTED:
+        job_accepted(local, action);
+        break;
+    case TSI_SCHED_TARGETS_READY:
+        targets_ready(local, action);
+        break;
+    case TSI_SCHED_JOB_PROGRESS: {
+        const struct tsi_local_job *job = tsi_local_job(local, action->job);
+        if (job != NULL && job->future != NULL) {
+            tsi_future_set_progress(job->future, action->progress.tasks_done,
+                                    action->progress.tasks_total, 1);
+        }
+        break;
+    }
+    case TSI_SCHED_JOB_ENDED:
+        job_ended(local, action);
+        break;
+    case TSI_SCHED_JOB_DROPPED:
+        job_dropped(local, action->program.program);
+        break;
+    default: // One worker that neither drains nor is lost has no others.
+        break;
+    }
+}
+
+// The caller's memory is read where it is: the chunk is a view of it, with the strides of the array.
+static void
+fetch(struct tsi_local *local, tsi_key key)
+{
+    struct tsi_worker_event event = {.kind = TSI_WORKER_FETCHED};
+    const struct tsi_local_job *job = tsi_local_job(local, tsi_key_job(key));
+    const struct tsi_program *program = job != NULL ? job->plan.program : NULL;
+    const uint32_t task = tsi_key_task(key);
+    const int op = program != NULL ? tsi_program_op_of(program, task) : -1;
+    struct tsi_buf *chunk = NULL;
+    if (op >= 0 && program->ops[op].work == TSI_WORK_HELD) {
+        const struct tess_array *array = job->plan.held[program->ops[op].held.array];
+        const void *origin = tsi_chunk_origin(&array->grid, task - program->ops[op].task_base,
+                                              array->memory.data, array->memory.stride);
+        chunk = tsi_buf_wrap((void *)(uintptr_t)origin, 0, NULL, NULL);
+    }
+    if (chunk == NULL) {
+        event.kind = TSI_WORKER_FETCH_FAILED;
+        event.fetch_failed.key = key;
+        event.fetch_failed.peer = TSI_LOCAL_CLIENT;
+        event.fetch_failed.text = "out of memory";
+    } else {
+        event.fetched.key = key;
+        event.fetched.handle = chunk;
+    }
+    worker_event(local, &event);
+}
+
+static bool
+reserve_inputs(struct tsi_local_slot *slot, size_t count)
+{
+    if (count > slot->input_capacity) {
+        struct tsi_exec_chunk *inputs = tsi_realloc(slot->inputs, count, sizeof *inputs);
+        if (inputs == NULL) {
+            return false;
+        }
+        slot->inputs = inputs;
+        slot->input_capacity = count;
+    }
+    return true;
+}
+
+// Chunks in the caller's memory have the strides of their array; all others are in C order.
+static void
+fill_inputs(const struct tsi_local_job *job, const struct tsi_worker_action *action,
+            struct tsi_exec_chunk *inputs)
+{
+    const struct tsi_program *program = job->plan.program;
+    for (size_t i = 0; i < action->execute.input_count; i++) {
+        const struct tsi_buf *buf = action->execute.inputs[i];
+        const tsi_key key = action->execute.input_keys[i];
+        inputs[i] = (struct tsi_exec_chunk){.data = buf != NULL ? buf->data : NULL};
+        if (job->plan.held_count > 0 && tsi_key_job(key) == job->number) {
+            const struct tsi_chunk_op *op =
+                &program->ops[tsi_program_op_of(program, tsi_key_task(key))];
+            if (op->work == TSI_WORK_HELD) {
+                inputs[i].strides = job->plan.held[op->held.array]->memory.stride;
+            }
+        }
+    }
+}
+
+static void
+execute(struct tsi_local *local, const struct tsi_worker_action *action)
+{
+    struct tsi_local_slot *slot = &local->slots[action->execute.run];
+    const struct tsi_local_run run = {.run = action->execute.run,
+                                      .job = tsi_local_job(local, action->execute.job),
+                                      .op = action->execute.op,
+                                      .chunk = action->execute.chunk,
+                                      .output_bytes = action->execute.output_bytes,
+                                      .input_count = action->execute.input_count};
+    if (run.job == NULL || !reserve_inputs(slot, run.input_count) ||
+        !tsi_vec_push(&local->runs, run)) {
+        struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
+        event.executed.run = run.run;
+        event.executed.status = TESS_ENOMEM;
+        event.executed.text = "out of memory before the task could start";
+        worker_event(local, &event);
+        return;
+    }
+    atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
+    fill_inputs(run.job, action, slot->inputs);
+    tsi_vec_last(&local->runs).inputs = slot->inputs;
+}
+
+// Completions go to the scheduler's core as they are; small outputs need no copy in one process.
+static void
+report_done(struct tsi_local *local, const struct tsi_worker_action *action)
+{
+    enum { BATCH = 64 };
+    struct tsi_completion batch[BATCH];
+    size_t sent = 0;
+    while (sent < action->done.count) {
+        size_t count = 0;
+        while (count < BATCH && sent < action->done.count) {
+            batch[count++] = action->done.items[sent++].completion;
+        }
+        struct tsi_sched_event event = {.kind = TSI_SCHED_TASKS_DONE, .peer = TSI_LOCAL_WORKER};
+        event.done.items = batch;
+        event.done.count = count;
+        tsi_local_sched_event(local, &event);
+    }
+}
+
+static void
+release_program(struct tsi_local *local, const struct tsi_program *program)
+{
+    struct tsi_local_job *job = job_of_program(local, program);
+    if (job != NULL) {
+        job->held_by_worker = false;
+        tsi_local_settle_job(local, job);
+    }
+}
+
+static void
+take_worker_action(struct tsi_local *local, const struct tsi_worker_action *action)
+{
+    struct tsi_sched_event event = {.peer = TSI_LOCAL_WORKER};
+    switch (action->kind) {
+    case TSI_WORKER_EXECUTE:
+        execute(local, action);
+        break;
+    case TSI_WORKER_CANCEL_RUN:
+        atomic_store(&local->slots[action->cancel_run.run].cancelled, true);
+        break;
+    case TSI_WORKER_FETCH:
+        fetch(local, action->fetch.key);
+        break;
+    case TSI_WORKER_RELEASE_CHUNK:
+        tsi_buf_unref(action->release_chunk.handle);
+        break;
+    case TSI_WORKER_RELEASE_PROGRAM:
+        release_program(local, action->release_program.program);
+        break;
+    case TSI_WORKER_REPORT_DONE:
+        report_done(local, action);
+        break;
+    case TSI_WORKER_REPORT_ENDED:
+        event.kind = TSI_SCHED_ATTEMPT_ENDED;
+        event.attempt = action->ended;
+        tsi_local_sched_event(local, &event);
+        break;
+    case TSI_WORKER_REPORT_COPIED:
+        event.kind = TSI_SCHED_COPIED;
+        event.copied.keys = action->copied.keys;
+        event.copied.count = action->copied.count;
+        tsi_local_sched_event(local, &event);
+        break;
+    }
+}
+
+void
+tsi_local_pump(struct tsi_local *local)
+{
+    struct tsi_sched_action sched_action;
+    struct tsi_worker_action worker_action;
+    bool moved = true;
+    while (moved) {
+        const uint64_t now = tsi_clock_ns();
+        moved = false;
+        while (tsi_sched_poll(local->sched, now, &sched_action)) {
+            take_sched_action(local, &sched_action);
+            moved = true;
+        }
+        while (tsi_worker_poll(local->worker, now, &worker_action)) {
+            take_worker_action(local, &worker_action);
+            moved = true;
+        }
+    }
+    const size_t work = local->runs.count - local->runs_taken + local->deliveries.count;
+    for (size_t i = 0; i < work && i < (size_t)local->idle; i++) {
+        pthread_cond_signal(&local->work);
+    }
+}

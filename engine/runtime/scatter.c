@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Copies boxes between arrays of any strides: the two last axes by the kernel, the others by counting.
+
+#include "engine/runtime/scatter.h"
+
+#include "engine/kernel/kernel.h"
+
+struct box {
+    int ndim;
+    int64_t size[TESS_NDIM_MAX];
+    int64_t out_stride[TESS_NDIM_MAX];
+    int64_t in_stride[TESS_NDIM_MAX];
+};
+
+// Strides in bytes of an array in C order.
+static void
+c_strides(int ndim, const int64_t *size, size_t item_bytes, int64_t *strides)
+{
+    int64_t stride = (int64_t)item_bytes;
+    for (int a = ndim - 1; a >= 0; a--) {
+        strides[a] = stride;
+        stride *= size[a];
+    }
+}
+
+static int64_t
+last_or(const struct box *box, const int64_t *values, int from_end, int64_t otherwise)
+{
+    return box->ndim >= from_end ? values[box->ndim - from_end] : otherwise;
+}
+
+static void
+copy_box(const struct box *box, size_t item_bytes, unsigned char *out, const unsigned char *in)
+{
+    int64_t at[TESS_NDIM_MAX] = {0};
+    for (int a = 0; a < box->ndim; a++) {
+        if (box->size[a] == 0) {
+            return;
+        }
+    }
+    const int outer = box->ndim > 2 ? box->ndim - 2 : 0;
+    for (;;) {
+        tsi_kernel_copy(last_or(box, box->size, 2, 1), last_or(box, box->size, 1, 1), item_bytes,
+                        out, last_or(box, box->out_stride, 2, 0),
+                        last_or(box, box->out_stride, 1, 0), in,
+                        last_or(box, box->in_stride, 2, 0), last_or(box, box->in_stride, 1, 0));
+        int a = outer - 1;
+        while (a >= 0 && ++at[a] == box->size[a]) {
+            out -= box->out_stride[a] * (box->size[a] - 1);
+            in -= box->in_stride[a] * (box->size[a] - 1);
+            at[a--] = 0;
+        }
+        if (a < 0) {
+            return;
+        }
+        out += box->out_stride[a];
+        in += box->in_stride[a];
+    }
+}
+
+static int64_t
+offset_of(int ndim, const int64_t *start, const int64_t *strides)
+{
+    int64_t offset = 0;
+    for (int a = 0; a < ndim; a++) {
+        offset += start[a] * strides[a];
+    }
+    return offset;
+}
+
+void
+tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *data,
+                  void *out)
+{
+    struct box box = {.ndim = grid->ndim};
+    int64_t start[TESS_NDIM_MAX];
+    const tess_shape shape = tsi_grid_shape(grid);
+    if (tsi_grid_box(grid, chunk, start, box.size) == 0) {
+        return;
+    }
+    c_strides(box.ndim, box.size, item_bytes, box.in_stride);
+    c_strides(box.ndim, shape.size, item_bytes, box.out_stride);
+    copy_box(&box, item_bytes, (unsigned char *)out + offset_of(box.ndim, start, box.out_stride),
+             data);
+}
+
+const void *
+tsi_chunk_origin(const struct tsi_grid *grid, int64_t chunk, const void *data, const int64_t *strides)
+{
+    int64_t start[TESS_NDIM_MAX];
+    int64_t size[TESS_NDIM_MAX];
+    tsi_grid_box(grid, chunk, start, size);
+    return (const unsigned char *)data + offset_of(grid->ndim, start, strides);
+}
+
+void
+tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *in,
+                 const int64_t *strides, void *out)
+{
+    struct box box = {.ndim = grid->ndim};
+    int64_t start[TESS_NDIM_MAX];
+    if (tsi_grid_box(grid, chunk, start, box.size) == 0) {
+        return;
+    }
+    c_strides(box.ndim, box.size, item_bytes, box.out_stride);
+    for (int a = 0; a < box.ndim; a++) {
+        box.in_stride[a] = strides[a];
+    }
+    copy_box(&box, item_bytes, out,
+             (const unsigned char *)in + offset_of(box.ndim, start, strides));
+}

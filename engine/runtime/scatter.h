@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Between one chunk and the whole array that it is part of.
+
+#ifndef TSI_RUNTIME_SCATTER_H
+#define TSI_RUNTIME_SCATTER_H
+
+#include <stddef.h>
+
+#include "engine/base/grid.h"
+
+// Copies chunk `chunk`, in C order at `data`, to its place in the array in C order at `out`.
+void tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
+                       const void *data, void *out);
+
+// Copies chunk `chunk` of the array at `in`, whose axes have the given strides in bytes, to `out` in C
+// order.
+void tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *in,
+                      const int64_t *strides, void *out);
+
+// The first element of chunk `chunk` of the array at `data` with the given strides in bytes.
+const void *tsi_chunk_origin(const struct tsi_grid *grid, int64_t chunk, const void *data,
+                             const int64_t *strides);
+
+#endif

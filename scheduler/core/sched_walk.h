@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Steps through the tasks that a task reads, and through those that read it.
+
+#ifndef TSI_SCHED_WALK_H
+#define TSI_SCHED_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scheduler/core/sched_job.h"
+
+struct tsi_sched_walk {
+    const struct tsi_sched_job *job;
+    uint32_t from;   // operation of the task that the walk started at
+    uint32_t chunk;  // of that task
+    uint32_t at;     // input or edge to come
+    uint32_t end;
+    uint32_t op;     // of the tasks that are being given
+    bool in_set;
+    struct tsi_chunk_set set;
+};
+
+// The tasks that `task` of operation `op` reads, once for each input that does. Files are no tasks.
+void tsi_sched_walk_deps(struct tsi_sched_walk *walk, const struct tsi_sched_job *job, uint32_t op,
+                         uint32_t task);
+bool tsi_sched_walk_next_dep(struct tsi_sched_walk *walk, uint32_t *task);
+
+// The tasks that read `task` of operation `op`, once for each input that does.
+void tsi_sched_walk_users(struct tsi_sched_walk *walk, const struct tsi_sched_job *job, uint32_t op,
+                          uint32_t task);
+bool tsi_sched_walk_next_user(struct tsi_sched_walk *walk, uint32_t *task);
+
+// How many uses there are, without stepping through them where there is a closed form.
+uint64_t tsi_sched_walk_user_count(const struct tsi_sched_job *job, uint32_t op, uint32_t task);
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Chunks: which are here, which are on their way, who waits for them, and when they go.
+//
+// What a worker holds is what the scheduler can know from its reports: outputs of tasks reported done,
+// inputs that those tasks fetched, and copies that it was told to make. These stay until they are
+// freed or their job is dropped. Anything else, such as an input of a task that was retracted while it
+// was fetched, goes with its last use. A pin is one use: by a task, or by a completion that the driver
+// has not reported yet and whose handle it may still read.
+//
+// A chunk on its way is one record, whoever waits for it: ending a task takes its pins away and leaves
+// a fetch that has started alone. What nobody wants when it arrives is given back.
+
+#include "worker/core/worker_state.h"
+
+#include "engine/base/check.h"
+
+struct tsi_worker_chunk *
+tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key)
+{
+    const uint64_t *value = tsi_map_get(&worker->chunks, key);
+    return value != NULL ? (struct tsi_worker_chunk *)(uintptr_t)*value : NULL;
+}
+
+// A record under `key` in the lists, with its job; NULL when memory is out.
+static struct tsi_worker_chunk *
+new_record(struct tsi_worker *worker, tsi_key key, struct tsi_worker_job *job)
+{
+    if (!tsi_worker_pool_reserve(&worker->chunk_pool, 1) ||
+        !tsi_worker_queue_reserve(&worker->fetches, worker->chunk_pool.used_count + 1)) {
+        return NULL;
+    }
+    struct tsi_worker_chunk *chunk = tsi_worker_pool_take(&worker->chunk_pool);
+    if (!tsi_map_put(&worker->chunks, key, (uint64_t)(uintptr_t)chunk)) {
+        tsi_worker_pool_give(&worker->chunk_pool, chunk);
+        return NULL;
+    }
+    *chunk = (struct tsi_worker_chunk){
+        .entry = {.at = TSI_WORKER_NOT_QUEUED, .order = worker->fetch_order++},
+        .key = key,
+        .job = job,
+        .next = job->chunks,
+        .mapped = true,
+    };
+    if (chunk->next != NULL) {
+        chunk->next->previous = chunk;
+    }
+    job->chunks = chunk;
+    return chunk;
+}
+
+struct tsi_worker_chunk *
+tsi_worker_chunk_add(struct tsi_worker *worker, tsi_key key)
+{
+    struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, key);
+    if (chunk != NULL) {
+        return chunk;
+    }
+    struct tsi_worker_job *job = tsi_worker_job_add(worker, tsi_key_job(key));
+    if (job == NULL) {
+        return NULL;
+    }
+    chunk = new_record(worker, key, job);
+    if (chunk == NULL) {
+        tsi_worker_job_settle(worker, job);
+    }
+    return chunk;
+}
+
+static void
+remove_record(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    struct tsi_worker_job *job = chunk->job;
+    if (chunk->mapped) {
+        tsi_map_remove(&worker->chunks, chunk->key);
+    }
+    if (chunk->next != NULL) {
+        chunk->next->previous = chunk->previous;
+    }
+    if (chunk->previous != NULL) {
+        chunk->previous->next = chunk->next;
+    } else {
+        job->chunks = chunk->next;
+    }
+    tsi_worker_pool_give(&worker->chunk_pool, chunk);
+    tsi_worker_job_settle(worker, job);
+}
+
+void
+tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    if (chunk->pins > 0 || chunk->copying || chunk->state == TSI_WORKER_FETCHING) {
+        return;
+    }
+    if (chunk->state == TSI_WORKER_HELD) {
+        if (chunk->known) {
+            return;
+        }
+        (void)tsi_vec_push(&worker->releases, chunk->handle); // reserved when it arrived
+        worker->bytes_held -= chunk->bytes;
+        worker->held_count--;
+    } else if (chunk->state == TSI_WORKER_QUEUED) {
+        tsi_worker_queue_remove(&worker->fetches, &chunk->entry);
+        chunk->state = TSI_WORKER_NOWHERE;
+    }
+    if (!chunk->late || chunk->state == TSI_WORKER_HELD) {
+        remove_record(worker, chunk);
+    }
+}
+
+void
+tsi_worker_chunk_unpin(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    chunk->pins--;
+    tsi_worker_chunk_settle(worker, chunk);
+}
+
+bool
+tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                      uint64_t priority, const struct tsi_location *location)
+{
+    chunk->freed = false;
+    switch (chunk->state) {
+    case TSI_WORKER_HELD:
+    case TSI_WORKER_FETCHING:
+        return true;
+    case TSI_WORKER_QUEUED:
+        if (location != NULL && location->peer != TSI_PEER_NONE) {
+            chunk->peer = location->peer;
+        }
+        tsi_worker_queue_raise(&worker->fetches, &chunk->entry, priority);
+        return true;
+    case TSI_WORKER_NOWHERE:
+        break;
+    }
+    if (location == NULL || location->peer == TSI_PEER_NONE) {
+        return false;
+    }
+    chunk->peer = location->peer;
+    chunk->state = TSI_WORKER_QUEUED;
+    chunk->entry.priority = priority;
+    tsi_worker_queue_push(&worker->fetches, &chunk->entry);
+    return true;
+}
+
+bool
+tsi_worker_chunk_reserve_release(struct tsi_worker *worker)
+{
+    return tsi_vec_reserve(&worker->releases, worker->held_count + 1);
+}
+
+// Takes the chunk out of the queue or off its way.
+static void
+stop_fetch(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    if (chunk->state == TSI_WORKER_QUEUED) {
+        tsi_worker_queue_remove(&worker->fetches, &chunk->entry);
+    } else if (chunk->state == TSI_WORKER_FETCHING) {
+        worker->fetching_count--;
+        worker->bytes_fetching -= chunk->bytes;
+    }
+    chunk->state = TSI_WORKER_NOWHERE;
+}
+
+void
+tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, void *handle,
+                         uint64_t bytes)
+{
+    stop_fetch(worker, chunk);
+    chunk->state = TSI_WORKER_HELD;
+    chunk->handle = handle;
+    chunk->bytes = bytes;
+    worker->held_count++;
+    worker->bytes_held += bytes;
+    if (chunk->copying) {
+        chunk->copying = false;
+        chunk->known = true;
+        worker->copying_count--;
+        (void)tsi_vec_push(&worker->copied, chunk->key); // reserved when it was asked for
+    }
+    while (chunk->waiters != NULL) {
+        struct tsi_worker_input *input = chunk->waiters;
+        struct tsi_worker_task *task = input->task;
+        chunk->waiters = input->next;
+        input->task = NULL;
+        tsi_worker_task_input_arrived(worker, task);
+    }
+}
+
+void
+tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, const char *text)
+{
+    const uint32_t peer = chunk->peer;
+    stop_fetch(worker, chunk);
+    chunk->pins++; // keeps the record while those who wait let it go
+    while (chunk->waiters != NULL) {
+        tsi_worker_task_input_lost(worker, chunk->waiters->task, chunk->key, peer, text);
+    }
+    if (chunk->copying) {
+        chunk->copying = false;
+        worker->copying_count--;
+        (void)tsi_vec_push(&worker->lost_copies, // reserved when it was asked for
+                           ((struct tsi_worker_lost_copy){chunk->key, peer}));
+    }
+    tsi_worker_chunk_unpin(worker, chunk);
+}
+
+void
+tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    chunk->freed = true;
+    chunk->known = false;
+    if (chunk->copying) {
+        chunk->copying = false;
+        worker->copying_count--;
+    }
+    tsi_worker_chunk_settle(worker, chunk);
+}
+
+void
+tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    TSI_CHECK(chunk->waiters == NULL);
+    tsi_map_remove(&worker->chunks, chunk->key);
+    chunk->mapped = false;
+    chunk->late = false;
+    if (chunk->state != TSI_WORKER_HELD) {
+        stop_fetch(worker, chunk);
+    }
+    tsi_worker_chunk_free(worker, chunk);
+}
+
+struct tsi_worker_chunk *
+tsi_worker_chunk_next_fetch(struct tsi_worker *worker)
+{
+    struct tsi_worker_entry *entry = tsi_worker_queue_first(&worker->fetches);
+    if (entry == NULL || worker->fetching_count >= worker->fetches_max) {
+        return NULL;
+    }
+    struct tsi_worker_chunk *chunk = (struct tsi_worker_chunk *)(void *)entry;
+    // Inputs fetched ahead must not take the memory that tasks need; one fetch always goes on.
+    const uint64_t taken = worker->bytes_held + worker->bytes_reserved + worker->bytes_fetching;
+    if (worker->fetching_count > 0 && taken + chunk->bytes > worker->memory_bytes) {
+        return NULL;
+    }
+    tsi_worker_queue_remove(&worker->fetches, entry);
+    chunk->state = TSI_WORKER_FETCHING;
+    worker->fetching_count++;
+    worker->bytes_fetching += chunk->bytes;
+    return chunk;
+}

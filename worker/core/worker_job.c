@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Jobs: the program of each, and lists of all that belongs to it.
+//
+// A job that is dropped loses its number at once; its record stays, detached, until the tasks that
+// still run have ended. Only then the program goes, since they read it. A count of running tasks above
+// zero keeps the record, which tsi_worker_job_drop() uses to hold on to it while it takes it apart.
+
+#include "worker/core/worker_state.h"
+
+struct tsi_worker_job *
+tsi_worker_job_find(const struct tsi_worker *worker, uint32_t number)
+{
+    const uint64_t *value = tsi_map_get(&worker->jobs, number);
+    return value != NULL ? (struct tsi_worker_job *)(uintptr_t)*value : NULL;
+}
+
+struct tsi_worker_job *
+tsi_worker_job_add(struct tsi_worker *worker, uint32_t number)
+{
+    struct tsi_worker_job *job = tsi_worker_job_find(worker, number);
+    if (job != NULL) {
+        return job;
+    }
+    if (!tsi_worker_pool_reserve(&worker->job_pool, 1)) {
+        return NULL;
+    }
+    job = tsi_worker_pool_take(&worker->job_pool);
+    if (!tsi_map_put(&worker->jobs, number, (uint64_t)(uintptr_t)job)) {
+        tsi_worker_pool_give(&worker->job_pool, job);
+        return NULL;
+    }
+    *job = (struct tsi_worker_job){.number = number, .next = worker->job_list};
+    if (job->next != NULL) {
+        job->next->previous = job;
+    }
+    worker->job_list = job;
+    return job;
+}
+
+static void
+remove_record(struct tsi_worker *worker, struct tsi_worker_job *job)
+{
+    if (!job->detached) {
+        tsi_map_remove(&worker->jobs, job->number);
+    }
+    if (job->next != NULL) {
+        job->next->previous = job->previous;
+    }
+    if (job->previous != NULL) {
+        job->previous->next = job->next;
+    } else {
+        worker->job_list = job->next;
+    }
+    tsi_worker_pool_give(&worker->job_pool, job);
+}
+
+void
+tsi_worker_job_settle(struct tsi_worker *worker, struct tsi_worker_job *job)
+{
+    if (job->running > 0) {
+        return;
+    }
+    if (job->detached && job->program != NULL) {
+        (void)tsi_vec_push(&worker->programs, job->program); // reserved when it came
+        worker->programs_live--;
+        job->program = NULL;
+        tsi_free(job->workspaces);
+        job->workspaces = NULL;
+    }
+    if (job->program == NULL && job->tasks == NULL && job->chunks == NULL) {
+        remove_record(worker, job);
+    }
+}
+
+static void
+drop_tasks(struct tsi_worker *worker, struct tsi_worker_job *job)
+{
+    struct tsi_worker_task *next = NULL;
+    for (struct tsi_worker_task *task = job->tasks; task != NULL; task = next) {
+        next = task->next;
+        worker->assignments--;
+        if (task->state == TSI_WORKER_RUNNING) {
+            worker->cancels[task->run] = true;
+            worker->cancel_count++;
+        } else if (task->state == TSI_WORKER_NEEDS_INPUTS || task->state == TSI_WORKER_READY) {
+            tsi_worker_task_drop(worker, task);
+        }
+    }
+}
+
+void
+tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
+{
+    tsi_map_remove(&worker->jobs, job->number);
+    job->detached = true;
+    job->running++;
+    drop_tasks(worker, job);
+    struct tsi_worker_chunk *next = NULL;
+    for (struct tsi_worker_chunk *chunk = job->chunks; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        tsi_worker_chunk_free(worker, chunk);
+    }
+    job->running--;
+    tsi_worker_job_settle(worker, job);
+}
+
+uint64_t
+tsi_worker_job_workspace(struct tsi_worker_job *job, int op)
+{
+    uint64_t *workspace = &job->workspaces[op];
+    if (*workspace == UINT64_MAX) {
+        *workspace = tsi_chunk_op_workspace_max(job->program, &job->program->ops[op]);
+    }
+    return *workspace;
+}

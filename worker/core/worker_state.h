@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of the worker's core share: its records and what they do to each other.
+//
+// A *job* record is there as long as anything of the job is. A *chunk* record is there for each chunk
+// that is held, on its way, or waited for. A *task* record is an assignment from its arrival until its
+// report was taken by the driver.
+//
+// Memory that a step may need is reserved before the step changes anything; from there on nothing can
+// fail. Hence the calls named reserve, and pushes without checks elsewhere.
+
+#ifndef TSI_WORKER_STATE_H
+#define TSI_WORKER_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/map.h"
+#include "engine/base/vec.h"
+#include "worker/core/worker.h"
+#include "worker/core/worker_pool.h"
+#include "worker/core/worker_queue.h"
+
+// Completions of one report.
+enum { TSI_WORKER_BATCH = 64 };
+
+struct tsi_worker_chunk;
+struct tsi_worker_task;
+
+// `detached`: dropped, and not known by its number any more; what is left of it are running tasks and
+// chunks that running tasks use.
+struct tsi_worker_job {
+    struct tsi_worker_job *next;
+    struct tsi_worker_job *previous;
+    uint32_t number;
+    bool detached;
+    const struct tsi_program *program; // NULL: none came, or it was given back
+    uint64_t *workspaces;              // of each operation; UINT64_MAX: not asked for yet
+    struct tsi_worker_chunk *chunks;
+    struct tsi_worker_task *tasks;
+    size_t running;
+};
+
+enum tsi_worker_chunk_state {
+    TSI_WORKER_NOWHERE,  // not held and not on its way; a late answer to a fetch may still come
+    TSI_WORKER_QUEUED,   // for a fetch
+    TSI_WORKER_FETCHING,
+    TSI_WORKER_HELD,
+};
+
+// One use of a chunk by a task. While the chunk is not held it is in the chunk's list of waiters, and
+// `task` is set.
+struct tsi_worker_input {
+    struct tsi_worker_chunk *chunk;
+    struct tsi_worker_task *task;
+    struct tsi_worker_input *next;
+    struct tsi_worker_input *previous;
+};
+
+struct tsi_worker_chunk {
+    struct tsi_worker_entry entry; // in the queue of fetches
+    tsi_key key;
+    struct tsi_worker_job *job;
+    struct tsi_worker_chunk *next; // of the job
+    struct tsi_worker_chunk *previous;
+    struct tsi_worker_input *waiters;
+    void *handle;
+    uint64_t bytes; // what is expected, until it is held
+    uint32_t pins;  // uses by tasks, and by completions not reported yet
+    uint32_t peer;  // to fetch it from
+    enum tsi_worker_chunk_state state;
+    bool mapped;    // found by its key
+    bool known;     // the scheduler was told, or will be, that it is here: stays without pins
+    bool freed;     // by the scheduler, since it was last asked for
+    bool temporary; // came with an assignment, and will come again if it is needed again
+    bool copying;   // COPIED is owed
+    bool late;      // an answer to a fetch that was given up may still come
+};
+
+enum tsi_worker_task_state {
+    TSI_WORKER_NEEDS_INPUTS,
+    TSI_WORKER_READY,
+    TSI_WORKER_RUNNING,
+    TSI_WORKER_DONE,  // to be reported
+    TSI_WORKER_ENDED, // to be reported
+};
+
+struct tsi_worker_task {
+    struct tsi_worker_entry entry; // in the queue of ready tasks
+    struct tsi_worker_job *job;
+    struct tsi_worker_task *next; // of the job
+    struct tsi_worker_task *previous;
+    struct tsi_worker_task *next_report;
+    TSI_VEC(struct tsi_worker_input) inputs; // stays with the record for its next use
+    size_t missing;                          // inputs that are not held
+    uint32_t task;
+    uint32_t sequence;
+    uint32_t rank;
+    uint32_t run;
+    int op;
+    int64_t chunk;
+    enum tsi_worker_task_state state;
+    uint64_t output_bytes;
+    uint64_t reserved;               // while it runs: output and workspace
+    struct tsi_worker_chunk *output; // once it is done
+    struct tsi_completion completion;
+    struct tsi_attempt end;
+    char *text; // of `end`
+};
+
+// Tasks to report, oldest first.
+struct tsi_worker_reports {
+    struct tsi_worker_task *first;
+    struct tsi_worker_task *last;
+    size_t count;
+};
+
+struct tsi_worker_lost_copy {
+    tsi_key key;
+    uint32_t peer;
+};
+
+struct tsi_worker {
+    int threads;
+    uint64_t memory_bytes;
+    size_t fetches_max;
+
+    struct tsi_worker_pool job_pool;
+    struct tsi_worker_pool chunk_pool;
+    struct tsi_worker_pool task_pool;
+    struct tsi_map jobs;      // by number
+    struct tsi_map chunks;    // by key
+    struct tsi_map sequences; // assignments that have not started
+    struct tsi_worker_job *job_list;
+    struct tsi_worker_queue ready;
+    struct tsi_worker_queue fetches;
+    uint64_t fetch_order;
+
+    struct tsi_worker_task **runs; // by run; NULL: free
+    uint32_t *free_runs;
+    size_t free_run_count;
+    bool *cancels; // by run: CANCEL_RUN is owed
+    size_t cancel_count;
+
+    // What the driver is to be told.
+    struct tsi_worker_reports done;
+    struct tsi_worker_reports ended;
+    TSI_VEC(void *) releases;
+    TSI_VEC(const struct tsi_program *) programs;
+    TSI_VEC(tsi_key) copied;
+    TSI_VEC(struct tsi_worker_lost_copy) lost_copies;
+    size_t copying_count; // chunks whose COPIED is owed
+
+    // What the last action points to.
+    struct tsi_worker_done batch[TSI_WORKER_BATCH];
+    struct tsi_worker_chunk *batch_outputs[TSI_WORKER_BATCH];
+    size_t batch_count;
+    struct tsi_worker_task *told; // its end was told
+    bool copied_told;
+    TSI_VEC(void *) input_handles;
+    TSI_VEC(tsi_key) input_keys;
+    TSI_VEC(tsi_key) scratch;
+
+    size_t assignments;
+    size_t held_count;
+    size_t fetching_count;
+    uint64_t bytes_held;
+    uint64_t bytes_reserved;
+    uint64_t bytes_fetching;
+    uint64_t bytes_peak;
+    uint64_t programs_live; // given by the driver and not given back
+};
+
+// worker_job.c
+
+struct tsi_worker_job *tsi_worker_job_find(const struct tsi_worker *worker, uint32_t number);
+// Finds or makes the record; NULL when memory is out.
+struct tsi_worker_job *tsi_worker_job_add(struct tsi_worker *worker, uint32_t number);
+// Gives back what a job does not need any more, and the record if nothing is left of it.
+void tsi_worker_job_settle(struct tsi_worker *worker, struct tsi_worker_job *job);
+// Drops all of the job but what runs.
+void tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job);
+// A bound of the workspace of a task of operation `op`.
+uint64_t tsi_worker_job_workspace(struct tsi_worker_job *job, int op);
+
+// worker_chunk.c
+
+struct tsi_worker_chunk *tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key);
+// Finds or makes the record; NULL when memory is out.
+struct tsi_worker_chunk *tsi_worker_chunk_add(struct tsi_worker *worker, tsi_key key);
+// Takes the record away if nothing needs it, with its handle if it is held.
+void tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+void tsi_worker_chunk_unpin(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// Sees to it that the chunk is held or on its way. `location` may be NULL. False if nobody has it.
+bool tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                           uint64_t priority, const struct tsi_location *location);
+// Room for one more handle to be given back; false when memory is out.
+bool tsi_worker_chunk_reserve_release(struct tsi_worker *worker);
+// The chunk is here, reserved by the call above; wakes who waits for it.
+void tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                              void *handle, uint64_t bytes);
+// The chunk cannot be had from its peer; ends who waits for it. `text` may be NULL.
+void tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                           const char *text);
+void tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// Takes the key from the record; it goes when the last task that uses it has ended.
+void tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// The next chunk to fetch, started; NULL if none may be now.
+struct tsi_worker_chunk *tsi_worker_chunk_next_fetch(struct tsi_worker *worker);
+
+// worker_task.c
+
+// Takes a batch of assignments in; false when memory is out, and none was taken.
+bool tsi_worker_task_assign(struct tsi_worker *worker, const struct tsi_assignment *items,
+                            size_t count, const struct tsi_location *locations,
+                            size_t location_count);
+void tsi_worker_task_retract(struct tsi_worker *worker, uint32_t sequence);
+// An input came.
+void tsi_worker_task_input_arrived(struct tsi_worker *worker, struct tsi_worker_task *task);
+// Input `key` cannot be had from `peer`: the task ends.
+void tsi_worker_task_input_lost(struct tsi_worker *worker, struct tsi_worker_task *task,
+                                tsi_key key, uint32_t peer, const char *text);
+// Ends a task that does not run without a word, for its job is gone.
+void tsi_worker_task_drop(struct tsi_worker *worker, struct tsi_worker_task *task);
+// The next task to run, started and on a run; NULL if none may start now.
+struct tsi_worker_task *tsi_worker_task_start(struct tsi_worker *worker);
+// A run ended; false when memory is out, and nothing changed.
+bool tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker_event *event);
+// The oldest report, NULL if there is none.
+struct tsi_worker_task *tsi_worker_task_report(struct tsi_worker_reports *reports);
+// The record is not needed any more.
+void tsi_worker_task_recycle(struct tsi_worker *worker, struct tsi_worker_task *task);
+
+#endif
