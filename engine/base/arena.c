@@ -44,6 +44,21 @@ tsi_arena_fini(struct tsi_arena *arena)
     tsi_arena_init(arena);
 }
 
+void
+tsi_arena_reset(struct tsi_arena *arena)
+{
+    struct tsi_arena_block *kept = arena->blocks;
+    if (kept == NULL) {
+        return;
+    }
+    struct tsi_arena older = {.blocks = kept->next};
+    tsi_arena_fini(&older);
+    memset(kept->bytes, 0, arena->used);
+    kept->next = NULL;
+    arena->used = 0;
+    arena->bytes = kept->capacity;
+}
+
 static struct tsi_arena_block *
 new_block(struct tsi_arena *arena, size_t capacity)
 {

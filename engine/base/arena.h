@@ -18,6 +18,9 @@ struct tsi_arena {
 void tsi_arena_init(struct tsi_arena *arena);
 void tsi_arena_fini(struct tsi_arena *arena);
 
+// Takes back all that was handed out and keeps the newest block for what comes.
+void tsi_arena_reset(struct tsi_arena *arena);
+
 // Zeroed and aligned for any type; NULL when memory is out.
 void *tsi_arena_alloc(struct tsi_arena *arena, size_t bytes);
 void *tsi_arena_copy(struct tsi_arena *arena, const void *source, size_t bytes);

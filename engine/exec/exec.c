@@ -7,8 +7,8 @@
 
 #include "engine/base/check.h"
 #include "engine/base/text.h"
+#include "engine/exec/operand.h"
 #include "engine/exec/run.h"
-#include "engine/exec/view.h"
 
 tess_status
 tsi_run_take(struct tsi_run *run, size_t bytes, void **memory)
@@ -144,7 +144,7 @@ tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error)
     tsi_scratch_open(&run.scratch);
     place_chunk(&run);
     const tess_status status = run_work(&run);
-    tsi_view_release(&run);
+    tsi_operand_release(&run);
     tsi_scratch_close(&run.scratch);
     if (status != TESS_OK) {
         name_place(&run);

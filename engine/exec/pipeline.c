@@ -28,7 +28,7 @@ struct tsi_step {
     tsi_kernel_cast *cast; // NULL for a cast that changes nothing
     tsi_kernel_source *source;
     struct tsi_scalar constant;
-    const struct tsi_view *view;
+    const struct tsi_operand *view;
     const struct tsi_source_params *params;
     const int64_t *step; // along the loop axes: bytes of a view, indices of a source
     int64_t first;       // index of a source at the first element of the loop chunk
@@ -79,7 +79,7 @@ prepare_source(const struct tsi_run *run, const struct tsi_tiling *tiling,
 // Fills in all of a step but its buffer; false if there is no such kernel.
 static bool
 prepare_step(const struct tsi_run *run, const struct tsi_tiling *tiling,
-             const struct tsi_view *views, const struct tsi_tile_instruction *instruction,
+             const struct tsi_operand *views, const struct tsi_tile_instruction *instruction,
              struct tsi_step *step)
 {
     switch (instruction->code) {
@@ -144,7 +144,7 @@ place_value(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_ste
 
 tess_status
 tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
-                  const struct tsi_view *views, bool is_direct, struct tsi_pipeline *pipeline)
+                  const struct tsi_operand *views, bool is_direct, struct tsi_pipeline *pipeline)
 {
     const struct tsi_tile *const tile = &run->op->tile;
     void *steps = NULL;

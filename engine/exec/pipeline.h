@@ -5,8 +5,8 @@
 #ifndef TSI_EXEC_PIPELINE_H
 #define TSI_EXEC_PIPELINE_H
 
+#include "engine/exec/operand.h"
 #include "engine/exec/tiling.h"
-#include "engine/exec/view.h"
 
 struct tsi_step;
 
@@ -23,7 +23,7 @@ tess_dtype tsi_pipeline_dtype(const struct tsi_tile *tile, int index);
 // Readies the tile program of the run; views[i] is input i. If `is_direct`, the last instruction
 // writes where tsi_pipeline_run() tells it, and has no register of its own.
 tess_status tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
-                              const struct tsi_view *views, bool is_direct,
+                              const struct tsi_operand *views, bool is_direct,
                               struct tsi_pipeline *pipeline);
 
 // Computes the tile at `at` and returns its elements, which stay until the next call. `out` is for

@@ -20,10 +20,10 @@ struct tsi_run {
     const struct tsi_kernel_table *kernel;
     struct tsi_error *error; // may be NULL
     struct tsi_scratch scratch;
-    struct tsi_view_file *files;   // that views look into
-    size_t next_chunk;             // of task->chunks: the first that no input has taken yet
-    int64_t elements;              // of the loop chunk
-    int64_t coords[TESS_NDIM_MAX]; // of the loop chunk, as `start` and `size` are
+    struct tsi_operand_file *files; // that views look into
+    size_t next_chunk;              // of task->chunks: the first that no input has taken yet
+    int64_t elements;               // of the loop chunk
+    int64_t coords[TESS_NDIM_MAX];  // of the loop chunk, as `start` and `size` are
     int64_t start[TESS_NDIM_MAX];
     int64_t size[TESS_NDIM_MAX];
 };

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "engine/exec/box.h"
-#include "engine/exec/view.h"
+#include "engine/exec/operand.h"
 
 // Whether every element of the view is at a whole number of elements from the first.
 static bool
-is_even(const struct tsi_run *run, const struct tsi_view *view)
+is_even(const struct tsi_run *run, const struct tsi_operand *view)
 {
     const int64_t bytes = (int64_t)view->bytes;
     if ((uintptr_t)view->data % view->bytes != 0) {
@@ -29,7 +29,7 @@ is_even(const struct tsi_run *run, const struct tsi_view *view)
 
 // The view's matrix over loop axes `rows` and `columns`; false if the kernel cannot take it.
 static bool
-find_matrix(const struct tsi_run *run, const struct tsi_view *view, int rows, int columns,
+find_matrix(const struct tsi_run *run, const struct tsi_operand *view, int rows, int columns,
             struct tsi_kernel_matrix *matrix)
 {
     const int64_t bytes = (int64_t)view->bytes;
@@ -52,14 +52,14 @@ find_matrix(const struct tsi_run *run, const struct tsi_view *view, int rows, in
 }
 
 static tess_status
-bind_matrix(struct tsi_run *run, int input, int rows, int columns, struct tsi_view *view,
+bind_matrix(struct tsi_run *run, int input, int rows, int columns, struct tsi_operand *view,
             struct tsi_kernel_matrix *matrix)
 {
-    tess_status status = tsi_view_bind(run, input, view);
+    tess_status status = tsi_operand_bind(run, input, view);
     if (status != TESS_OK || run->elements == 0 || find_matrix(run, view, rows, columns, matrix)) {
         return status;
     }
-    status = tsi_view_pack(run, view);
+    status = tsi_operand_pack(run, view);
     if (status == TESS_OK && !find_matrix(run, view, rows, columns, matrix)) {
         status = tsi_run_internal(run, "an operand does not vary along its own axes");
     }
@@ -68,7 +68,7 @@ bind_matrix(struct tsi_run *run, int input, int rows, int columns, struct tsi_vi
 
 // Multiplies batch after batch into `out`; a and b are those of the first batch.
 static tess_status
-multiply(struct tsi_run *run, const struct tsi_view *a, const struct tsi_view *b,
+multiply(struct tsi_run *run, const struct tsi_operand *a, const struct tsi_operand *b,
          const struct tsi_kernel_matrix matrix[2], unsigned char *out)
 {
     const int batch = run->op->loop.ndim - 3;
@@ -109,8 +109,8 @@ static tess_status
 make_product(struct tsi_run *run, int64_t count, unsigned char *out)
 {
     const int i = run->op->loop.ndim - 3;
-    struct tsi_view a;
-    struct tsi_view b;
+    struct tsi_operand a;
+    struct tsi_operand b;
     struct tsi_kernel_matrix matrix[2];
     if (run->elements == 0) {
         memset(out, 0, (size_t)count * tess_dtype_bytes((tess_dtype)run->op->dtype));

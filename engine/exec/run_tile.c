@@ -19,14 +19,14 @@ is_only_load(const struct tsi_chunk_op *op)
 
 // Views of all inputs, in scratch.
 static tess_status
-bind_inputs(struct tsi_run *run, struct tsi_view **views)
+bind_inputs(struct tsi_run *run, struct tsi_operand **views)
 {
     void *memory = NULL;
     tess_status status =
-        tsi_run_take(run, (size_t)run->op->input_count * sizeof(struct tsi_view), &memory);
+        tsi_run_take(run, (size_t)run->op->input_count * sizeof(struct tsi_operand), &memory);
     *views = memory;
     for (int i = 0; i < run->op->input_count && status == TESS_OK; i++) {
-        status = tsi_view_bind(run, i, &(*views)[i]);
+        status = tsi_operand_bind(run, i, &(*views)[i]);
     }
     return status;
 }
@@ -35,7 +35,7 @@ bind_inputs(struct tsi_run *run, struct tsi_view **views)
 static tess_status
 store_tiles(struct tsi_run *run, void *out)
 {
-    struct tsi_view *views = NULL;
+    struct tsi_operand *views = NULL;
     tess_status status = bind_inputs(run, &views);
     if (status != TESS_OK) {
         return status;
@@ -80,14 +80,14 @@ store_chunk(struct tsi_run *run, void *out)
     if (run->elements == 0) {
         return TESS_OK;
     }
-    return is_only_load(run->op) ? tsi_view_copy(run, 0, out) : store_tiles(run, out);
+    return is_only_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
 }
 
 // Folds all tiles of a chunk that is not empty.
 static tess_status
 fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
 {
-    struct tsi_view *views = NULL;
+    struct tsi_operand *views = NULL;
     struct tsi_tiling tiling;
     struct tsi_pipeline pipeline;
     tess_status status = bind_inputs(run, &views);
@@ -143,9 +143,9 @@ reduce_chunk(struct tsi_run *run)
 static tess_status
 find_dense(struct tsi_run *run, const void **data)
 {
-    struct tsi_view view;
+    struct tsi_operand view;
     int64_t stride[TESS_NDIM_MAX];
-    const tess_status status = tsi_view_bind(run, 0, &view);
+    const tess_status status = tsi_operand_bind(run, 0, &view);
     if (status != TESS_OK) {
         return status;
     }

@@ -8,9 +8,10 @@
 #include "engine/base/text.h"
 #include "engine/graph/node.h"
 
-// The grid to which `count` operands are broadcast, without the last `dropped` axes of each. An axis is
-// cut as the largest operand that is not repeated along it, the leftmost of equals. Boundaries are
-// those of the operands. Fails with TESS_ESHAPE if sizes differ; the message names them.
+// The grid to which `count` operands are broadcast, without the last `dropped` axes of each. An
+// axis is cut as the largest operand that is not repeated along it, the leftmost of equals.
+// Boundaries are those of the operands. Fails with TESS_ESHAPE if sizes differ; the message names
+// them.
 tess_status tsi_broadcast_grid(struct tess_array *const *operands, int count, int dropped,
                                struct tsi_grid *grid, struct tsi_error *error);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Chunks as programs write them. What the library chooses depends on nothing but the shape, the
-// dtype and the other axes: the chunks decide the order of additions, and results must not depend on
-// the machine.
+// dtype and the other axes: the chunks decide the order of additions, and results must not depend
+// on the machine.
 
 #include "engine/graph/chunks.h"
 
@@ -17,7 +17,8 @@
 enum {
     // Small enough that a few of them fit any machine, large enough that a task is worth its cost.
     CHOSEN_BYTES = 16 << 20,
-    // Rows of a chunk that is cut on several axes are multiples of this, so that they start on cache
+    // Rows of a chunk that is cut on several axes are multiples of this, so that they start on
+    // cache
     // lines where the array does.
     CHOSEN_MULTIPLE = 16,
     CHUNKS_TEXT_MAX = 512,
@@ -219,8 +220,8 @@ cut(struct tsi_arena *arena, const struct tess_shape *shape, const struct tess_c
     if (status == TESS_OK) {
         tsi_chunks_choose(grid, chosen, dtype);
         if (tsi_grid_chunk_count(grid) < 0) {
-            status = tsi_error_set(error, TESS_EOVERFLOW,
-                                   "the number of chunks does not fit 64 bits");
+            status =
+                tsi_error_set(error, TESS_EOVERFLOW, "the number of chunks does not fit 64 bits");
         }
     }
     return status;

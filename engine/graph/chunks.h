@@ -10,15 +10,16 @@
 #include "engine/base/grid.h"
 #include "tessera/dtype.h"
 
-// The grid of an array of `dtype`. Boundaries are kept in `arena`. Fails with TESS_ESHAPE, TESS_ECHUNKS,
-// TESS_EOVERFLOW, TESS_ELIMIT, TESS_ENOMEM; the message names the shape and the chunks.
+// The grid of an array of `dtype`. Boundaries are kept in `arena`. Fails with TESS_ESHAPE,
+// TESS_ECHUNKS, TESS_EOVERFLOW, TESS_ELIMIT, TESS_ENOMEM; the message names the shape and the
+// chunks.
 tess_status tsi_chunks_grid(struct tsi_arena *arena, const struct tess_shape *shape,
                             const struct tess_chunks *chunks, tess_dtype dtype,
                             struct tsi_grid *grid, struct tsi_error *error);
 
-// Cuts the axes of `grid` that are in the set `axes`, one bit each, of which only the sizes are set;
-// the others stay as they are. Chunks then have about 16 MiB, and as many elements on each of these axes
-// as on the next.
+// Cuts the axes of `grid` that are in the set `axes`, one bit each, of which only the sizes are
+// set; the others stay as they are. Chunks then have about 16 MiB, and as many elements on each of
+// these axes as on the next.
 void tsi_chunks_choose(struct tsi_grid *grid, uint32_t axes, tess_dtype dtype);
 
 #endif

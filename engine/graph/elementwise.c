@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Element-wise operations: one constructor for all of them, that brings the operands to the shape and
-// cut of the result and to the type in which the operation computes.
+// Element-wise operations: one constructor for all of them, that brings the operands to the shape
+// and cut of the result and to the type in which the operation computes.
 
 #include "tessera/elementwise.h"
 
@@ -136,134 +136,112 @@ map_two(enum tsi_op op, struct tess_array *x, struct tess_array *y)
     return map(op, (struct tess_array *[OPERANDS_MAX]){x, y});
 }
 
-tess_array *
-(tess_add)(tess_array *x, tess_array *y)
+tess_array *(tess_add)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_ADD, x, y);
 }
 
-tess_array *
-(tess_subtract)(tess_array *x, tess_array *y)
+tess_array *(tess_subtract)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_SUBTRACT, x, y);
 }
 
-tess_array *
-(tess_multiply)(tess_array *x, tess_array *y)
+tess_array *(tess_multiply)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_MULTIPLY, x, y);
 }
 
-tess_array *
-(tess_divide)(tess_array *x, tess_array *y)
+tess_array *(tess_divide)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_DIVIDE, x, y);
 }
 
-tess_array *
-(tess_power)(tess_array *x, tess_array *y)
+tess_array *(tess_power)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_POWER, x, y);
 }
 
-tess_array *
-(tess_minimum)(tess_array *x, tess_array *y)
+tess_array *(tess_minimum)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_MINIMUM, x, y);
 }
 
-tess_array *
-(tess_maximum)(tess_array *x, tess_array *y)
+tess_array *(tess_maximum)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_MAXIMUM, x, y);
 }
 
-tess_array *
-(tess_negative)(tess_array *x)
+tess_array *(tess_negative)(tess_array *x)
 {
     return map_one(TSI_OP_NEGATIVE, x);
 }
 
-tess_array *
-(tess_abs)(tess_array *x)
+tess_array *(tess_abs)(tess_array *x)
 {
     return map_one(TSI_OP_ABS, x);
 }
 
-tess_array *
-(tess_sqrt)(tess_array *x)
+tess_array *(tess_sqrt)(tess_array *x)
 {
     return map_one(TSI_OP_SQRT, x);
 }
 
-tess_array *
-(tess_exp)(tess_array *x)
+tess_array *(tess_exp)(tess_array *x)
 {
     return map_one(TSI_OP_EXP, x);
 }
 
-tess_array *
-(tess_log)(tess_array *x)
+tess_array *(tess_log)(tess_array *x)
 {
     return map_one(TSI_OP_LOG, x);
 }
 
-tess_array *
-(tess_sin)(tess_array *x)
+tess_array *(tess_sin)(tess_array *x)
 {
     return map_one(TSI_OP_SIN, x);
 }
 
-tess_array *
-(tess_cos)(tess_array *x)
+tess_array *(tess_cos)(tess_array *x)
 {
     return map_one(TSI_OP_COS, x);
 }
 
-tess_array *
-(tess_equal)(tess_array *x, tess_array *y)
+tess_array *(tess_equal)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_EQUAL, x, y);
 }
 
-tess_array *
-(tess_not_equal)(tess_array *x, tess_array *y)
+tess_array *(tess_not_equal)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_NOT_EQUAL, x, y);
 }
 
-tess_array *
-(tess_less)(tess_array *x, tess_array *y)
+tess_array *(tess_less)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_LESS, x, y);
 }
 
-tess_array *
-(tess_less_equal)(tess_array *x, tess_array *y)
+tess_array *(tess_less_equal)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_LESS_EQUAL, x, y);
 }
 
-tess_array *
-(tess_greater)(tess_array *x, tess_array *y)
+tess_array *(tess_greater)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_GREATER, x, y);
 }
 
-tess_array *
-(tess_greater_equal)(tess_array *x, tess_array *y)
+tess_array *(tess_greater_equal)(tess_array *x, tess_array *y)
 {
     return map_two(TSI_OP_GREATER_EQUAL, x, y);
 }
 
-tess_array *
-(tess_where)(tess_array *condition, tess_array *x, tess_array *y)
+tess_array *(tess_where)(tess_array *condition, tess_array *x, tess_array *y)
 {
     return map(TSI_OP_WHERE, (struct tess_array *[OPERANDS_MAX]){condition, x, y});
 }
 
-tess_array *
-(tess_cast)(tess_array *x, tess_dtype dtype)
+tess_array *(tess_cast)(tess_array *x, tess_dtype dtype)
 {
     struct tess_array *bad = tsi_node_bad(&x, 1, "cast");
     if (bad != NULL) {

@@ -13,8 +13,8 @@
 #include "engine/graph/node.h"
 #include "engine/graph/session.h"
 
-// The node of `session` that equals `*draft`, or NULL; then `*key` is a free key under which it can be
-// put into session->interned.
+// The node of `session` that equals `*draft`, or NULL; then `*key` is a free key under which it can
+// be put into session->interned.
 struct tess_array *tsi_intern_find(const struct tess_session *session,
                                    const struct tess_array *draft, uint64_t *key);
 

@@ -2,9 +2,10 @@
 //
 // Making nodes and failed arrays.
 //
-// A sound node is complete when it enters the table of its session, and a node that could not be made
-// leaves no trace in it: the session stays usable after any failure. Failed arrays are in no table.
-// Two of them belong to no session, so that there is an answer even for NULL and without memory.
+// A sound node is complete when it enters the table of its session, and a node that could not be
+// made leaves no trace in it: the session stays usable after any failure. Failed arrays are in no
+// table. Two of them belong to no session, so that there is an answer even for NULL and without
+// memory.
 
 #include "engine/graph/node.h"
 
@@ -94,6 +95,10 @@ tsi_node_bad_session(struct tess_session *session, const char *name)
     if (session->status == TESS_OK) {
         return NULL;
     }
+    // The session that stands for no memory is shared; nothing is made in it.
+    if (session->status == TESS_ENOMEM) {
+        return &array_of_no_memory;
+    }
     const bool has_text = session->error[0] != '\0';
     return new_failed(session, session->status, name,
                       has_text ? session->error : tess_status_text(session->status));
@@ -134,7 +139,8 @@ tsi_node_bad(struct tess_array *const *operands, int count, const char *name)
     return tsi_node_bad_session(session, name);
 }
 
-// Sizes of 0 count as 1: then strides fit int64 too, and taking a part of the array makes it no larger.
+// Sizes of 0 count as 1: then strides fit int64 too, and taking a part of the array makes it no
+// larger.
 static bool
 fits_bytes(const struct tsi_grid *grid, tess_dtype dtype)
 {

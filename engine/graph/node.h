@@ -6,17 +6,19 @@
 // dtype and chunks are known when it is made. Nodes with equal contents are one node, so that the
 // planner sees a shared subexpression as such by comparing pointers.
 //
-// Constructors put casts and views in as nodes of their own, so that the planner has no rules of NumPy
-// to know:
+// Constructors put casts and views in as nodes of their own, so that the planner has no rules of
+// NumPy to know:
 //
 // - The operands of a MAP all have the shape and the cut of the result, and the type in which the
 //   operation computes (the condition of `where` is bool).
-// - The operands of a MATMUL are [batch …, i, k] and [batch …, k, j] of the dtype of the result, which is
-//   [batch …, i, j]. Their batch axes are those of the result in size and cut. The result is cut on i
-//   as the first operand is, on j as the second; the two may be cut differently on k.
-// - The operand of a VIEW is never a VIEW or a CONST, and a SOURCE only where a random one is repeated,
-//   since making its elements again and again costs more than reading them. All other views of these
-//   are nodes of their kind. A VIEW never leaves all as it was.
+// - The operands of a MATMUL are [batch …, i, k] and [batch …, k, j] of the dtype of the result,
+// which is
+//   [batch …, i, j]. Their batch axes are those of the result in size and cut. The result is cut on
+//   i as the first operand is, on j as the second; the two may be cut differently on k.
+// - The operand of a VIEW is never a VIEW or a CONST, and a SOURCE only where a random one is
+// repeated,
+//   since making its elements again and again costs more than reading them. All other views of
+//   these are nodes of their kind. A VIEW never leaves all as it was.
 // - A CAST changes the dtype, and its operand is no CONST.
 // - No operand is weak.
 
@@ -40,7 +42,7 @@ enum tsi_node_kind {
     TSI_NODE_FILE,   // an NPY file
     TSI_NODE_MAP,    // an element-wise operation
     TSI_NODE_CAST,
-    TSI_NODE_VIEW,   // other shape or cut of the same elements
+    TSI_NODE_VIEW, // other shape or cut of the same elements
     TSI_NODE_REDUCE,
     TSI_NODE_MATMUL,
 };
@@ -58,9 +60,9 @@ struct tsi_node_memory {
     int64_t stride[TESS_NDIM_MAX]; // in bytes
 };
 
-// Axis a of the operand is read at offset[a] + stride[a]·i[axis[a]], or at offset[a] if axis[a] is −1.
-// An axis of the result that none names repeats the operand. At most one operand axis names an axis.
-// Where i[axis[a]] takes no other value than 0, or axis[a] is −1, stride[a] is 1.
+// Axis a of the operand is read at offset[a] + stride[a]·i[axis[a]], or at offset[a] if axis[a] is
+// −1. An axis of the result that none names repeats the operand. At most one operand axis names an
+// axis. Where i[axis[a]] takes no other value than 0, or axis[a] is −1, stride[a] is 1.
 struct tsi_node_view {
     int axis[TESS_NDIM_MAX];
     int64_t offset[TESS_NDIM_MAX];
@@ -106,16 +108,17 @@ struct tess_array {
 };
 
 // The failed operand among `operands` if there is one, so that constructors return it: the leftmost
-// failed one; the array for NULL if one is NULL; a failed array if they are of different sessions or if
-// the session is closed. NULL if all is well.
+// failed one; the array for NULL if one is NULL; a failed array if they are of different sessions
+// or if the session is closed. NULL if all is well.
 struct tess_array *tsi_node_bad(struct tess_array *const *operands, int count, const char *name);
 
-// The failed array for a session in which nothing can be made: it is NULL, failed or closed. NULL if
-// all is well.
+// The failed array for a session in which nothing can be made: it is NULL, failed or closed. NULL
+// if all is well.
 struct tess_array *tsi_node_bad_session(struct tess_session *session, const char *name);
 
 // A failed array if the bytes or the chunks of such an array do not fit int64, NULL if they do.
-// tsi_node_make() asks too; constructors that put nodes in ask before, so that the message names them.
+// tsi_node_make() asks too; constructors that put nodes in ask before, so that the message names
+// them.
 struct tess_array *tsi_node_too_large(struct tess_session *session, const struct tsi_grid *grid,
                                       tess_dtype dtype, const char *name);
 

@@ -21,20 +21,21 @@ struct tess_session {
     struct tsi_arena arena;  // nodes, messages, paths
     struct tsi_map interned; // hash of a node → node
     struct tess_session_options options;
-    tess_status status; // not TESS_OK: failed or closed
-    const char *error;  // the last message, "" if none
-    uint64_t next_id;   // of nodes
+    tess_status status;   // not TESS_OK: failed or closed
+    const char *error;    // the last message, "" if none
+    uint64_t next_id;     // of nodes
     uint32_t next_stream; // of random arrays
     struct tsi_backend *backend;
     struct tess_report report;
 };
 
-// Prepares `session` for expressions; false when memory is out. The fields of the runtime stay zero.
+// Prepares `session` for expressions; false when memory is out. The fields of the runtime stay
+// zero.
 bool tsi_session_init(struct tess_session *session, const struct tess_session_options *options);
 void tsi_session_fini(struct tess_session *session);
 
-// Records a failure as the session's last: keeps a copy of `text`, calls the error callback, stops in
-// the debugger if TESSERA_ERROR is `trap`. Returns `status`.
+// Records a failure as the session's last: keeps a copy of `text`, calls the error callback, stops
+// in the debugger if TESSERA_ERROR is `trap`. Returns `status`.
 tess_status tsi_session_fail(struct tess_session *session, tess_status status, const char *text);
 
 #endif

@@ -10,8 +10,8 @@
 // The view that names each axis of an array of `ndim` axes and changes nothing.
 struct tsi_node_view tsi_view_identity(int ndim);
 
-// `x` seen through `view`, cut by `grid`, whose boundaries may be in any memory. It is `x`, or what `x`
-// is a view of, where nothing changes; otherwise a node of the kind that node.h says.
+// `x` seen through `view`, cut by `grid`, whose boundaries may be in any memory. It is `x`, or what
+// `x` is a view of, where nothing changes; otherwise a node of the kind that node.h says.
 struct tess_array *tsi_view_of(struct tess_array *x, const struct tsi_node_view *view,
                                const struct tsi_grid *grid, const char *name);
 

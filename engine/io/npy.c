@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The header of an NPY file: 6 magic bytes, 2 of the version, the length of the literal (2 bytes in
-// version 1, else 4), and the literal, a dict of the keys descr, fortran_order and shape.
+// Reading the header of an NPY file: 6 magic bytes, 2 of the version, the length of the literal (2
+// bytes in version 1, else 4), and the literal, a dict of the keys descr, fortran_order and shape.
 //
 // The reader takes exactly that much Python: a dict of each of the three keys once, in any order,
 // whose values are a plain string, True or False, and a tuple of whole numbers. Headers come from
@@ -10,21 +10,14 @@
 
 #include "engine/io/npy.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "engine/base/dtype.h"
 #include "engine/base/memory.h"
-#include "engine/base/text.h"
 
 enum {
     MAGIC_BYTES = 6,
     PREFIX_BYTES = 8, // magic and version
     LITERAL_BYTES_MAX = 1 << 20,
-    DATA_ALIGN = 64,
-    // NumPy leaves room for the first size to grow to this many digits.
-    GROWTH_DIGITS = 21,
 };
 
 static const unsigned char magic[MAGIC_BYTES] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
@@ -371,69 +364,4 @@ tsi_npy_parse(const unsigned char *bytes, size_t count, struct tsi_npy_header *h
     }
     *header = found;
     return TESS_OK;
-}
-
-static char
-kind_letter(tess_dtype dtype)
-{
-    switch (tsi_dtype_kind(dtype)) {
-    case TSI_KIND_BOOL:
-        return 'b';
-    case TSI_KIND_SIGNED:
-        return 'i';
-    case TSI_KIND_UNSIGNED:
-        return 'u';
-    default:
-        return 'f';
-    }
-}
-
-static bool
-shape_is_sound(const tess_shape *shape)
-{
-    if (shape->ndim < 0 || shape->ndim > TESS_NDIM_MAX) {
-        return false;
-    }
-    for (int i = 0; i < shape->ndim; i++) {
-        if (shape->size[i] < 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-size_t
-tsi_npy_format_header(tess_dtype dtype, const tess_shape *shape, unsigned char *out,
-                      size_t capacity)
-{
-    if (!tsi_dtype_is_valid((int)dtype) || !shape_is_sound(shape)) {
-        return 0;
-    }
-    char shape_text[TSI_SHAPE_TEXT_MAX];
-    char literal[TSI_NPY_FORMAT_BYTES_MAX];
-    const size_t bytes = tess_dtype_bytes(dtype);
-    size_t used = (size_t)snprintf(literal, sizeof literal,
-                                   "{'descr': '%c%c%zu', 'fortran_order': False, 'shape': %s, }",
-                                   bytes == 1 ? '|' : '<', kind_letter(dtype), bytes,
-                                   tsi_text_shape(shape_text, shape->ndim, shape->size));
-    if (shape->ndim > 0) {
-        const int digits = snprintf(NULL, 0, "%" PRId64, shape->size[0]);
-        used += (size_t)(GROWTH_DIGITS - digits);
-    }
-    // NumPy pads with at least one blank, and with a whole 64 where none would be needed.
-    const size_t unpadded = PREFIX_BYTES + 2 + used + 1;
-    const size_t total = (unpadded / DATA_ALIGN + 1) * DATA_ALIGN;
-    if (out == NULL || capacity < total) {
-        return total;
-    }
-    const size_t literal_bytes = total - PREFIX_BYTES - 2;
-    memcpy(out, magic, MAGIC_BYTES);
-    out[MAGIC_BYTES] = 1;
-    out[MAGIC_BYTES + 1] = 0;
-    out[PREFIX_BYTES] = (unsigned char)(literal_bytes & 0xFF);
-    out[PREFIX_BYTES + 1] = (unsigned char)(literal_bytes >> 8);
-    memset(out + PREFIX_BYTES + 2, ' ', literal_bytes);
-    memcpy(out + PREFIX_BYTES + 2, literal, strlen(literal));
-    out[total - 1] = '\n';
-    return total;
 }

@@ -40,6 +40,9 @@ void TSI_ISA_NAME(tsi_isa_fill_fold_logic)(struct tsi_kernel_table *table);
 tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_f64)(tess_dtype to);
 tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_to_f64)(tess_dtype from);
 
+// The sum of a run of float64 in 16 virtual lanes.
+double TSI_ISA_NAME(tsi_isa_sum)(int64_t count, const double *x);
+
 // Puts all of them into `*table`, which is zeroed.
 void tsi_isa_fill_baseline(struct tsi_kernel_table *table);
 void tsi_isa_fill_avx2(struct tsi_kernel_table *table);

@@ -108,15 +108,13 @@ TRUTH_DOWN(mean, double, +)
 TRUTH_ACROSS(sum, uint64_t, +)
 TRUTH_ACROSS(prod, uint64_t, *)
 
-// Folds a run of float64 in 16 lanes that start from `nothing`; short runs in order.
+// Folds a run of float64 in 16 lanes, its end filled up with what changes nothing; short runs in order.
 #define RUN(name, nothing, OPERATOR)                                                               \
     static double name##_run(int64_t count, const double *x)                                       \
     {                                                                                              \
-        double lane[LANES];                                                                        \
-        int64_t t = 0;                                                                             \
+        double folded = (nothing);                                                                 \
         if (count < LANES) {                                                                       \
-            double folded = (nothing);                                                             \
-            for (; t < count; t++) {                                                               \
+            for (int64_t t = 0; t < count; t++) {                                                  \
                 folded = folded OPERATOR x[t];                                                     \
             }                                                                                      \
             return folded;                                                                         \
@@ -125,18 +123,29 @@ TRUTH_ACROSS(prod, uint64_t, *)
         for (int k = 0; k < LANE_VECTORS; k++) {                                                   \
             acc[k] = tsi_isa_load_f64(x + k * TSI_VECTOR_F64);                                     \
         }                                                                                          \
-        for (t = LANES; t + LANES <= count; t += LANES) {                                          \
+        int64_t t = LANES;                                                                         \
+        for (; t + LANES <= count; t += LANES) {                                                   \
             for (int k = 0; k < LANE_VECTORS; k++) {                                               \
                 acc[k] = acc[k] OPERATOR tsi_isa_load_f64(x + t + k * TSI_VECTOR_F64);             \
             }                                                                                      \
         }                                                                                          \
-        for (int k = 0; k < LANE_VECTORS; k++) {                                                   \
-            tsi_isa_store_f64(lane + k * TSI_VECTOR_F64, acc[k]);                                  \
+        if (t < count) {                                                                           \
+            double last[LANES];                                                                    \
+            for (int l = 0; l < LANES; l++) {                                                      \
+                last[l] = t + l < count ? x[t + l] : (nothing);                                    \
+            }                                                                                      \
+            for (int k = 0; k < LANE_VECTORS; k++) {                                               \
+                acc[k] = acc[k] OPERATOR tsi_isa_load_f64(last + k * TSI_VECTOR_F64);              \
+            }                                                                                      \
         }                                                                                          \
-        for (int l = 0; t < count; t++, l++) {                                                     \
-            lane[l] = lane[l] OPERATOR x[t];                                                       \
+        for (int half = LANE_VECTORS / 2; half > 0; half /= 2) {                                   \
+            for (int k = 0; k < half; k++) {                                                       \
+                acc[k] = acc[k] OPERATOR acc[k + half];                                            \
+            }                                                                                      \
         }                                                                                          \
-        for (int half = LANES / 2; half > 0; half /= 2) {                                          \
+        double lane[TSI_VECTOR_F64];                                                               \
+        tsi_isa_store_f64(lane, acc[0]);                                                           \
+        for (int half = TSI_VECTOR_F64 / 2; half > 0; half /= 2) {                                 \
             for (int l = 0; l < half; l++) {                                                       \
                 lane[l] = lane[l] OPERATOR lane[l + half];                                         \
             }                                                                                      \
@@ -146,6 +155,12 @@ TRUTH_ACROSS(prod, uint64_t, *)
 
 RUN(sum, 0.0, +)
 RUN(prod, 1.0, *)
+
+double
+TSI_ISA_NAME(tsi_isa_sum)(int64_t count, const double *x)
+{
+    return sum_run(count, x);
+}
 
 // Rows of any type, converted to float64 a block at a time; `widen` is NULL for float64 itself.
 #define ROWS(name, OPERATOR)                                                                       \

@@ -33,58 +33,43 @@ merge_moments(struct moments a, struct moments b)
                             a.squares + b.squares + distance * (distance * (a.count * share))};
 }
 
+// The sum of squared distances from `mean`: 16 virtual lanes, folded in halves, and the elements beyond
+// the last whole group of 16 after them, in order.
 static double
-fold_lanes(const tsi_vector_f64 *acc)
+squared_distances(int64_t count, const double *x, double mean)
 {
-    double lane[LANES];
-    for (int k = 0; k < LANE_VECTORS; k++) {
-        tsi_isa_store_f64(lane + k * TSI_VECTOR_F64, acc[k]);
+    tsi_vector_f64 acc[LANE_VECTORS] = {{0}};
+    double lane[TSI_VECTOR_F64];
+    int64_t t = 0;
+    for (; t + LANES <= count; t += LANES) {
+        for (int k = 0; k < LANE_VECTORS; k++) {
+            const tsi_vector_f64 distance = tsi_isa_load_f64(x + t + k * TSI_VECTOR_F64) - mean;
+            acc[k] += distance * distance;
+        }
     }
-    for (int half = LANES / 2; half > 0; half /= 2) {
+    for (int half = LANE_VECTORS / 2; half > 0; half /= 2) {
+        for (int k = 0; k < half; k++) {
+            acc[k] += acc[k + half];
+        }
+    }
+    tsi_isa_store_f64(lane, acc[0]);
+    for (int half = TSI_VECTOR_F64 / 2; half > 0; half /= 2) {
         for (int l = 0; l < half; l++) {
             lane[l] += lane[l + half];
         }
     }
-    return lane[0];
-}
-
-// The sums of x − centre and of its square, in 16 virtual lanes; elements beyond the last whole group
-// of 16 come after all lanes, in order.
-static void
-centred_sums(int64_t count, const double *x, double centre, double *sum, double *squares)
-{
-    tsi_vector_f64 sums[LANE_VECTORS] = {{0}};
-    tsi_vector_f64 squared[LANE_VECTORS] = {{0}};
-    int64_t t = 0;
-    for (; t + LANES <= count; t += LANES) {
-        for (int k = 0; k < LANE_VECTORS; k++) {
-            const tsi_vector_f64 d = tsi_isa_load_f64(x + t + k * TSI_VECTOR_F64) - centre;
-            sums[k] += d;
-            squared[k] += d * d;
-        }
-    }
-    double sum_all = t > 0 ? fold_lanes(sums) : 0.0;
-    double squared_all = t > 0 ? fold_lanes(squared) : 0.0;
+    double sum = lane[0];
     for (; t < count; t++) {
-        const double d = x[t] - centre;
-        sum_all += d;
-        squared_all += d * d;
+        sum += (x[t] - mean) * (x[t] - mean);
     }
-    *sum = sum_all;
-    *squares = squared_all;
+    return sum;
 }
 
 static struct moments
 moments_of_run(int64_t count, const double *x)
 {
-    double sum;
-    double distance;
-    double squares;
-    double unused;
-    centred_sums(count, x, 0.0, &sum, &unused);
-    const double mean = sum / (double)count;
-    centred_sums(count, x, mean, &distance, &squares);
-    return (struct moments){(double)count, mean, squares};
+    const double mean = TSI_ISA_NAME(tsi_isa_sum)(count, x) / (double)count;
+    return (struct moments){(double)count, mean, squared_distances(count, x, mean)};
 }
 
 // Rows of any type, converted to float64 a block at a time; `widen` is NULL for float64 itself.

@@ -96,29 +96,35 @@ LOAD(f64, double)
 MATH(f32, float, SLEEF_F32)
 MATH(f64, double, SLEEF_F64)
 
-// SLEEF's float exponential is wrong by up to 1.5 ulp where the result is subnormal. Blocks with such
-// elements go through float64 instead, but only these elements of them take its result.
+// SLEEF's float exponential is wrong by up to 1.5 ulp where the result is subnormal. Such elements, and
+// only they, take the result of float64.
 #define EXP_BLOCK 256
-#define EXP_SUBNORMAL_BELOW (-87.0f)
-#define EXP_ZERO_BELOW (-105.0f)
+#define EXP_IS_SUBNORMAL(x) (((x) < -87.0F) & ((x) > -105.0F))
 
+static bool
+some_subnormal(int64_t count, const float *x)
+{
+    int32_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        found |= EXP_IS_SUBNORMAL(x[i]);
+    }
+    return found != 0;
+}
+
+// At most EXP_BLOCK elements.
 static void
-exp_f32_block(int64_t count, float *out, const float *x)
+exp_f32_wide(int64_t count, float *out, const float *x)
 {
     double wide[EXP_BLOCK];
     bool subnormal[EXP_BLOCK];
-    bool some = false;
     for (int64_t i = 0; i < count; i++) {
-        subnormal[i] = (x[i] < EXP_SUBNORMAL_BELOW) & (x[i] > EXP_ZERO_BELOW);
-        some |= subnormal[i];
+        subnormal[i] = EXP_IS_SUBNORMAL(x[i]);
         wide[i] = (double)x[i];
     }
     exp_f32(count, out, x, NULL, NULL);
-    if (some) {
-        exp_f64(count, wide, wide, NULL, NULL);
-        for (int64_t i = 0; i < count; i++) {
-            out[i] = subnormal[i] ? (float)wide[i] : out[i];
-        }
+    exp_f64(count, wide, wide, NULL, NULL);
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = subnormal[i] ? (float)wide[i] : out[i];
     }
 }
 
@@ -129,7 +135,13 @@ exp_f32_blocks(int64_t count, void *out, const void *a, const void *b, const voi
     (void)c;
     for (int64_t i = 0; i < count; i += EXP_BLOCK) {
         const int64_t now = count - i < EXP_BLOCK ? count - i : EXP_BLOCK;
-        exp_f32_block(now, (float *)out + i, (const float *)a + i);
+        float *to = (float *)out + i;
+        const float *from = (const float *)a + i;
+        if (some_subnormal(now, from)) {
+            exp_f32_wide(now, to, from);
+        } else {
+            exp_f32(now, to, from, NULL, NULL);
+        }
     }
 }
 

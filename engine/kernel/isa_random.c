@@ -25,6 +25,10 @@ typedef tsi_vector_f64 real64;
 
 #define INLINE static inline __attribute__((always_inline))
 #define WIDTH TSI_VECTOR_F64
+// Registers of blocks that are made side by side.
+#ifndef GROUP
+#define GROUP 2
+#endif
 #define LOW_WORD UINT64_C(0xFFFFFFFF)
 
 // The order of blocks in lanes, chosen so that INTERLEAVE_LOW and INTERLEAVE_HIGH, which are one
@@ -75,6 +79,21 @@ square_root(real64 x)
 #endif
 }
 
+// Each lane of x, but of y where the highest bit of `sign` is set.
+INLINE bits64
+choose(bits64 sign, bits64 x, bits64 y)
+{
+#if defined(TSI_ISA_avx512)
+    return (bits64)_mm512_mask_blend_epi64(_mm512_movepi64_mask((__m512i)sign), (__m512i)x,
+                                           (__m512i)y);
+#elif defined(TSI_ISA_avx2)
+    return (bits64)_mm256_blendv_pd((__m256d)x, (__m256d)y, (__m256d)sign);
+#else
+    const bits64 mask = 0 - (sign >> 63);
+    return (x & ~mask) | (y & mask);
+#endif
+}
+
 INLINE bits64
 all_lanes(uint64_t x)
 {
@@ -104,25 +123,35 @@ struct words {
     bits64 word[4];
 };
 
-INLINE struct words
-philox(bits64 block, const struct recipe *recipe)
+// Makes GROUP registers of blocks side by side: the rounds of one wait for each other, so that another
+// fills the gaps.
+INLINE void
+philox(struct words group[GROUP], const bits64 block[GROUP], const struct recipe *recipe)
 {
     const bits64 multiplier_0 = all_lanes(TSI_PHILOX_MULTIPLIER_0);
     const bits64 multiplier_1 = all_lanes(TSI_PHILOX_MULTIPLIER_1);
-    bits64 c0 = block;
-    bits64 c1 = block >> 32;
-    bits64 c2 = recipe->stream;
-    bits64 c3 = all_lanes(0);
+    bits64 c[GROUP][4];
+    for (int g = 0; g < GROUP; g++) {
+        c[g][0] = block[g];
+        c[g][1] = block[g] >> 32;
+        c[g][2] = recipe->stream;
+        c[g][3] = all_lanes(0);
+    }
 #pragma GCC unroll 10
     for (int round = 0; round < TSI_PHILOX_ROUNDS; round++) {
-        const bits64 p0 = multiply_words(c0, multiplier_0);
-        const bits64 p1 = multiply_words(c2, multiplier_1);
-        c0 = (p1 >> 32) ^ (c1 ^ recipe->key[round][0]);
-        c1 = p1;
-        c2 = (p0 >> 32) ^ (c3 ^ recipe->key[round][1]);
-        c3 = p0;
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) {
+            const bits64 p0 = multiply_words(c[g][0], multiplier_0);
+            const bits64 p1 = multiply_words(c[g][2], multiplier_1);
+            c[g][0] = (p1 >> 32) ^ (c[g][1] ^ recipe->key[round][0]);
+            c[g][1] = p1;
+            c[g][2] = (p0 >> 32) ^ (c[g][3] ^ recipe->key[round][1]);
+            c[g][3] = p0;
+        }
     }
-    return (struct words){{c0, c1, c2, c3}};
+    for (int g = 0; g < GROUP; g++) {
+        group[g] = (struct words){{c[g][0], c[g][1], c[g][2], c[g][3]}};
+    }
 }
 
 // What the two elements of each block become.
@@ -171,12 +200,11 @@ minus_two_log(real64 u)
     const real64 f = m - 1.0;
     const real64 s = f / (f + 2.0);
     const real64 z = s * s;
-    real64 p = z * 0x1.2b5900de53b32p-3 + 0x1.39fe51a7c18f9p-3;
-    p = p * z + 0x1.7462b51cb66b1p-3;
-    p = p * z + 0x1.c71c62e3f11e6p-3;
-    p = p * z + 0x1.2492492df281ap-2;
-    p = p * z + 0x1.99999999952d7p-2;
-    p = p * z + 0x1.5555555555558p-1;
+    const real64 z2 = z * z;
+    const real64 p01 = z * 0x1.99999999952d7p-2 + 0x1.5555555555558p-1;
+    const real64 p23 = z * 0x1.c71c62e3f11e6p-3 + 0x1.2492492df281ap-2;
+    const real64 p45 = z * 0x1.39fe51a7c18f9p-3 + 0x1.7462b51cb66b1p-3;
+    const real64 p = ((z2 * 0x1.2b5900de53b32p-3 + p45) * z2 + p23) * z2 + p01;
     // p·z is ln(m)/s − 2, of which the 2 is exact, so everything is scaled to −2·(2·s + s·p·z).
     const real64 s2 = s * -2.0;
     const real64 log_m = (s2 + s2) + s2 * (p * z);
@@ -198,26 +226,23 @@ turn_of(bits64 low, bits64 high)
     const bits64 rest = q & UINT64_C(0x3FFFFFFF);
     const real64 d = (real_of_high(rest) - (HIGH_BIAS + 0.125 + LOW_BIAS)) + real_of_low(low);
     const real64 y = d * d;
-    real64 s = y * 0x1.e4a9d9166f052p+1 - 0x1.e3027dea82bd7p+3;
-    s = s * y + 0x1.50783208843ebp+5;
-    s = s * y - 0x1.32d2cce500387p+6;
-    s = s * y + 0x1.466bc6775a476p+6;
-    s = s * y - 0x1.4abbce625be52p+5;
-    s = d * (s * y + 0x1.921fb54442d18p+2);
-    real64 c = y * -0x1.b2f3eb054afcdp+0 + 0x1.f9ce245cada0bp+2;
-    c = c * y - 0x1.a6d1eef479be1p+4;
-    c = c * y + 0x1.e1f5068688d5bp+5;
-    c = c * y - 0x1.55d3c7e3cb241p+6;
-    c = c * y + 0x1.03c1f081b5ac0p+6;
-    c = c * y - 0x1.3bd3cc9be45dep+4;
-    c = c * y + 1.0;
+    const real64 y2 = y * y;
+    const real64 s01 = y * -0x1.4abbce625be52p+5 + 0x1.921fb54442d18p+2;
+    const real64 s23 = y * -0x1.32d2cce500387p+6 + 0x1.466bc6775a476p+6;
+    const real64 s45 = y * -0x1.e3027dea82bd7p+3 + 0x1.50783208843ebp+5;
+    const real64 s = d * (((y2 * 0x1.e4a9d9166f052p+1 + s45) * y2 + s23) * y2 + s01);
+    const real64 c01 = y * -0x1.3bd3cc9be45dep+4 + 1.0;
+    const real64 c23 = y * -0x1.55d3c7e3cb241p+6 + 0x1.03c1f081b5ac0p+6;
+    const real64 c45 = y * -0x1.a6d1eef479be1p+4 + 0x1.e1f5068688d5bp+5;
+    const real64 c67 = y * -0x1.b2f3eb054afcdp+0 + 0x1.f9ce245cada0bp+2;
+    const real64 c = ((c67 * y2 + c45) * y2 + c23) * y2 + c01;
 
     // Odd quarters swap the two; the cosine is negative in quarters 1 and 2, the sine in 2 and 3.
     const bits64 sign = all_lanes(UINT64_C(1) << 63);
-    const bits64 odd = (bits64)((tsi_vector_i64){0} - (tsi_vector_i64)((q >> 30) & 1));
-    const bits64 swap = ((bits64)s ^ (bits64)c) & odd;
-    const bits64 cosine = ((bits64)c ^ swap) ^ (((q + (UINT64_C(1) << 30)) << 32) & sign);
-    const bits64 sine = ((bits64)s ^ swap) ^ ((q << 32) & sign);
+    const bits64 odd = q << 33;
+    const bits64 sine_sign = q << 32;
+    const bits64 cosine = choose(odd, (bits64)c, (bits64)s) ^ ((odd ^ sine_sign) & sign);
+    const bits64 sine = choose(odd, (bits64)s, (bits64)c) ^ (sine_sign & sign);
     return (struct turn){(real64)cosine, (real64)sine};
 }
 
@@ -239,8 +264,7 @@ INLINE real64
 into_range(real64 u, const struct recipe *recipe)
 {
     const real64 x = (recipe->low + recipe->width * u) * recipe->scale;
-    const bits64 beyond = (bits64)(x >= recipe->high);
-    return (real64)(((bits64)x & ~beyond) | ((bits64)recipe->below_high & beyond));
+    return (real64)choose((bits64)(x >= recipe->high), (bits64)x, (bits64)recipe->below_high);
 }
 
 INLINE struct pair
@@ -259,9 +283,8 @@ pair_of_bits(struct words block)
 }
 
 INLINE struct pair
-pair_of(enum tsi_source source, bits64 block, const struct recipe *recipe)
+pair_of(enum tsi_source source, struct words words, const struct recipe *recipe)
 {
-    const struct words words = philox(block, recipe);
     switch (source) {
     case TSI_SOURCE_NORMAL:
         return pair_of_normals(words, recipe);
@@ -305,21 +328,38 @@ recipe_of(enum tsi_source source, const struct tsi_source_params *params)
     return recipe;
 }
 
+static struct tsi_kernel_index
+index_after(struct tsi_kernel_index index, int64_t t)
+{
+    const uint64_t first = (uint64_t)index.first + (uint64_t)t * (uint64_t)index.stride;
+    return (struct tsi_kernel_index){(int64_t)first, index.stride};
+}
+
 // Any run: a block for each element.
 INLINE void
 generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_kernel_index index,
               const struct recipe *recipe)
 {
-    for (int64_t t = 0; t < count; t += WIDTH) {
-        const int64_t now = count - t < WIDTH ? count - t : WIDTH;
-        bits64 at;
-        for (int l = 0; l < WIDTH; l++) {
-            at[l] = (uint64_t)index.first + (uint64_t)(t + l) * (uint64_t)index.stride;
+    for (int64_t t = 0; t < count; t += GROUP * WIDTH) {
+        const int64_t now = count - t < GROUP * WIDTH ? count - t : GROUP * WIDTH;
+        uint64_t element[GROUP * WIDTH];
+        bits64 at[GROUP];
+        bits64 block[GROUP];
+        bits64 mine[GROUP];
+        struct words words[GROUP];
+        for (int l = 0; l < GROUP * WIDTH; l++) {
+            element[l] = (uint64_t)index_after(index, t + l).first;
         }
-        const struct pair both = pair_of(source, at >> 1, recipe);
-        const bits64 odd = (bits64)((tsi_vector_i64){0} - (tsi_vector_i64)(at & 1));
-        const bits64 mine = (both.even & ~odd) | (both.odd & odd);
-        __builtin_memcpy(out + t, &mine, (size_t)now * sizeof(*out));
+        __builtin_memcpy(at, element, sizeof(at));
+        for (int g = 0; g < GROUP; g++) {
+            block[g] = at[g] >> 1;
+        }
+        philox(words, block, recipe);
+        for (int g = 0; g < GROUP; g++) {
+            const struct pair both = pair_of(source, words[g], recipe);
+            mine[g] = choose(at[g] << 63, both.even, both.odd);
+        }
+        __builtin_memcpy(out + t, mine, (size_t)now * sizeof(*out));
     }
 }
 
@@ -329,23 +369,23 @@ generate_pairs(enum tsi_source source, int64_t count, uint64_t *out, int64_t fir
                const struct recipe *recipe)
 {
     int64_t t = 0;
-    bits64 block = (bits64)LANE_BLOCKS + ((uint64_t)first >> 1);
-    for (; t + 2 * WIDTH <= count; t += 2 * WIDTH) {
-        const struct pair both = pair_of(source, block, recipe);
-        const bits64 before = INTERLEAVE_LOW(both.even, both.odd);
-        const bits64 after = INTERLEAVE_HIGH(both.even, both.odd);
-        __builtin_memcpy(out + t, &before, sizeof(before));
-        __builtin_memcpy(out + t + WIDTH, &after, sizeof(after));
-        block += WIDTH;
+    bits64 block[GROUP];
+    for (int g = 0; g < GROUP; g++) {
+        block[g] = (bits64)LANE_BLOCKS + (((uint64_t)first >> 1) + (uint64_t)(g * WIDTH));
+    }
+    for (; t + GROUP * 2 * WIDTH <= count; t += GROUP * 2 * WIDTH) {
+        struct words words[GROUP];
+        philox(words, block, recipe);
+        for (int g = 0; g < GROUP; g++) {
+            const struct pair both = pair_of(source, words[g], recipe);
+            const bits64 before = INTERLEAVE_LOW(both.even, both.odd);
+            const bits64 after = INTERLEAVE_HIGH(both.even, both.odd);
+            __builtin_memcpy(out + t + g * 2 * WIDTH, &before, sizeof(before));
+            __builtin_memcpy(out + t + g * 2 * WIDTH + WIDTH, &after, sizeof(after));
+            block[g] += GROUP * WIDTH;
+        }
     }
     return t;
-}
-
-static struct tsi_kernel_index
-index_after(struct tsi_kernel_index index, int64_t t)
-{
-    const uint64_t first = (uint64_t)index.first + (uint64_t)t * (uint64_t)index.stride;
-    return (struct tsi_kernel_index){(int64_t)first, index.stride};
 }
 
 #define GENERATE(name, source)                                                                     \

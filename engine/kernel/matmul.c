@@ -150,6 +150,17 @@ multiply_float(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
     }
 }
 
+// A matrix stored as a single row has no step; it gets the least that OpenBLAS takes.
+static void
+set_step_of_one_row(struct tsi_kernel_matrix *matrix, int64_t rows, int64_t columns)
+{
+    const int64_t stored_rows = matrix->transposed ? columns : rows;
+    const int64_t stored_columns = matrix->transposed ? rows : columns;
+    if (stored_rows == 1) {
+        matrix->step = stored_columns;
+    }
+}
+
 void
 tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix a,
                   struct tsi_kernel_matrix b, void *c)
@@ -157,6 +168,8 @@ tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_
     if (m <= 0 || n <= 0) {
         return;
     }
+    set_step_of_one_row(&a, m, k);
+    set_step_of_one_row(&b, k, n);
     switch (dtype) {
     case TESS_F32:
     case TESS_F64:

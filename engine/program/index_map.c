@@ -120,6 +120,17 @@ is_aligned(const struct tsi_map_axis *rule, const struct tsi_axis *loop,
            source->bounds == NULL && loop->size > 0 && tsi_axis_equal(loop, source);
 }
 
+// Whether both axes are one chunk that is not empty, and the source axis is not a matter of the
+// loop.
+static bool
+is_single(const struct tsi_map_axis *rule, const struct tsi_axis *loop,
+          const struct tsi_axis *source)
+{
+    return rule->axis < 0 && rule->extent == 1 && loop->count == 1 && loop->size > 0 &&
+           source->count == 1;
+}
+
+// Whether chunk c goes with chunk c, for grids of the same chunk counts without empty chunks.
 static bool
 is_identity(const struct tsi_index_map *map, const struct tsi_grid *loop,
             const struct tsi_grid *source)
@@ -128,8 +139,9 @@ is_identity(const struct tsi_index_map *map, const struct tsi_grid *loop,
         return false;
     }
     for (int i = 0; i < map->ndim; i++) {
-        if (map->axis[i].axis != i ||
-            !is_aligned(&map->axis[i], &loop->axis[i], &source->axis[i])) {
+        const struct tsi_map_axis *rule = &map->axis[i];
+        if (rule->axis == i ? !is_aligned(rule, &loop->axis[i], &source->axis[i])
+                            : !is_single(rule, &loop->axis[i], &source->axis[i])) {
             return false;
         }
     }

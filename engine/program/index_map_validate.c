@@ -181,52 +181,71 @@ is_tree_axis(const struct tsi_map_axis *rule, const struct tsi_grid *loop)
     return rule->offset == 0 && (rule->stride == rule->extent || is_one);
 }
 
+// What is special about a map, for its name.
+struct traits {
+    bool is_window;
+    bool is_tree; // if it is a window
+    bool is_slice;
+    bool is_permuted;
+    bool is_recut;
+    uint32_t named; // loop axes
+};
+
+static void
+note_axis(const struct tsi_map_axis *rule, const struct tsi_grid *loop,
+          const struct tsi_axis *source, struct traits *traits)
+{
+    if (rule->extent > 1) {
+        traits->is_window = true;
+        traits->is_tree = traits->is_tree && is_tree_axis(rule, loop);
+    } else if (rule->axis < 0) {
+        traits->is_slice = traits->is_slice || source->size > 1;
+    } else {
+        const struct tsi_axis *cut = &loop->axis[rule->axis];
+        const bool is_whole = rule->offset == 0 && rule->stride == 1 && cut->size == source->size;
+        traits->is_slice = traits->is_slice || !is_whole;
+        traits->is_recut = traits->is_recut || (is_whole && !tsi_axis_equal(cut, source));
+    }
+    if (rule->axis >= 0) {
+        traits->is_permuted = traits->is_permuted || traits->named >> rule->axis > 0;
+        traits->named |= UINT32_C(1) << rule->axis;
+    }
+}
+
+// Whether loop indices that the map does not see repeat its elements.
+static bool
+is_repeated(const struct traits *traits, const struct tsi_grid *loop)
+{
+    for (int i = 0; i < loop->ndim; i++) {
+        if ((traits->named >> i & 1) == 0 && loop->axis[i].size > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *
 tsi_index_map_name(const struct tsi_index_map *map, const struct tsi_grid *loop,
                    const struct tsi_grid *source)
 {
-    bool is_window = false;
-    bool is_tree = true;
-    bool is_slice = false;
-    bool is_permuted = false;
-    bool is_recut = false;
-    int named_count = 0;
-    int last = -1;
+    struct traits traits = {.is_tree = true};
     if (map->is_explicit) {
         return "explicit";
     }
     for (int i = 0; i < map->ndim; i++) {
-        const struct tsi_map_axis *rule = &map->axis[i];
-        const struct tsi_axis *cut = &source->axis[i];
-        if (rule->extent > 1) {
-            is_window = true;
-            is_tree = is_tree && is_tree_axis(rule, loop);
-        } else if (rule->axis < 0) {
-            is_slice = is_slice || cut->size > 1;
-        } else {
-            const struct tsi_axis *loop_cut = &loop->axis[rule->axis];
-            const bool is_whole =
-                rule->offset == 0 && rule->stride == 1 && loop_cut->size == cut->size;
-            is_slice = is_slice || !is_whole;
-            is_recut = is_recut || (is_whole && !tsi_axis_equal(loop_cut, cut));
-        }
-        if (rule->axis >= 0) {
-            is_permuted = is_permuted || rule->axis < last;
-            last = rule->axis;
-            named_count++;
-        }
+        note_axis(&map->axis[i], loop, &source->axis[i], &traits);
     }
-    if (is_window) {
-        return is_tree ? "tree" : "overlap";
+    if (traits.is_window) {
+        return traits.is_tree ? "tree" : "overlap";
     }
-    if (is_slice) {
+    if (traits.is_slice) {
         return "slice";
     }
-    if (is_permuted) {
+    if (traits.is_permuted) {
         return "permute";
     }
-    if (named_count < loop->ndim || map->ndim > named_count) {
+    if (is_repeated(&traits, loop)) {
         return "broadcast";
     }
-    return is_recut ? "rechunk" : "identity";
+    return traits.is_recut ? "rechunk" : "identity";
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packing of numbers. A reader that failed is at its end and stays there, so loops over what it says end
-// too. Each number has one spelling: a last byte that adds nothing is refused.
+// Packing of numbers. A reader that failed is at its end and stays there, so loops over what it
+// says end too. Each number has one spelling: a last byte that adds nothing is refused.
 
 #include "engine/program/packer.h"
 

@@ -2,9 +2,10 @@
 //
 // Numbers and texts as bytes, one after the other: the alphabet of the program codec.
 //
-// Whole numbers take seven bits a byte, the low ones first, the eighth saying that more follow; signed ones
-// are first put in the order 0, −1, 1, −2, …. Everything of fixed width is little-endian. Writer and
-// reader remember their first failure, so that a caller may put or take many things and ask once.
+// Whole numbers take seven bits a byte, the low ones first, the eighth saying that more follow;
+// signed ones are first put in the order 0, −1, 1, −2, …. Everything of fixed width is
+// little-endian. Writer and reader remember their first failure, so that a caller may put or take
+// many things and ask once.
 
 #ifndef TSI_PROGRAM_PACKER_H
 #define TSI_PROGRAM_PACKER_H

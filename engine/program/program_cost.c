@@ -98,69 +98,152 @@ view_elements(const struct tsi_program *program, const struct tsi_chunk_op *op,
     return elements;
 }
 
-// Bytes of the pieces that inputs of several chunks are put together in.
+// Whether a loop chunk may take elements of several chunks of `input`'s source.
+static bool
+is_in_pieces(const struct tsi_program *program, const struct tsi_chunk_op *op,
+             const struct tsi_input *input)
+{
+    const struct tsi_grid *source = &program->ops[input->op].array;
+    for (int i = 0; i < input->map.ndim; i++) {
+        if (!touches_one(&input->map.axis[i], &op->loop, &source->axis[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whether a product may not be able to take `input` as it lies in memory: neither rows nor columns
+// of it are dense.
+static bool
+is_packed(const struct tsi_program *program, const struct tsi_chunk_op *op,
+          const struct tsi_input *input)
+{
+    const struct tsi_chunk_op *source = &program->ops[input->op];
+    const int k = op->loop.ndim - 1;
+    if (source->work == TSI_WORK_HELD || source->work == TSI_WORK_FILE) {
+        return true;
+    }
+    for (int i = 0; i < input->map.ndim; i++) {
+        const struct tsi_map_axis *rule = &input->map.axis[i];
+        const bool is_matrix_axis = rule->axis >= k - 2;
+        if (rule->axis >= 0 &&
+            (rule->stride != 1 || is_matrix_axis != (i >= input->map.ndim - 2))) {
+            return true;
+        }
+    }
+    return is_in_pieces(program, op, input);
+}
+
+// Bytes of the blocks that those inputs take for which `takes_block`.
 static size_t
-assembled_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op)
+assembled_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op,
+                bool (*takes_block)(const struct tsi_program *program,
+                                    const struct tsi_chunk_op *op, const struct tsi_input *input))
 {
     size_t bytes = 0;
     for (int i = 0; i < op->input_count; i++) {
         const struct tsi_input *input = &op->inputs[i];
-        const struct tsi_chunk_op *source = &program->ops[input->op];
-        bool is_one = true;
-        for (int axis = 0; axis < input->map.ndim; axis++) {
-            is_one =
-                is_one && touches_one(&input->map.axis[axis], &op->loop, &source->array.axis[axis]);
-        }
-        if (!is_one) {
-            const size_t item_bytes = tess_dtype_bytes((tess_dtype)source->dtype);
-            bytes = add_bytes(bytes, multiply_bytes(view_elements(program, op, input), item_bytes));
+        if (takes_block(program, op, input)) {
+            const size_t elements = view_elements(program, op, input);
+            const tess_dtype dtype = (tess_dtype)program->ops[input->op].dtype;
+            bytes = add_bytes(bytes, multiply_bytes(elements, tess_dtype_bytes(dtype)));
         }
     }
     return bytes;
 }
 
+// Accumulators of the largest chunk of `op`, and their results before they are cast to its type.
 static size_t
-planes_bytes(const struct tsi_chunk_op *op, uint8_t reduction, uint8_t dtype)
+fold_bytes(const struct tsi_chunk_op *op, enum tsi_reduction reduction, tess_dtype dtype)
 {
-    const struct tsi_acc_layout layout =
-        tsi_acc_layout((enum tsi_reduction)reduction, (tess_dtype)dtype);
-    return tsi_acc_offset(&layout, layout.planes, tsi_grid_chunk_elements_max(&op->array));
+    const struct tsi_acc_layout layout = tsi_acc_layout(reduction, dtype);
+    const int64_t count = tsi_grid_chunk_elements_max(&op->array);
+    const tess_dtype made = tsi_reduction_result_dtype(reduction, dtype);
+    const size_t cast = made == (tess_dtype)op->dtype ? 0 : tess_dtype_bytes(made);
+    return add_bytes(tsi_acc_offset(&layout, layout.planes, count),
+                     multiply_bytes(cast, (size_t)count));
 }
 
-// Elements of the product of the largest block: all of the loop chunk but its last axis but one, k.
+// Registers and the notes of instructions and inputs. Constants, and loads and sources that several
+// tiles show, get registers beside those of the program.
+static size_t
+tile_bytes(const struct tsi_chunk_op *op)
+{
+    const size_t note_bytes = 1024;
+    const struct tsi_tile *tile = &op->tile;
+    const int64_t chunk = tsi_grid_chunk_elements_max(&op->loop);
+    const size_t tile_elements = (size_t)(chunk < TSI_TILE_ELEMENTS ? chunk : TSI_TILE_ELEMENTS);
+    size_t registers = (size_t)tile->register_count;
+    for (int i = 0; i < tile->instruction_count; i++) {
+        const uint8_t code = tile->instructions[i].code;
+        registers += code == TSI_TILE_MAP || code == TSI_TILE_CAST ? 0 : 1;
+    }
+    return registers * tile_elements * sizeof(uint64_t) +
+           (size_t)(tile->instruction_count + op->input_count) * note_bytes;
+}
+
+// A program that only moves elements puts each piece straight to its place.
+static bool
+is_only_load(const struct tsi_chunk_op *op)
+{
+    return op->tile.instruction_count == 1 && op->input_count == 1 &&
+           op->tile.instructions[0].code == TSI_TILE_LOAD;
+}
+
+static size_t
+tile_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
+{
+    const struct tsi_tile *tile = &op->tile;
+    if (is_only_load(op) && tile->sink == TSI_SINK_STORE) {
+        return 0;
+    }
+    size_t bytes = add_bytes(tile_bytes(op), assembled_bytes(program, op, is_in_pieces));
+    if (tile->sink == TSI_SINK_REDUCE && tile->reduce.finish) {
+        bytes = add_bytes(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
+                                            (tess_dtype)tile->reduce.dtype));
+    }
+    if (tile->sink == TSI_SINK_WRITE) {
+        const size_t elements = (size_t)tsi_grid_chunk_elements_max(&op->loop);
+        bytes = add_bytes(bytes, multiply_bytes(elements, tess_dtype_bytes((tess_dtype)op->dtype)));
+    }
+    return bytes;
+}
+
+// Elements of the product of the largest block: all of the loop chunk but its last axis, k.
 static size_t
 product_elements(const struct tsi_chunk_op *op)
 {
     size_t elements = 1;
-    for (int i = 0; i < op->loop.ndim; i++) {
-        if (i != op->loop.ndim - 1) {
-            const int64_t size = tsi_axis_chunk_size_max(&op->loop.axis[i]);
-            elements = multiply_bytes(elements, (size_t)size);
-        }
+    for (int i = 0; i < op->loop.ndim - 1; i++) {
+        const int64_t size = tsi_axis_chunk_size_max(&op->loop.axis[i]);
+        elements = multiply_bytes(elements, (size_t)size);
     }
     return elements;
+}
+
+static size_t
+matmul_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
+{
+    const tess_dtype dtype = (tess_dtype)op->dtype;
+    const size_t blocks = assembled_bytes(program, op, is_packed);
+    if (op->matmul.finish || tsi_acc_layout(op->plane_reduction, dtype).dtype[0] == dtype) {
+        return blocks;
+    }
+    return add_bytes(blocks, multiply_bytes(product_elements(op), tess_dtype_bytes(dtype)));
 }
 
 size_t
 tsi_chunk_op_workspace_max(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
     switch ((enum tsi_work)op->work) {
-    case TSI_WORK_TILE: {
-        const size_t registers =
-            (size_t)op->tile.register_count * TSI_TILE_ELEMENTS * sizeof(uint64_t);
-        const bool is_reduced = op->tile.sink == TSI_SINK_REDUCE && op->tile.reduce.finish;
-        const size_t planes =
-            is_reduced ? planes_bytes(op, op->tile.reduce.reduction, op->tile.reduce.dtype) : 0;
-        return add_bytes(add_bytes(registers, planes), assembled_bytes(program, op));
-    }
+    case TSI_WORK_TILE:
+        return tile_workspace(program, op);
     case TSI_WORK_FOLD:
-        return op->fold.finish ? planes_bytes(op, op->fold.reduction, op->fold.dtype) : 0;
-    case TSI_WORK_MATMUL: {
-        const size_t item_bytes = tess_dtype_bytes((tess_dtype)op->dtype);
-        const size_t product =
-            op->matmul.finish ? 0 : multiply_bytes(product_elements(op), item_bytes);
-        return add_bytes(product, assembled_bytes(program, op));
-    }
+        return op->fold.finish ? fold_bytes(op, (enum tsi_reduction)op->fold.reduction,
+                                            (tess_dtype)op->fold.dtype)
+                               : 0;
+    case TSI_WORK_MATMUL:
+        return matmul_workspace(program, op);
     default:
         return 0;
     }

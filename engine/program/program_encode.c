@@ -4,10 +4,10 @@
 //
 //     format, operations, targets
 //
-// Axes and texts are written where they are first needed, and numbered as they come: a place where one may
-// be has its number plus 1 if it was there before, or 0 and the thing itself. Grids in closed form so
-// take a few bytes, and a grid that was there before takes a byte for each axis. What an operation does
-// not use is not written.
+// Axes and texts are written where they are first needed, and numbered as they come: a place where
+// one may be has its number plus 1 if it was there before, or 0 and the thing itself. Grids in
+// closed form so take a few bytes, and a grid that was there before takes a byte for each axis.
+// What an operation does not use is not written.
 
 #include "engine/program/codec.h"
 
@@ -17,7 +17,9 @@
 #include "engine/base/memory.h"
 #include "engine/base/vec.h"
 #include "engine/program/codec_format.h"
+#include "engine/program/index_map_codec.h"
 #include "engine/program/packer.h"
+#include "engine/program/tile_codec.h"
 
 struct encoder {
     struct tsi_packer out;
@@ -49,7 +51,8 @@ hash_axis(const struct tsi_axis *axis)
 {
     uint64_t hash = add_to_hash((uint64_t)axis->size, (uint64_t)axis->count);
     if (axis->bounds == NULL) {
-        return add_to_hash(add_to_hash(hash, (uint64_t)axis->first), (uint64_t)axis->step);
+        const int64_t step = axis->count == 1 ? 0 : axis->step;
+        return add_to_hash(add_to_hash(hash, (uint64_t)axis->first), (uint64_t)step);
     }
     for (int64_t i = 0; i <= axis->count; i++) {
         hash = add_to_hash(hash, (uint64_t)axis->bounds[i]);
@@ -62,7 +65,7 @@ static bool
 is_same_axis(const struct tsi_axis *a, const struct tsi_axis *b)
 {
     return (a->bounds == NULL) == (b->bounds == NULL) && tsi_axis_equal(a, b) &&
-           (a->bounds != NULL || a->step == b->step);
+           (a->bounds != NULL || a->count == 1 || a->step == b->step);
 }
 
 static void
@@ -144,139 +147,11 @@ put_grid(struct encoder *encoder, const struct tsi_grid *grid)
     }
 }
 
-static bool
-is_plain_identity(const struct tsi_index_map *map)
-{
-    for (int i = 0; i < map->ndim; i++) {
-        const struct tsi_map_axis *rule = &map->axis[i];
-        if (rule->axis != i || rule->offset != 0 || rule->stride != 1 || rule->extent != 1) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void
-put_map_axis(struct tsi_packer *out, const struct tsi_map_axis *rule)
-{
-    const int flags = (rule->offset != 0 ? TSI_RULE_OFFSET : 0) |
-                      (rule->stride != 1 ? TSI_RULE_STRIDE : 0) |
-                      (rule->extent != 1 ? TSI_RULE_EXTENT : 0);
-    tsi_packer_put_byte(out, (uint8_t)(flags | (rule->axis + 1)));
-    if ((flags & TSI_RULE_OFFSET) != 0) {
-        tsi_packer_put_int(out, rule->offset);
-    }
-    if ((flags & TSI_RULE_STRIDE) != 0) {
-        tsi_packer_put_int(out, rule->stride);
-    }
-    if ((flags & TSI_RULE_EXTENT) != 0) {
-        tsi_packer_put_uint(out, (uint64_t)rule->extent);
-    }
-}
-
-// Rows of rising numbers, as the distances between them.
-static void
-put_rows(struct tsi_packer *out, const struct tsi_map_rows *rows, int64_t count)
-{
-    for (int64_t row = 0; row < count; row++) {
-        uint32_t next = 0;
-        tsi_packer_put_uint(out, rows->starts[row + 1] - rows->starts[row]);
-        for (uint32_t i = rows->starts[row]; i < rows->starts[row + 1]; i++) {
-            tsi_packer_put_uint(out, rows->items[i] - next);
-            next = rows->items[i] + 1;
-        }
-    }
-}
-
 static void
 put_input(struct encoder *encoder, const struct tsi_chunk_op *op, const struct tsi_input *input)
 {
-    struct tsi_packer *out = &encoder->out;
-    tsi_packer_put_uint(out, input->op);
-    if (input->map.is_explicit) {
-        tsi_packer_put_byte(out, TSI_MAP_LISTED);
-        put_rows(out, &input->map.deps, tsi_grid_chunk_count(&op->loop));
-        return;
-    }
-    if (is_plain_identity(&input->map)) {
-        tsi_packer_put_byte(out, TSI_MAP_IDENTITY);
-        return;
-    }
-    tsi_packer_put_byte(out, TSI_MAP_CLOSED);
-    for (int i = 0; i < input->map.ndim; i++) {
-        put_map_axis(out, &input->map.axis[i]);
-    }
-}
-
-static void
-put_instruction(struct tsi_packer *out, const struct tsi_tile_instruction *step)
-{
-    tsi_packer_put_byte(out, step->code);
-    tsi_packer_put_byte(out, step->dtype);
-    tsi_packer_put_byte(out, step->out);
-    if (step->code == TSI_TILE_CAST) {
-        tsi_packer_put_byte(out, step->from);
-        tsi_packer_put_byte(out, step->in[0]);
-        return;
-    }
-    tsi_packer_put_byte(out, step->operand);
-    if (step->code == TSI_TILE_MAP) {
-        tsi_packer_put_bytes(out, step->in, (size_t)tsi_op_row((enum tsi_op)step->operand)->arity);
-    }
-}
-
-static void
-put_source(struct tsi_packer *out, const struct tsi_tile_source *source, int ndim)
-{
-    const struct tsi_source_params *params = &source->params;
-    tsi_packer_put_byte(out, source->source);
-    tsi_packer_put_int(out, source->first);
-    for (int i = 0; i < ndim; i++) {
-        tsi_packer_put_int(out, source->step[i]);
-    }
-    tsi_packer_put_double(out, params->a);
-    tsi_packer_put_double(out, params->b);
-    tsi_packer_put_double(out, params->c);
-    tsi_packer_put_int(out, params->ia);
-    tsi_packer_put_int(out, params->ib);
-    tsi_packer_put_fixed(out, params->seed);
-    tsi_packer_put_uint(out, params->stream);
-}
-
-static void
-put_reduce(struct tsi_packer *out, const struct tsi_tile_reduce *reduce, int ndim)
-{
-    tsi_packer_put_byte(out, reduce->reduction);
-    tsi_packer_put_byte(out, reduce->dtype);
-    tsi_packer_put_byte(out, reduce->finish);
-    tsi_packer_put_uint(out, reduce->axes);
-    tsi_packer_put_double(out, reduce->folded);
-    tsi_packer_put_double(out, reduce->ddof);
-    for (int i = 0; i < ndim; i++) {
-        tsi_packer_put_int(out, reduce->order[i]);
-    }
-}
-
-static void
-put_tile(struct tsi_packer *out, const struct tsi_tile *tile, int ndim)
-{
-    tsi_packer_put_uint(out, (uint64_t)tile->register_count);
-    tsi_packer_put_uint(out, (uint64_t)tile->instruction_count);
-    for (int i = 0; i < tile->instruction_count; i++) {
-        put_instruction(out, &tile->instructions[i]);
-    }
-    tsi_packer_put_uint(out, (uint64_t)tile->constant_count);
-    for (int i = 0; i < tile->constant_count; i++) {
-        tsi_packer_put_fixed(out, tile->constants[i].bits);
-    }
-    tsi_packer_put_uint(out, (uint64_t)tile->source_count);
-    for (int i = 0; i < tile->source_count; i++) {
-        put_source(out, &tile->sources[i], ndim);
-    }
-    tsi_packer_put_byte(out, tile->sink);
-    if (tile->sink == TSI_SINK_REDUCE) {
-        put_reduce(out, &tile->reduce, ndim);
-    }
+    tsi_packer_put_uint(&encoder->out, input->op);
+    tsi_index_map_put(&encoder->out, &input->map, &op->loop);
 }
 
 static void
@@ -321,7 +196,7 @@ put_work(struct encoder *encoder, const struct tsi_chunk_op *op)
         put_file(encoder, &op->file);
         break;
     case TSI_WORK_TILE:
-        put_tile(&encoder->out, &op->tile, op->loop.ndim);
+        tsi_tile_put(&encoder->out, &op->tile, op->loop.ndim);
         put_target_file(encoder, &op->target_file);
         break;
     case TSI_WORK_FOLD:

@@ -3,9 +3,11 @@
 // Tile programs: what one blockwise task does to its chunk.
 //
 // Straight-line instructions over virtual registers, run for one tile of elements after another. A
-// register holds one tile of one element type. The last register written is given to the sink, which
-// stores it, folds it into accumulators, or writes it into a file. A chain of operations so makes no
-// temporary larger than a tile.
+// register holds one tile of one element type, and may be read from the instruction after the one
+// that writes it. An instruction may write a register that it reads if both types are of the same
+// size. The last register written is given to the sink, which stores it, folds it into
+// accumulators, or writes it into a file. A chain of operations so makes no temporary larger than a
+// tile.
 
 #ifndef TSI_PROGRAM_TILE_H
 #define TSI_PROGRAM_TILE_H
@@ -54,9 +56,9 @@ enum tsi_tile_sink {
     TSI_SINK_COUNT
 };
 
-// How a reduction folds the loop axes in `axes`. `order[a]` is the weight of axis a in the index that
-// argmin and argmax tell: Σ order[a]·i[a] over the folded axes. `folded` is how many elements the
-// whole fold takes.
+// How a reduction folds the loop axes in `axes`. `order[a]` is the weight of axis a in the index
+// that argmin and argmax tell: Σ order[a]·i[a] over the folded axes. `folded` is how many elements
+// the whole fold takes.
 struct tsi_tile_reduce {
     uint8_t reduction; // enum tsi_reduction
     uint8_t dtype;     // of the elements

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parts of tsi_program_validate(), in the order in which they build on each other: grids and inputs
-// first (program_validate.c), then what an operation does with them.
+// The parts of tsi_program_validate(), in the order in which they build on each other: grids and
+// inputs first (program_validate.c), then what an operation does with them.
 //
-// All return TESS_EPROTOCOL with a message that says which rule is broken; the caller puts the operation
-// before it.
+// All return TESS_EPROTOCOL with a message that says which rule is broken; the caller puts the
+// operation before it.
 
 #ifndef TSI_PROGRAM_VALIDATE_H
 #define TSI_PROGRAM_VALIDATE_H
@@ -19,8 +19,8 @@ tess_status tsi_work_validate(const struct tsi_program *program, const struct ts
 tess_status tsi_tile_validate(const struct tsi_program *program, const struct tsi_chunk_op *op,
                               struct tsi_error *error);
 
-// Whether a fold says a reduction, an element type and a count that there are, and folds only axes that
-// the loop of `op` has. On failure sets `*error`.
+// Whether a fold says a reduction, an element type and a count that there are, and folds only axes
+// that the loop of `op` has. On failure sets `*error`.
 struct tsi_fold_rule {
     uint8_t reduction;
     uint8_t dtype;
@@ -31,8 +31,8 @@ struct tsi_fold_rule {
 tess_status tsi_fold_validate(const struct tsi_chunk_op *op, const struct tsi_fold_rule *rule,
                               struct tsi_error *error);
 
-// Whether `array` is cut as `loop` once the loop axes in `dropped` and all axes of one element and one
-// chunk are left out of both.
+// Whether `array` is cut as `loop` once the loop axes in `dropped` and all axes of one element and
+// one chunk are left out of both.
 bool tsi_grid_agrees(const struct tsi_grid *loop, uint32_t dropped, const struct tsi_grid *array);
 
 // Whether each chunk of `axis` has one element, `count` of them.

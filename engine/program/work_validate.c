@@ -143,8 +143,20 @@ validate_fold(const struct tsi_program *program, const struct tsi_chunk_op *op,
     return agrees ? TESS_OK : broken(error, "its array is not cut as its loop");
 }
 
-// An operand names its own row or column axis and k, each with all its elements or a part of them,
-// and batch axes; not the axis of the other operand.
+// Whether the operand's elements vary along loop axis `axis`, or the axis has no second index.
+static bool
+has_axis(const struct tsi_chunk_op *op, const struct tsi_input *input, int axis)
+{
+    for (int i = 0; i < input->map.ndim; i++) {
+        if (input->map.axis[i].axis == axis && input->map.axis[i].stride != 0) {
+            return true;
+        }
+    }
+    return op->loop.axis[axis].size <= 1;
+}
+
+// An operand is a view of its own row or column axis, of k and of batch axes, not of the axis of
+// the other operand.
 static tess_status
 validate_operand(const struct tsi_program *program, const struct tsi_chunk_op *op, int index,
                  struct tsi_error *error)
@@ -153,16 +165,14 @@ validate_operand(const struct tsi_program *program, const struct tsi_chunk_op *o
     const int k = op->loop.ndim - 1;
     const int own = index == 0 ? k - 2 : k - 1;
     const int other = index == 0 ? k - 1 : k - 2;
-    uint32_t named = 0;
     for (int i = 0; i < input->map.ndim; i++) {
-        if (input->map.axis[i].extent != 1) {
-            return tsi_error_set(error, TESS_EPROTOCOL, "input %d is taken by windows", index);
+        if (input->map.axis[i].extent != 1 || input->map.axis[i].axis == other) {
+            return tsi_error_set(error, TESS_EPROTOCOL, "input %d is no operand of a product",
+                                 index);
         }
-        named |= input->map.axis[i].axis < 0 ? 0 : UINT32_C(1) << input->map.axis[i].axis;
     }
-    if ((named >> own & 1) == 0 || (named >> k & 1) == 0 || (named >> other & 1) != 0) {
-        return tsi_error_set(error, TESS_EPROTOCOL, "input %d is not a matrix of the product",
-                             index);
+    if (!has_axis(op, input, own) || !has_axis(op, input, k)) {
+        return tsi_error_set(error, TESS_EPROTOCOL, "input %d is no matrix of the product", index);
     }
     return program->ops[input->op].dtype == op->dtype
                ? TESS_OK

@@ -97,8 +97,8 @@ struct tsi_sched_job {
     uint32_t cursors_open;
     uint64_t targets_total;
     uint64_t targets_done;   // taken, kept, or run
-    uint64_t targets_active; // activated and not there yet
-    uint64_t deliver_bytes;  // activated and not taken
+    uint64_t targets_active; // demanded and not there yet
+    uint64_t deliver_bytes;  // opened and not taken
     uint64_t deliver_count;
     TSI_VEC(uint32_t) ready; // targets to report
     size_t ready_sent;
@@ -158,8 +158,9 @@ tsi_sched_job_is_retired(const struct tsi_sched_job *job, uint32_t task)
 
 void tsi_sched_job_set_retired(struct tsi_sched_job *job, uint32_t task, bool retired);
 
-// Changes the state of a task. The one place that does.
-void tsi_sched_job_move(struct tsi_sched_job *job, uint32_t task, enum tsi_task_state to);
+// Changes the state of a task of operation `op`. The one place that does.
+void tsi_sched_job_move(struct tsi_sched_job *job, uint32_t op, uint32_t task,
+                        enum tsi_task_state to);
 
 // Marks the job to be ended with a status and a message; the first mark stays.
 void tsi_sched_job_doom(struct tsi_sched *sched, struct tsi_sched_job *job, tess_status status,

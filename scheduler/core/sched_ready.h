@@ -92,6 +92,12 @@ void tsi_sched_ready_take(struct tsi_sched *sched, struct tsi_sched_worker *work
 // Takes out all tasks of a job.
 void tsi_sched_ready_purge(struct tsi_sched *sched, uint32_t job_slot);
 
+// Makes a heap of places in any order.
+void tsi_sched_ready_reorder(struct tsi_sched_heap *heap);
+
+// The stripe of a worker, which must have one, goes back to those without an owner.
+void tsi_sched_ready_free_own(struct tsi_sched *sched, struct tsi_sched_worker *worker);
+
 // Gives up what belongs to a worker, for others to take; false when memory is out.
 bool tsi_sched_ready_disown(struct tsi_sched *sched, struct tsi_sched_worker *worker);
 

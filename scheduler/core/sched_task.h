@@ -36,6 +36,7 @@ enum tsi_task_state {
 // Flags of a task. They stay when it is released.
 enum {
     TSI_TASK_SATISFIED = 8, // a target of which nothing more is wanted
+    TSI_TASK_OPENED = 16,   // a target that was demanded before
 };
 
 #define TSI_SLOT_NONE UINT32_C(0xFFFFFFFF)
@@ -62,6 +63,13 @@ static inline bool
 tsi_sched_task_is_satisfied(const struct tsi_sched_task *task)
 {
     return (task->bits & TSI_TASK_SATISFIED) != 0;
+}
+
+// Whether the task is on its way to its chunk.
+static inline bool
+tsi_sched_task_is_pending(enum tsi_task_state state)
+{
+    return state == TSI_TASK_WAITING || state == TSI_TASK_QUEUED || state == TSI_TASK_ASSIGNED;
 }
 
 // Whether the chunk is there.

@@ -15,9 +15,17 @@ static const size_t mebibyte = (size_t)1 << 20;
 
 Test(buf, data_of_every_size_is_aligned_and_its_own)
 {
-    const size_t sizes[] = {0,    1,           63,           64,
-                            4097, 1000000,     mebibyte - 1, mebibyte,
-                            mebibyte + 1, 5 * mebibyte, 70 * mebibyte};
+    const size_t sizes[] = {0,
+                            1,
+                            63,
+                            64,
+                            4097,
+                            1000000,
+                            mebibyte - 1,
+                            mebibyte,
+                            mebibyte + 1,
+                            5 * mebibyte,
+                            70 * mebibyte};
     struct tsi_buf *bufs[sizeof sizes / sizeof sizes[0]];
     const size_t count = sizeof sizes / sizeof sizes[0];
 

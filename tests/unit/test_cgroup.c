@@ -102,8 +102,7 @@ Test(cgroup, the_mount_point_itself_has_limits_too)
 Test(cgroup, a_container_sees_a_branch_of_the_tree)
 {
     put("/proc/self/cgroup", "0::/docker/abc/inner\n");
-    put("/proc/self/mountinfo",
-        "30 24 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
+    put("/proc/self/mountinfo", "30 24 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
     put("/sys/fs/cgroup/inner/memory.max", "4000\n");
     put("/sys/fs/cgroup/memory.max", "3000\n");
     assert_limits(3000, INT_MAX);

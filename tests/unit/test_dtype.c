@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Element types against NumPy: sizes, names, the whole table of promotion, and conversions of scalars.
+// Element types against NumPy: sizes, names, the whole table of promotion, and conversions of
+// scalars.
 
 #include "engine/base/dtype.h"
 
@@ -71,12 +72,12 @@ Test(dtype, has_its_size_name_and_kind)
         const char *name;
         enum tsi_dtype_kind kind;
     } rows[] = {
-        {TESS_NONE, 0, "none", TSI_KIND_NONE},       {TESS_BOOL, 1, "bool", TSI_KIND_BOOL},
-        {TESS_I8, 1, "int8", TSI_KIND_SIGNED},       {TESS_I16, 2, "int16", TSI_KIND_SIGNED},
-        {TESS_I32, 4, "int32", TSI_KIND_SIGNED},     {TESS_I64, 8, "int64", TSI_KIND_SIGNED},
-        {TESS_U8, 1, "uint8", TSI_KIND_UNSIGNED},    {TESS_U16, 2, "uint16", TSI_KIND_UNSIGNED},
-        {TESS_U32, 4, "uint32", TSI_KIND_UNSIGNED},  {TESS_U64, 8, "uint64", TSI_KIND_UNSIGNED},
-        {TESS_F32, 4, "float32", TSI_KIND_FLOAT},    {TESS_F64, 8, "float64", TSI_KIND_FLOAT},
+        {TESS_NONE, 0, "none", TSI_KIND_NONE},        {TESS_BOOL, 1, "bool", TSI_KIND_BOOL},
+        {TESS_I8, 1, "int8", TSI_KIND_SIGNED},        {TESS_I16, 2, "int16", TSI_KIND_SIGNED},
+        {TESS_I32, 4, "int32", TSI_KIND_SIGNED},      {TESS_I64, 8, "int64", TSI_KIND_SIGNED},
+        {TESS_U8, 1, "uint8", TSI_KIND_UNSIGNED},     {TESS_U16, 2, "uint16", TSI_KIND_UNSIGNED},
+        {TESS_U32, 4, "uint32", TSI_KIND_UNSIGNED},   {TESS_U64, 8, "uint64", TSI_KIND_UNSIGNED},
+        {TESS_F32, 4, "float32", TSI_KIND_FLOAT},     {TESS_F64, 8, "float64", TSI_KIND_FLOAT},
         {TESS_DTYPE_COUNT, 0, "none", TSI_KIND_NONE}, {(tess_dtype)-1, 0, "none", TSI_KIND_NONE},
         {(tess_dtype)77, 0, "none", TSI_KIND_NONE},
     };

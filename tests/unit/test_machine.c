@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limits of the machine that the test runs on, made narrower where a process can do that itself.
+// The limits of the machine that the test runs on, made narrower where a process can do that
+// itself.
 
 #include "engine/base/machine.h"
 
@@ -50,8 +51,7 @@ Test(machine, the_affinity_mask_counts)
 
 Test(machine, has_memory_and_no_more_than_is_built_in)
 {
-    const uint64_t physical =
-        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t physical = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     const uint64_t bytes = tsi_machine_memory_bytes();
 
     cr_assert(bytes >= UINT64_C(1) << 20, "%" PRIu64 " bytes", bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Headers of NPY files: made by hand, hostile ones, and those that are written, byte for byte as NumPy
-// writes them.
+// Headers of NPY files: made by hand, hostile ones, and those that are written, byte for byte as
+// NumPy writes them.
 
 #include "engine/io/npy.h"
 
@@ -167,7 +167,7 @@ static const struct refused literals_refused[] = {
     {"{'descr': '<f8'" REST "}", TESS_EFORMAT},
     {"{'descr': 8" REST, TESS_EFORMAT},
     {"{'descr': None" REST, TESS_EFORMAT},
-    {"{'descr': '<f8" REST, TESS_EFORMAT},
+    {"{'descr': '<f8", TESS_EFORMAT},
     {"{'descr': '<f\\x38'" REST, TESS_EFORMAT},
     {"{'descr': ''" REST, TESS_EDTYPE},
     {"{'descr': '<'" REST, TESS_EDTYPE},

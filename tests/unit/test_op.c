@@ -83,22 +83,37 @@ Test(op, results_are_of_the_compute_type_or_bool)
 enum { SAMPLES = 7 };
 static const tess_dtype samples[SAMPLES] = {TESS_BOOL, TESS_I8,  TESS_I64, TESS_U8,
                                             TESS_U64,  TESS_F32, TESS_F64};
-#define SUMS {TESS_I64, TESS_I64, TESS_I64, TESS_U64, TESS_U64, TESS_F32, TESS_F64}
-#define MEANS {TESS_F64, TESS_F64, TESS_F64, TESS_F64, TESS_F64, TESS_F32, TESS_F64}
-#define SAME {TESS_BOOL, TESS_I8, TESS_I64, TESS_U8, TESS_U64, TESS_F32, TESS_F64}
-#define BOOLS {TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL}
-#define INDICES {TESS_I64, TESS_I64, TESS_I64, TESS_I64, TESS_I64, TESS_I64, TESS_I64}
+#define SUMS                                                                                       \
+    {                                                                                              \
+        TESS_I64, TESS_I64, TESS_I64, TESS_U64, TESS_U64, TESS_F32, TESS_F64                       \
+    }
+#define MEANS                                                                                      \
+    {                                                                                              \
+        TESS_F64, TESS_F64, TESS_F64, TESS_F64, TESS_F64, TESS_F32, TESS_F64                       \
+    }
+#define SAME                                                                                       \
+    {                                                                                              \
+        TESS_BOOL, TESS_I8, TESS_I64, TESS_U8, TESS_U64, TESS_F32, TESS_F64                        \
+    }
+#define BOOLS                                                                                      \
+    {                                                                                              \
+        TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL, TESS_BOOL                \
+    }
+#define INDICES                                                                                    \
+    {                                                                                              \
+        TESS_I64, TESS_I64, TESS_I64, TESS_I64, TESS_I64, TESS_I64, TESS_I64                       \
+    }
 static const struct {
     enum tsi_reduction reduction;
     const char *name;
     bool allows_empty;
     tess_dtype result[SAMPLES];
 } reductions[] = {
-    {TSI_REDUCE_SUM, "sum", true, SUMS},          {TSI_REDUCE_PROD, "prod", true, SUMS},
-    {TSI_REDUCE_MEAN, "mean", true, MEANS},       {TSI_REDUCE_VAR, "var", true, MEANS},
-    {TSI_REDUCE_STD, "std", true, MEANS},         {TSI_REDUCE_MIN, "min", false, SAME},
-    {TSI_REDUCE_MAX, "max", false, SAME},         {TSI_REDUCE_ANY, "any", true, BOOLS},
-    {TSI_REDUCE_ALL, "all", true, BOOLS},         {TSI_REDUCE_ARGMIN, "argmin", false, INDICES},
+    {TSI_REDUCE_SUM, "sum", true, SUMS},           {TSI_REDUCE_PROD, "prod", true, SUMS},
+    {TSI_REDUCE_MEAN, "mean", true, MEANS},        {TSI_REDUCE_VAR, "var", true, MEANS},
+    {TSI_REDUCE_STD, "std", true, MEANS},          {TSI_REDUCE_MIN, "min", false, SAME},
+    {TSI_REDUCE_MAX, "max", false, SAME},          {TSI_REDUCE_ANY, "any", true, BOOLS},
+    {TSI_REDUCE_ALL, "all", true, BOOLS},          {TSI_REDUCE_ARGMIN, "argmin", false, INDICES},
     {TSI_REDUCE_ARGMAX, "argmax", false, INDICES},
 };
 

@@ -151,9 +151,9 @@ Test(text, all_of_any_whole_is_that_whole)
 Test(text, what_is_no_amount_of_bytes_is_refused)
 {
     static const char *const rows[] = {
-        "",     " ",     "GiB",   "-1",    "+1",   "1 2",      "1..2",  "1.2.3",
-        "0x10", "inf",   "nan",   "1 XB",  "1GiBs", "1e400",   "1e20",  "20000000000 GB",
-        ".",    "e5",    "5 5s",  "1,5",   "1e",   "1 e3",     "1s",    "18446744073709551616",
+        "",     " ",   "GiB",  "-1",   "+1",    "1 2",   "1..2", "1.2.3",
+        "0x10", "inf", "nan",  "1 XB", "1GiBs", "1e400", "1e20", "20000000000 GB",
+        ".",    "e5",  "5 5s", "1,5",  "1e",    "1 e3",  "1s",   "18446744073709551616",
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t bytes = 99;

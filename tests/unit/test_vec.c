@@ -26,7 +26,11 @@ Test(vec, keeps_what_is_pushed_in_order)
 
 Test(vec, pops_the_last)
 {
-    TSI_VEC(struct { char a; double b; }) vec = {0};
+    TSI_VEC(struct {
+        char a;
+        double b;
+    })
+    vec = {0};
     cr_assert(tsi_vec_reserve(&vec, 2));
     vec.items[vec.count++].b = 1.5;
     vec.items[vec.count++].b = 2.5;

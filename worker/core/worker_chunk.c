@@ -2,14 +2,14 @@
 //
 // Chunks: which are here, which are on their way, who waits for them, and when they go.
 //
-// What a worker holds is what the scheduler can know from its reports: outputs of tasks reported done,
-// inputs that those tasks fetched, and copies that it was told to make. These stay until they are
-// freed or their job is dropped. Anything else, such as an input of a task that was retracted while it
-// was fetched, goes with its last use. A pin is one use: by a task, or by a completion that the driver
-// has not reported yet and whose handle it may still read.
+// What a worker holds is what the scheduler can know from its reports: outputs of tasks reported
+// done, inputs that those tasks fetched, and copies that it was told to make. These stay until they
+// are freed or their job is dropped. Anything else, such as an input of a task that was retracted
+// while it was fetched, goes with its last use. A pin is one use: by a task, or by a completion
+// that the driver has not reported yet and whose handle it may still read.
 //
-// A chunk on its way is one record, whoever waits for it: ending a task takes its pins away and leaves
-// a fetch that has started alone. What nobody wants when it arrives is given back.
+// A chunk on its way is one record, whoever waits for it: ending a task takes its pins away and
+// leaves a fetch that has started alone. What nobody wants when it arrives is given back.
 
 #include "worker/core/worker_state.h"
 
@@ -116,8 +116,8 @@ tsi_worker_chunk_unpin(struct tsi_worker *worker, struct tsi_worker_chunk *chunk
 }
 
 bool
-tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
-                      uint64_t priority, const struct tsi_location *location)
+tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, uint64_t priority,
+                      const struct tsi_location *location)
 {
     chunk->freed = false;
     switch (chunk->state) {
@@ -221,8 +221,10 @@ void
 tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     TSI_CHECK(chunk->waiters == NULL);
-    tsi_map_remove(&worker->chunks, chunk->key);
-    chunk->mapped = false;
+    if (chunk->mapped) {
+        tsi_map_remove(&worker->chunks, chunk->key);
+        chunk->mapped = false;
+    }
     chunk->late = false;
     if (chunk->state != TSI_WORKER_HELD) {
         stop_fetch(worker, chunk);

@@ -3,8 +3,9 @@
 // Jobs: the program of each, and lists of all that belongs to it.
 //
 // A job that is dropped loses its number at once; its record stays, detached, until the tasks that
-// still run have ended. Only then the program goes, since they read it. A count of running tasks above
-// zero keeps the record, which tsi_worker_job_drop() uses to hold on to it while it takes it apart.
+// still run have ended. Only then the program goes, since they read it. A count of running tasks
+// above zero keeps the record, which tsi_worker_job_drop() uses to hold on to it while it takes it
+// apart.
 
 #include "worker/core/worker_state.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blocks of records that stay where they are until the pool ends. Records are handed out in the order
-// of the list of unused ones, which depends on nothing but the calls.
+// Blocks of records that stay where they are until the pool ends. Records are handed out in the
+// order of the list of unused ones, which depends on nothing but the calls.
 
 #include "worker/core/worker_pool.h"
 
@@ -20,7 +20,8 @@ struct tsi_worker_block {
 static bool
 add_block(struct tsi_worker_pool *pool)
 {
-    struct tsi_worker_block *block = tsi_calloc(1, sizeof *block + BLOCK_RECORDS * pool->record_bytes);
+    struct tsi_worker_block *block =
+        tsi_calloc(1, sizeof *block + BLOCK_RECORDS * pool->record_bytes);
     if (block == NULL) {
         return false;
     }

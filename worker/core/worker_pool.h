@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Records of one size that come and go: taken from and given back to a list of free ones, so that a core
-// that has been running for a while allocates nothing.
+// Records of one size that come and go: taken from and given back to a list of free ones, so that a
+// core that has been running for a while allocates nothing.
 
 #ifndef TSI_WORKER_POOL_H
 #define TSI_WORKER_POOL_H
@@ -23,8 +23,8 @@ struct tsi_worker_pool {
 // Makes sure that `count` records can be taken; false when memory is out.
 bool tsi_worker_pool_reserve(struct tsi_worker_pool *pool, size_t count);
 
-// A record, which must have been reserved. A fresh one is zero; one that was given back is as it was, but
-// for its first pointer.
+// A record, which must have been reserved. A fresh one is zero; one that was given back is as it
+// was, but for its first pointer.
 void *tsi_worker_pool_take(struct tsi_worker_pool *pool);
 void tsi_worker_pool_give(struct tsi_worker_pool *pool, void *record);
 

@@ -45,7 +45,8 @@ sift_down(struct tsi_worker_queue *queue, struct tsi_worker_entry *entry, size_t
 {
     const size_t count = queue->heap.count;
     for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count && is_before(queue->heap.items[child + 1], queue->heap.items[child])) {
+        if (child + 1 < count &&
+            is_before(queue->heap.items[child + 1], queue->heap.items[child])) {
             child++;
         }
         if (!is_before(queue->heap.items[child], entry)) {

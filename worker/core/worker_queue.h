@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A queue by priority whose entries are parts of other records and know their place, so that one can
-// be taken out of the middle.
+// A queue by priority whose entries are parts of other records and know their place, so that one
+// can be taken out of the middle.
 
 #ifndef TSI_WORKER_QUEUE_H
 #define TSI_WORKER_QUEUE_H

@@ -2,12 +2,12 @@
 //
 // What the files of the worker's core share: its records and what they do to each other.
 //
-// A *job* record is there as long as anything of the job is. A *chunk* record is there for each chunk
-// that is held, on its way, or waited for. A *task* record is an assignment from its arrival until its
-// report was taken by the driver.
+// A *job* record is there as long as anything of the job is. A *chunk* record is there for each
+// chunk that is held, on its way, or waited for. A *task* record is an assignment from its arrival
+// until its report was taken by the driver.
 //
-// Memory that a step may need is reserved before the step changes anything; from there on nothing can
-// fail. Hence the calls named reserve, and pushes without checks elsewhere.
+// Memory that a step may need is reserved before the step changes anything; from there on nothing
+// can fail. Hence the calls named reserve, and pushes without checks elsewhere.
 
 #ifndef TSI_WORKER_STATE_H
 #define TSI_WORKER_STATE_H
@@ -28,8 +28,8 @@ enum { TSI_WORKER_BATCH = 64 };
 struct tsi_worker_chunk;
 struct tsi_worker_task;
 
-// `detached`: dropped, and not known by its number any more; what is left of it are running tasks and
-// chunks that running tasks use.
+// `detached`: dropped, and not known by its number any more; what is left of it are running tasks
+// and chunks that running tasks use.
 struct tsi_worker_job {
     struct tsi_worker_job *next;
     struct tsi_worker_job *previous;
@@ -43,14 +43,14 @@ struct tsi_worker_job {
 };
 
 enum tsi_worker_chunk_state {
-    TSI_WORKER_NOWHERE,  // not held and not on its way; a late answer to a fetch may still come
-    TSI_WORKER_QUEUED,   // for a fetch
+    TSI_WORKER_NOWHERE, // not held and not on its way; a late answer to a fetch may still come
+    TSI_WORKER_QUEUED,  // for a fetch
     TSI_WORKER_FETCHING,
     TSI_WORKER_HELD,
 };
 
-// One use of a chunk by a task. While the chunk is not held it is in the chunk's list of waiters, and
-// `task` is set.
+// One use of a chunk by a task. While the chunk is not held it is in the chunk's list of waiters,
+// and `task` is set.
 struct tsi_worker_input {
     struct tsi_worker_chunk *chunk;
     struct tsi_worker_task *task;
@@ -209,12 +209,22 @@ void tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk 
 // The next chunk to fetch, started; NULL if none may be now.
 struct tsi_worker_chunk *tsi_worker_chunk_next_fetch(struct tsi_worker *worker);
 
-// worker_task.c
+// worker_assign.c
 
 // Takes a batch of assignments in; false when memory is out, and none was taken.
-bool tsi_worker_task_assign(struct tsi_worker *worker, const struct tsi_assignment *items,
-                            size_t count, const struct tsi_location *locations,
-                            size_t location_count);
+bool tsi_worker_assign_batch(struct tsi_worker *worker, const struct tsi_assignment *items,
+                             size_t count, const struct tsi_location *locations,
+                             size_t location_count);
+
+// worker_task.c
+
+// All inputs are there.
+void tsi_worker_task_make_ready(struct tsi_worker *worker, struct tsi_worker_task *task);
+// Takes a task that has not started out of everything but its job.
+void tsi_worker_task_withdraw(struct tsi_worker *worker, struct tsi_worker_task *task);
+// Makes it a task to be reported; `text` may be NULL.
+void tsi_worker_task_end(struct tsi_worker *worker, struct tsi_worker_task *task,
+                         enum tsi_attempt_end end, tess_status status, const char *text);
 void tsi_worker_task_retract(struct tsi_worker *worker, uint32_t sequence);
 // An input came.
 void tsi_worker_task_input_arrived(struct tsi_worker *worker, struct tsi_worker_task *task);
@@ -231,5 +241,14 @@ bool tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker
 struct tsi_worker_task *tsi_worker_task_report(struct tsi_worker_reports *reports);
 // The record is not needed any more.
 void tsi_worker_task_recycle(struct tsi_worker *worker, struct tsi_worker_task *task);
+
+// worker_tell.c
+
+// Lets go of what the last action pointed to.
+void tsi_worker_tell_settle(struct tsi_worker *worker);
+// The report of the task was told, or nobody wants to hear it.
+void tsi_worker_tell_end(struct tsi_worker *worker, struct tsi_worker_task *task);
+// Memory was taken.
+void tsi_worker_tell_peak(struct tsi_worker *worker);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Views: an input of a task as the loop sees it.
+// Operands: the inputs of a task as its loop sees them.
 
-#ifndef TSI_EXEC_VIEW_H
-#define TSI_EXEC_VIEW_H
+#ifndef TSI_EXEC_OPERAND_H
+#define TSI_EXEC_OPERAND_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 // The element for the first index of the loop chunk is at `data`, and the next one along loop axis
 // i is stride[i] bytes further, 0 where the input does not vary. NULL data: the chunk is empty.
-struct tsi_view {
+struct tsi_operand {
     const unsigned char *data;
     size_t bytes; // of one element
     bool swapped; // its bytes are in the other order
@@ -23,17 +23,17 @@ struct tsi_view {
 // The view of input `input` of the run's operation. Inputs must be bound in turn, each once.
 // Elements of one chunk or file are seen where they are; elements of several are gathered into one
 // block.
-tess_status tsi_view_bind(struct tsi_run *run, int input, struct tsi_view *view);
+tess_status tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view);
 
 // Puts a view's elements into one block, dense in the order of those loop axes along which it
 // varies, unswapped.
-tess_status tsi_view_pack(struct tsi_run *run, struct tsi_view *view);
+tess_status tsi_operand_pack(struct tsi_run *run, struct tsi_operand *view);
 
 // Puts the input's elements of the whole loop chunk into `out`, in C order, repeated where the
-// input does not vary. Takes the place of tsi_view_bind().
-tess_status tsi_view_copy(struct tsi_run *run, int input, void *out);
+// input does not vary. Takes the place of tsi_operand_bind().
+tess_status tsi_operand_copy(struct tsi_run *run, int input, void *out);
 
 // Gives back the files that the run's views look into.
-void tsi_view_release(struct tsi_run *run);
+void tsi_operand_release(struct tsi_run *run);
 
 #endif

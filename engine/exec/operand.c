@@ -8,13 +8,13 @@
 // Files are one chunk. Their mapping is held until the run ends, then the pages between the first
 // and the last byte that views could see are given back.
 
-#include "engine/exec/view.h"
+#include "engine/exec/operand.h"
 
 #include "engine/exec/box.h"
 #include "engine/exec/files.h"
 
-struct tsi_view_file {
-    struct tsi_view_file *next;
+struct tsi_operand_file {
+    struct tsi_operand_file *next;
     struct tsi_mapped_file *file;
     int64_t low; // bytes that the views of this run can see
     int64_t high;
@@ -75,7 +75,7 @@ find_window(const struct tsi_run *run, const struct tsi_index_map *map,
 }
 
 static void
-clear_strides(const struct tsi_run *run, struct tsi_view *view)
+clear_strides(const struct tsi_run *run, struct tsi_operand *view)
 {
     for (int i = 0; i < run->op->loop.ndim; i++) {
         view->stride[i] = 0;
@@ -85,7 +85,7 @@ clear_strides(const struct tsi_run *run, struct tsi_view *view)
 // The view of a window that lies in one chunk.
 static void
 look_into(const struct tsi_run *run, const struct tsi_index_map *map, const struct window *window,
-          const void *data, const int64_t *strides, struct tsi_view *view)
+          const void *data, const int64_t *strides, struct tsi_operand *view)
 {
     int64_t offset = 0;
     clear_strides(run, view);
@@ -111,7 +111,7 @@ take_chunk(struct tsi_run *run, const struct tsi_exec_chunk **chunk)
 
 // The bytes from the first to the last that the view sees, as a distance from its first element.
 static void
-reach_of(const struct tsi_run *run, const struct tsi_view *view, int64_t *low, int64_t *high)
+reach_of(const struct tsi_run *run, const struct tsi_operand *view, int64_t *low, int64_t *high)
 {
     *low = 0;
     *high = (int64_t)view->bytes;
@@ -123,17 +123,17 @@ reach_of(const struct tsi_run *run, const struct tsi_view *view, int64_t *low, i
 
 static tess_status
 bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
-          struct tsi_view *view)
+          struct tsi_operand *view)
 {
     void *memory = NULL;
     if (run->task->files == NULL) {
         return tsi_run_internal(run, "it reads a file and has no files");
     }
-    tess_status status = tsi_run_take(run, sizeof(struct tsi_view_file), &memory);
+    tess_status status = tsi_run_take(run, sizeof(struct tsi_operand_file), &memory);
     if (status != TESS_OK) {
         return status;
     }
-    struct tsi_view_file *const use = memory;
+    struct tsi_operand_file *const use = memory;
     status = tsi_files_acquire(run->task->files, source, &use->file, run->error);
     if (status != TESS_OK) {
         return status;
@@ -283,7 +283,7 @@ dense_strides(const struct tsi_run *run, size_t bytes, const int64_t *varies, in
 }
 
 static tess_status
-bind_several(struct tsi_run *run, int input, struct tsi_view *view)
+bind_several(struct tsi_run *run, int input, struct tsi_operand *view)
 {
     const struct tsi_index_map *const map = &run->op->inputs[input].map;
     int64_t varies[TESS_NDIM_MAX] = {0};
@@ -303,7 +303,7 @@ bind_several(struct tsi_run *run, int input, struct tsi_view *view)
 }
 
 tess_status
-tsi_view_bind(struct tsi_run *run, int input, struct tsi_view *view)
+tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
 {
     const struct tsi_input *const from = &run->op->inputs[input];
     const struct tsi_chunk_op *const source = &run->task->program->ops[from->op];
@@ -341,7 +341,7 @@ tsi_view_bind(struct tsi_run *run, int input, struct tsi_view *view)
 }
 
 tess_status
-tsi_view_pack(struct tsi_run *run, struct tsi_view *view)
+tsi_operand_pack(struct tsi_run *run, struct tsi_operand *view)
 {
     int64_t stride[TESS_NDIM_MAX];
     int64_t size[TESS_NDIM_MAX];
@@ -370,7 +370,7 @@ tsi_view_pack(struct tsi_run *run, struct tsi_view *view)
 }
 
 tess_status
-tsi_view_copy(struct tsi_run *run, int input, void *out)
+tsi_operand_copy(struct tsi_run *run, int input, void *out)
 {
     const struct tsi_input *const from = &run->op->inputs[input];
     const struct tsi_chunk_op *const source = &run->task->program->ops[from->op];
@@ -383,8 +383,8 @@ tsi_view_copy(struct tsi_run *run, int input, void *out)
     if (source->work != TSI_WORK_FILE && !from->map.is_explicit) {
         return gather(run, input, bytes, out, stride);
     }
-    struct tsi_view view;
-    const tess_status status = tsi_view_bind(run, input, &view);
+    struct tsi_operand view;
+    const tess_status status = tsi_operand_bind(run, input, &view);
     if (status != TESS_OK) {
         return status;
     }
@@ -396,9 +396,9 @@ tsi_view_copy(struct tsi_run *run, int input, void *out)
 }
 
 void
-tsi_view_release(struct tsi_run *run)
+tsi_operand_release(struct tsi_run *run)
 {
-    for (struct tsi_view_file *use = run->files; use != NULL; use = use->next) {
+    for (struct tsi_operand_file *use = run->files; use != NULL; use = use->next) {
         tsi_files_release(run->task->files, use->file, use->low, use->high);
     }
     run->files = NULL;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Chunks between processes: whoever needs one pulls it from whoever has it.
+//
+// A server answers GET with SEGMENTs, sent straight from the chunk's memory. A fetcher has one DEALER for
+// each peer that it pulls from, asks for a few segments ahead, and puts them together in a fresh chunk.
+// Both belong to the thread that makes them, which polls their sockets.
+
+#ifndef TSI_NET_TRANSFER_H
+#define TSI_NET_TRANSFER_H
+
+#include "engine/base/buf.h"
+#include "engine/net/net.h"
+
+struct tsi_server;
+
+// Looks a chunk up: a reference that the server gives back, or NULL. `*text` may say why not.
+typedef struct tsi_buf *tsi_server_lookup(void *context, tsi_key key, const char **text);
+
+// `address` as tsi_net_data_address() gives it; where it is bound in `endpoint`.
+struct tsi_server *tsi_server_new(struct tsi_net *net, const char *address,
+                                  tsi_server_lookup *lookup, void *context,
+                                  char endpoint[TSI_WIRE_ENDPOINT_MAX], struct tsi_error *error);
+void tsi_server_free(struct tsi_server *server);
+void *tsi_server_socket(const struct tsi_server *server);
+
+// Answers what has arrived, a bounded number of requests. Bad frames are dropped and counted.
+void tsi_server_turn(struct tsi_server *server);
+
+struct tsi_fetcher;
+
+// Called from tsi_fetcher_turn(): the chunk, which is the receiver's to unref, or NULL and why.
+typedef void tsi_fetcher_done(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
+                              const char *text);
+
+struct tsi_fetcher *tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context);
+void tsi_fetcher_free(struct tsi_fetcher *fetcher); // fetches under way are forgotten
+
+// Tells where `peer` serves, or that it is gone: then fetches from it fail in the next turn.
+bool tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoint);
+void tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer);
+
+// Starts to fetch `bytes` of chunk `key` from `peer`; false when memory is out. It fails in a turn if the
+// peer is not known, says that it has no such chunk, or is silent for `timeout_ns`.
+bool tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes);
+
+// The sockets to poll for reading, at most `max`; returns how many there are.
+int tsi_fetcher_sockets(struct tsi_fetcher *fetcher, void **sockets, int max);
+
+// Takes in what has arrived and reports fetches that ended.
+void tsi_fetcher_turn(struct tsi_fetcher *fetcher, uint64_t now_ns);
+
+// When a turn is needed at the latest; UINT64_MAX if never.
+uint64_t tsi_fetcher_deadline(const struct tsi_fetcher *fetcher);
+
+#endif

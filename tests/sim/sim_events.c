@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The heap of events, the trace of the last lines, and how a simulation fails.
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "tests/sim/sim_world.h"
+
+void *
+sim_alloc(size_t bytes)
+{
+    void *memory = calloc(1, bytes > 0 ? bytes : 1);
+    TSI_CHECK(memory != NULL);
+    return memory;
+}
+
+static bool
+is_before(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->time != b->time ? a->time < b->time : a->number < b->number;
+}
+
+static void
+push(struct sim_world *world, struct sim_event *event)
+{
+    TSI_CHECK(tsi_vec_push(&world->heap, event));
+    size_t at = world->heap.count - 1;
+    while (at > 0 && is_before(event, world->heap.items[(at - 1) / 2])) {
+        world->heap.items[at] = world->heap.items[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    world->heap.items[at] = event;
+}
+
+struct sim_event *
+sim_at(struct sim_world *world, uint64_t time, enum sim_event_kind kind)
+{
+    struct sim_event *event = sim_alloc(sizeof *event);
+    event->time = time > world->now ? time : world->now;
+    event->number = ++world->event_number;
+    event->kind = kind;
+    push(world, event);
+    return event;
+}
+
+void
+sim_postpone(struct sim_world *world, struct sim_event *event, uint64_t time)
+{
+    event->time = time;
+    push(world, event);
+}
+
+struct sim_event *
+sim_pop(struct sim_world *world)
+{
+    if (world->heap.count == 0) {
+        return NULL;
+    }
+    struct sim_event *first = world->heap.items[0];
+    struct sim_event *last = tsi_vec_pop(&world->heap);
+    const size_t count = world->heap.count;
+    size_t at = 0;
+    for (size_t child = 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && is_before(world->heap.items[child + 1], world->heap.items[child])) {
+            child++;
+        }
+        if (!is_before(world->heap.items[child], last)) {
+            break;
+        }
+        world->heap.items[at] = world->heap.items[child];
+        at = child;
+    }
+    if (count > 0) {
+        world->heap.items[at] = last;
+    }
+    return first;
+}
+
+uint64_t
+sim_delay(struct sim_world *world, uint64_t mean)
+{
+    // Mostly short, sometimes long: the product of two uniform numbers with a mean of one.
+    const uint64_t a = sim_below(&world->random, 2048);
+    const uint64_t b = sim_below(&world->random, 2048);
+    return 1 + mean * (a * b >> 10) / 1024;
+}
+
+void
+sim_trace(struct sim_world *world, const char *format, ...)
+{
+    if (world->config.big_workers > 0) {
+        return;
+    }
+    char *line = world->trace[world->trace_count++ % SIM_TRACE_LINES];
+    const int used = snprintf(line, SIM_TRACE_CHARS, "%7" PRIu64 " %12.6f ", world->step,
+                              (double)world->now / (double)TSI_SECOND);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line + used, (size_t)(SIM_TRACE_CHARS - used), format, arguments);
+    va_end(arguments);
+    if (world->config.verbose) {
+        puts(line);
+    }
+}
+
+void
+sim_fail(struct sim_world *world, const char *format, ...)
+{
+    const uint64_t count = world->trace_count;
+    const uint64_t shown = count < SIM_TRACE_LINES ? count : SIM_TRACE_LINES;
+    for (uint64_t i = count - shown; i < count && !world->config.verbose; i++) {
+        puts(world->trace[i % SIM_TRACE_LINES]);
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    printf("seed %" PRIu64 ", step %" PRIu64 ": ", world->config.seed, world->step);
+    vprintf(format, arguments);
+    putchar('\n');
+    va_end(arguments);
+    exit(1);
+}

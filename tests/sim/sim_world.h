@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A simulated cluster: the real scheduler core, real worker cores and models of clients, in virtual
+// time, under faults, all drawn from one seed.
+//
+// Everything that takes time is an event in one heap, ordered by time and then by number. Links are as
+// sockets are: messages arrive in order after any delay, or the link ends and a tail of them is lost.
+// Kernels are replaced by a hash of the task and the values of its inputs in order, so that a wrong,
+// missing, repeated or stale input shows. A serial oracle knows the value of every task.
+
+#ifndef TSI_SIM_WORLD_H
+#define TSI_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/vec.h"
+#include "scheduler/core/sched.h"
+#include "tests/sim/sim_program.h"
+#include "tests/sim/sim_random.h"
+#include "worker/core/worker.h"
+
+struct sim_world;
+struct sim_worker;
+struct sim_client;
+
+// What may go wrong in this run.
+struct sim_faults {
+    bool crash;         // workers die and are seen to
+    bool silent;        // workers die unseen
+    bool restart;       // those that died come back, empty
+    bool freeze;        // workers stop for a while
+    bool late;          // workers join late
+    bool drain;         // workers want to leave
+    bool kernel_io;     // tasks fail at first
+    bool kernel_poison; // tasks fail always
+    bool fetch;         // fetches fail
+    bool tight;         // workers have little memory
+    bool vanish;        // clients go away
+    bool cancel;        // clients cancel
+};
+
+struct sim_config {
+    uint64_t seed;
+    bool verbose;
+    int big_workers; // 0: a random run
+    int64_t big_tasks;
+};
+
+// One submitted program, as the world knows it.
+struct sim_job {
+    struct tsi_program *program;
+    uint64_t uid;
+    uint64_t *values;       // of all tasks, from the oracle
+    uint8_t *failures_left; // of each task
+    uint8_t *executed;      // of each task
+    uint8_t *taken;         // of each target
+    struct sim_client *client;
+    uint64_t token;
+    uint32_t number; // 0 until it is known
+    int refs;        // of the program: the scheduler and workers
+    bool is_poisoned;
+    bool cancelled;
+    bool ended;
+    bool released;
+    bool dropped;
+    bool keeps;
+    tess_status status;
+};
+
+// One peer number: a link between the scheduler and a worker or client.
+struct sim_link {
+    struct sim_worker *worker;
+    struct sim_client *client;
+    bool dead;           // cut: what was sent to the peer is lost
+    bool closed;         // the scheduler's side is closed
+    uint64_t to_time;    // of the last arrival, so that order holds
+    uint64_t from_time;
+    uint32_t from_sent;
+    uint32_t from_arrived;
+    uint32_t from_limit; // when dead: later ones are lost
+};
+
+enum sim_mail_kind {
+    SIM_MAIL_TO_SCHED,
+    SIM_MAIL_TO_WORKER,
+    SIM_MAIL_TO_CLIENT,
+    SIM_MAIL_DISCONNECT, // to a worker or client
+    SIM_MAIL_GO,         // to a worker: it is drained
+};
+
+struct sim_mail {
+    enum sim_mail_kind kind;
+    uint32_t peer;
+    uint32_t index; // among those that the peer sent
+    struct tsi_sched_event to_sched;
+    struct tsi_worker_event to_worker;
+    struct tsi_sched_action to_client;
+    void *blocks[4]; // freed with the mail
+};
+
+enum sim_event_kind {
+    SIM_MAIL,
+    SIM_RUN_END,
+    SIM_FETCH_SERVE,
+    SIM_FETCH_ANSWER,
+    SIM_HEARTBEAT,
+    SIM_TICK,
+    SIM_FAULT,
+    SIM_JOIN,
+    SIM_CLIENT_ACT,
+    SIM_CLIENT_FETCHED,
+};
+
+struct sim_fetch {
+    struct sim_worker *worker;
+    uint32_t epoch; // of the worker when it asked
+    tsi_key key;
+    uint32_t peer;
+    bool found;
+};
+
+struct sim_event {
+    uint64_t time;
+    uint64_t number;
+    enum sim_event_kind kind;
+    struct sim_mail *mail;
+    struct sim_worker *worker;
+    struct sim_client *client;
+    struct sim_fetch fetch;
+    struct sim_job *job;
+    uint32_t run;
+    uint32_t task;
+    uint32_t epoch;
+};
+
+// The worker's chunks are these.
+struct sim_handle {
+    struct sim_worker *owner;
+    tsi_key key;
+    uint64_t value;
+    uint64_t bytes;
+};
+
+struct sim_run {
+    bool busy;
+    bool cancelled;
+    struct sim_job *job;
+    uint32_t task;
+    uint64_t value;
+    uint64_t bytes;
+    tess_status status;
+    uint64_t number; // of the event that ends it
+};
+
+struct sim_worker {
+    struct sim_world *world;
+    int id;
+    uint32_t peer; // TSI_PEER_NONE: not connected
+    bool alive;
+    bool draining;
+    uint64_t frozen_until;
+    uint32_t epoch; // of its fetches: rises when they are forgotten
+    int threads;
+    uint64_t memory_bytes;
+    struct tsi_worker *core;
+    struct sim_run *runs;
+    TSI_VEC(uint32_t) left; // peers of which it knows that they left
+    uint32_t peers_from;    // it knows no peers that left before this number of leaves
+};
+
+struct sim_client {
+    struct sim_world *world;
+    int id;
+    uint32_t peer;
+    bool joined;
+    bool vanished;
+    bool left;
+    int jobs_left;
+    int jobs_open;
+};
+
+enum { SIM_TRACE_LINES = 50, SIM_TRACE_CHARS = 200 };
+
+struct sim_world {
+    struct sim_config config;
+    struct sim_random random;
+    struct sim_faults faults;
+    uint64_t now;
+    uint64_t step;
+    uint64_t digest;
+    uint64_t fault_end;
+    uint64_t task_ns; // mean time of a task
+    uint64_t net_ns;  // mean delay of a message
+    bool quiet;       // no more faults
+    TSI_VEC(struct sim_event *) heap;
+    uint64_t event_number;
+    struct tsi_sched *sched;
+    struct tsi_sched_config sched_config;
+    uint64_t tick_time;
+    TSI_VEC(struct sim_link) links; // by peer number
+    TSI_VEC(struct sim_worker *) workers;
+    TSI_VEC(struct sim_client *) clients;
+    TSI_VEC(struct sim_job *) jobs;
+    TSI_VEC(uint32_t) gone; // peers that left, in order
+    size_t handles;
+    size_t mails;
+    uint64_t losses; // workers that died or were lost
+    uint64_t executions;
+    uint64_t steps_sched;
+    uint64_t steps_worker;
+    char trace[SIM_TRACE_LINES][SIM_TRACE_CHARS];
+    uint64_t trace_count;
+};
+
+// sim_events.c
+
+// Adds an event after `delay`; the caller fills in the rest.
+struct sim_event *sim_at(struct sim_world *world, uint64_t time, enum sim_event_kind kind);
+// Takes the first event out; NULL if there is none. The caller frees it.
+struct sim_event *sim_pop(struct sim_world *world);
+// Puts an event back to a later time, in its old order.
+void sim_postpone(struct sim_world *world, struct sim_event *event, uint64_t time);
+void sim_trace(struct sim_world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+_Noreturn void sim_fail(struct sim_world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+// A random delay around `mean`.
+uint64_t sim_delay(struct sim_world *world, uint64_t mean);
+void *sim_alloc(size_t bytes); // zeroed; aborts when memory is out
+
+// sim_job.c
+
+struct sim_job *sim_job_new(struct sim_world *world, struct sim_client *client,
+                            struct tsi_program *program);
+void sim_job_free(struct sim_job *job);
+struct sim_job *sim_job_by_number(struct sim_world *world, uint32_t number);
+struct sim_job *sim_job_by_program(struct sim_world *world, const struct tsi_program *program);
+// What the oracle says of a chunk.
+uint64_t sim_job_value(struct sim_world *world, tsi_key key);
+// The value of a task, from those of its inputs in order.
+uint64_t sim_job_compute(const struct sim_job *job, uint32_t task, const uint64_t *inputs,
+                         size_t count);
+// The keys of the inputs of a task, in order.
+size_t sim_job_inputs(const struct sim_job *job, int op, int64_t chunk, tsi_key *keys, size_t room);
+bool sim_job_is_target(const struct sim_job *job, uint32_t task, enum tsi_target_mode mode);
+// One user of the program less.
+void sim_job_unref(struct sim_world *world, struct sim_job *job);
+// Values as bytes, for small chunks that travel in messages.
+void sim_value_write(uint64_t value, void *bytes, size_t count);
+bool sim_value_matches(uint64_t value, const void *bytes, size_t count);
+
+// sim_net.c
+
+uint32_t sim_link_open(struct sim_world *world, struct sim_worker *worker,
+                       struct sim_client *client);
+struct sim_mail *sim_mail_new(struct sim_world *world, enum sim_mail_kind kind, uint32_t peer);
+void sim_mail_free(struct sim_world *world, struct sim_mail *mail);
+void *sim_mail_copy(struct sim_mail *mail, const void *items, size_t bytes);
+void sim_mail_send(struct sim_world *world, struct sim_mail *mail);
+void sim_mail_arrive(struct sim_world *world, struct sim_event *event);
+// The peer's end dies; a tail of what it sent is lost. With `seen`, the scheduler is told later.
+void sim_link_kill(struct sim_world *world, uint32_t peer, bool seen, bool clean);
+// The scheduler's side closes: the peer is told, and the other workers.
+void sim_link_close(struct sim_world *world, uint32_t peer);
+
+// sim_sched.c
+
+void sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event);
+void sim_sched_tick(struct sim_world *world);
+
+// sim_worker.c
+
+struct sim_worker *sim_worker_new(struct sim_world *world);
+void sim_worker_free(struct sim_worker *worker);
+void sim_worker_join(struct sim_worker *worker);
+void sim_worker_crash(struct sim_worker *worker, bool seen);
+void sim_worker_feed(struct sim_worker *worker, const struct tsi_worker_event *event);
+void sim_worker_disconnected(struct sim_worker *worker);
+void sim_worker_leave(struct sim_worker *worker);
+void sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event);
+void sim_worker_heartbeat(struct sim_worker *worker);
+void sim_worker_drop_mail(struct sim_world *world, struct sim_mail *mail);
+
+// sim_fetch.c
+
+void sim_fetch_start(struct sim_worker *worker, tsi_key key, uint32_t peer);
+void sim_fetch_serve(struct sim_world *world, struct sim_event *event);
+void sim_fetch_answer(struct sim_world *world, const struct sim_event *event);
+
+// sim_client.c
+
+struct sim_client *sim_client_new(struct sim_world *world, int jobs);
+void sim_client_act(struct sim_client *client);
+void sim_client_receive(struct sim_client *client, const struct tsi_sched_action *action);
+void sim_client_fetched(struct sim_world *world, const struct sim_event *event);
+void sim_client_vanish(struct sim_client *client);
+
+// sim_fault.c
+
+void sim_fault_draw(struct sim_world *world);
+void sim_fault_happen(struct sim_world *world);
+void sim_fault_heal(struct sim_world *world);
+
+// sim_run.c
+
+// Runs one simulation; its digest. A failure ends the process.
+uint64_t sim_run(const struct sim_config *config);
+
+#endif
