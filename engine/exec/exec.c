@@ -7,6 +7,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/text.h"
+#include "engine/exec/files.h"
 #include "engine/exec/operand.h"
 #include "engine/exec/run.h"
 
@@ -30,6 +31,20 @@ tsi_run_check(const struct tsi_run *run)
         return tsi_error_set(run->error, TESS_ECANCELLED, "cancelled");
     }
     return TESS_OK;
+}
+
+tess_status
+tsi_run_check_target(const struct tsi_run *run)
+{
+    const struct tsi_work_target_file *const file = &run->op->target_file;
+    if (file->temporary == NULL) {
+        return tsi_run_internal(run, "it writes a file without a name");
+    }
+    tess_status status = tsi_files_check_target(run->task->files, file->temporary, run->error);
+    if (status == TESS_OK && file->path != NULL) {
+        status = tsi_files_check_target(run->task->files, file->path, run->error);
+    }
+    return status;
 }
 
 tess_status

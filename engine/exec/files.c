@@ -311,3 +311,33 @@ tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t
         close_file(unused);
     }
 }
+
+// A target need not be there yet, so its directory is resolved, and the name in it must be a plain
+// one.
+tess_status
+tsi_files_check_target(const struct tsi_files *files, const char *path, struct tsi_error *error)
+{
+    if (files == NULL || files->allowed == NULL) {
+        return TESS_OK;
+    }
+    const char *const slash = strrchr(path, '/');
+    const char *const name = slash == NULL ? path : slash + 1;
+    const size_t count = slash == NULL ? 1 : (size_t)(slash - path) + 1;
+    char directory[PATH_MAX];
+    char resolved[PATH_MAX];
+    if (count >= sizeof directory || strcmp(name, "") == 0 || strcmp(name, "..") == 0) {
+        return tsi_error_set(error, TESS_EIO, "cannot write %s: it names no file", path);
+    }
+    memcpy(directory, slash == NULL ? "." : path, count);
+    directory[count] = '\0';
+    if (realpath(directory, resolved) == NULL) {
+        return tsi_error_set(error, TESS_EIO, "cannot write %s: %s", path, strerror(errno));
+    }
+    const size_t used = strlen(resolved);
+    if (used + 2 > sizeof resolved) {
+        return tsi_error_set(error, TESS_EIO, "cannot write %s: its path is too long", path);
+    }
+    resolved[used] = '/';
+    resolved[used + 1] = '\0';
+    return check_allowed(files, path, resolved, error);
+}

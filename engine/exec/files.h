@@ -26,4 +26,9 @@ const unsigned char *tsi_files_data(const struct tsi_mapped_file *file);
 void tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t low,
                        int64_t high);
 
+// Whether a file may be written as `path`. Fails with TESS_EACCESS outside the allowed directories,
+// TESS_EIO if its directory cannot be found.
+tess_status tsi_files_check_target(const struct tsi_files *files, const char *path,
+                                   struct tsi_error *error);
+
 #endif

@@ -33,8 +33,12 @@ tsi_run_join(struct tsi_run *run)
     if (file->path == NULL) {
         return TESS_OK;
     }
+    const tess_status status = tsi_run_check_target(run);
+    if (status != TESS_OK) {
+        return status;
+    }
     const struct tsi_chunk_op *const writer =
-        file->temporary == NULL ? NULL : find_writer(run->task->program, run->op, file->temporary);
+        find_writer(run->task->program, run->op, file->temporary);
     if (writer == NULL) {
         return tsi_run_internal(run, "nothing writes the file that it ends");
     }

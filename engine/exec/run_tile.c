@@ -163,24 +163,26 @@ static tess_status
 write_chunk(struct tsi_run *run)
 {
     const struct tsi_chunk_op *const op = run->op;
+    const char *const temporary = op->target_file.temporary;
     const struct tsi_npy_target target = {
-        .path = op->target_file.path,
-        .temporary = op->target_file.temporary,
+        .path = op->target_file.path != NULL ? op->target_file.path : temporary,
+        .temporary = temporary,
         .dtype = tsi_pipeline_dtype(&op->tile, op->tile.instruction_count - 1),
         .shape = tsi_grid_shape(&op->loop),
         .chunk_count = tsi_grid_chunk_count(&op->loop),
     };
     const void *data = NULL;
-    if (run->elements != 0 && is_only_load(op)) {
-        const tess_status status = find_dense(run, &data);
-        if (status != TESS_OK) {
-            return status;
-        }
+    tess_status status = tsi_run_check_target(run);
+    if (status == TESS_OK && run->elements != 0 && is_only_load(op)) {
+        status = find_dense(run, &data);
+    }
+    if (status != TESS_OK) {
+        return status;
     }
     if (data == NULL) {
         void *memory = NULL;
         const size_t bytes = (size_t)run->elements * tess_dtype_bytes(target.dtype);
-        tess_status status = tsi_run_take(run, bytes, &memory);
+        status = tsi_run_take(run, bytes, &memory);
         if (status == TESS_OK) {
             status = store_chunk(run, memory);
         }

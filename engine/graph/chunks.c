@@ -153,7 +153,7 @@ check_shape(const struct tess_shape *shape, tess_dtype dtype, struct tsi_error *
         fits = fits && tsi_mul_i64(bytes, size > 0 ? size : 1, &bytes);
     }
     if (!fits) {
-        return tsi_error_set(error, TESS_EOVERFLOW, "the bytes of %s of %s do not fit 64 bits",
+        return tsi_error_set(error, TESS_EOVERFLOW, "%s: the bytes in %s do not fit 64 bits",
                              text, tess_dtype_name(dtype));
     }
     return TESS_OK;

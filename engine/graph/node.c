@@ -163,12 +163,12 @@ tsi_node_too_large(struct tess_session *session, const struct tsi_grid *grid, te
     tsi_text_shape(text, shape.ndim, shape.size);
     if (!fits_bytes(grid, dtype)) {
         return tsi_node_fail(session, TESS_EOVERFLOW, name,
-                             "the bytes of %s of %s do not fit 64 bits", text,
+                             "%s: the bytes in %s do not fit 64 bits", text,
                              tess_dtype_name(dtype));
     }
     if (tsi_grid_chunk_count(grid) < 0) {
         return tsi_node_fail(session, TESS_EOVERFLOW, name,
-                             "the number of chunks of %s does not fit 64 bits", text);
+                             "%s: the number of chunks does not fit 64 bits", text);
     }
     return NULL;
 }

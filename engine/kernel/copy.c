@@ -7,8 +7,8 @@
 
 #include "engine/kernel/kernel.h"
 
-// Rows and columns of one block of a transpose: 32 × 32 elements of 8 bytes are 8 KiB on either side,
-// and every cache line that is touched is used whole.
+// Rows and columns of one block of a transpose: 32 × 32 elements of 8 bytes are 8 KiB on either
+// side, and every cache line that is touched is used whole.
 #define BLOCK 32
 
 // One row; the contiguous case by itself.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the files share that are compiled once per instruction set (isa_*.c): names that tell the sets
-// apart, the lists of element types from which rows of kernels are made, and vectors as wide as the
-// registers of the set.
+// What the files share that are compiled once per instruction set (isa_*.c): names that tell the
+// sets apart, the lists of element types from which rows of kernels are made, and vectors as wide
+// as the registers of the set.
 //
-// Every isa_*.c ends in one function that puts its kernels into a table; isa_table.c calls them all.
+// Every isa_*.c ends in one function that puts its kernels into a table; isa_table.c calls them
+// all.
 
 #ifndef TSI_KERNEL_ISA_H
 #define TSI_KERNEL_ISA_H
@@ -48,8 +49,8 @@ void tsi_isa_fill_baseline(struct tsi_kernel_table *table);
 void tsi_isa_fill_avx2(struct tsi_kernel_table *table);
 void tsi_isa_fill_avx512(struct tsi_kernel_table *table);
 
-// The element types as X(NAME, suffix, T, U): TESS_NAME, the end of its functions' names, its C type,
-// and the unsigned type in which arithmetic wraps around without being undefined.
+// The element types as X(NAME, suffix, T, U): TESS_NAME, the end of its functions' names, its C
+// type, and the unsigned type in which arithmetic wraps around without being undefined.
 #define TSI_FOR_SIGNED(X)                                                                          \
     X(I8, i8, int8_t, uint32_t)                                                                    \
     X(I16, i16, int16_t, uint32_t)                                                                 \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Conversions from every type to every type. A float becomes an integer by cutting its fraction off;
-// what the integer type does not hold becomes its nearest value, and NaN becomes 0. The conversion
-// itself is only ever made of values in range, so that it is defined.
+// Conversions from every type to every type. A float becomes an integer by cutting its fraction
+// off; what the integer type does not hold becomes its nearest value, and NaN becomes 0. The
+// conversion itself is only ever made of values in range, so that it is defined.
 
 #include "engine/kernel/isa.h"
 
@@ -67,7 +67,7 @@ CUT_ALL(f64, double)
 #define SET(FROM, from, TO, to) table->cast[TESS_##FROM][TESS_##TO] = cast_##from##_##to;
 
 #define SET_FROM(NAME, suffix, T, U)                                                               \
-    SET(NAME, suffix, BOOL, truth)                                                                  \
+    SET(NAME, suffix, BOOL, truth)                                                                 \
     SET(NAME, suffix, I8, i8)                                                                      \
     SET(NAME, suffix, I16, i16)                                                                    \
     SET(NAME, suffix, I32, i32)                                                                    \
@@ -80,13 +80,9 @@ CUT_ALL(f64, double)
     SET(NAME, suffix, F64, f64)
 
 void
-TSI_ISA_NAME(tsi_isa_fill_cast)(struct tsi_kernel_table *table)
-{
-    TSI_FOR_ALL(SET_FROM)
-}
+TSI_ISA_NAME(tsi_isa_fill_cast)(struct tsi_kernel_table *table){TSI_FOR_ALL(SET_FROM)}
 
-tsi_kernel_cast *
-TSI_ISA_NAME(tsi_isa_cast_f64)(tess_dtype to)
+tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_f64)(tess_dtype to)
 {
 #define CASE(NAME, suffix, T, U)                                                                   \
     case TESS_##NAME:                                                                              \

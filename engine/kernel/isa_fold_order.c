@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// min, max, argmin and argmax. The accumulator is two planes: a value, and a byte that is 1 once there
-// is one, or its index, which is −1 before.
+// min, max, argmin and argmax. The accumulator is two planes: a value, and a byte that is 1 once
+// there is one, or its index, which is −1 before.
 //
 // Nothing is the worst value of the type, so that no loop asks whether there is a value. NaN beats
-// every value and stays. −0 and +0 are equal. Of equals the element with the lower index is kept; so
-// across a row, which is folded in lanes, the value is found first and then the place where it is
-// first met.
+// every value and stays. −0 and +0 are equal. Of equals the element with the lower index is kept;
+// so across a row, which is folded in lanes, the value is found first and then the place where it
+// is first met.
 
 #include <math.h>
 
@@ -149,12 +149,12 @@ TSI_FOR_ALL(FIND)
 
 // Whether (x, at) takes the place of (y, held). No index, −1, is the largest as an unsigned number.
 #define COMES_FIRST(x, at, y, held, BELOW)                                                         \
-    (((x)BELOW(y)) | (IS_NAN(x) & !IS_NAN(y)) | (IS_SAME(x, y) & ((uint64_t)(at) < (uint64_t)(held))))
+    (((x)BELOW(y)) | (IS_NAN(x) & !IS_NAN(y)) |                                                    \
+     (IS_SAME(x, y) & ((uint64_t)(at) < (uint64_t)(held))))
 
 #define PLACE(name, suffix, T, BELOW, worst)                                                       \
     static void arg##name##_down_##suffix(int64_t rows, int64_t columns, const void *x,            \
-                                          void *const *planes,                                     \
-                                          const struct tsi_fold_index *index)                      \
+                                          void *const *planes, const struct tsi_fold_index *index) \
     {                                                                                              \
         T *restrict best = planes[0];                                                              \
         int64_t *restrict held = planes[1];                                                        \
@@ -181,8 +181,7 @@ TSI_FOR_ALL(FIND)
             const T now = name##_run_##suffix(columns, row);                                       \
             const int64_t place = index->column_step < 0 ? last_##suffix(columns, row, now)        \
                                                          : first_##suffix(columns, row, now);      \
-            const int64_t at =                                                                     \
-                index->first + i * index->row_step + place * index->column_step;                   \
+            const int64_t at = index->first + i * index->row_step + place * index->column_step;    \
             if (COMES_FIRST(now, at, best[i], held[i], BELOW)) {                                   \
                 best[i] = row[place];                                                              \
                 held[i] = at;                                                                      \
@@ -258,9 +257,9 @@ finish_index(int64_t count, void *out, const void *const *planes, double folded,
 }
 
 #define SET(REDUCTION, NAME, name, suffix, last)                                                   \
-    table->reduction[TSI_REDUCE_##REDUCTION][TESS_##NAME] = (struct tsi_kernel_reduction){         \
-        name##_down_##suffix, name##_across_##suffix, name##_start_##suffix,                       \
-        name##_merge_##suffix, last};
+    table->reduction[TSI_REDUCE_##REDUCTION][TESS_##NAME] =                                        \
+        (struct tsi_kernel_reduction){name##_down_##suffix, name##_across_##suffix,                \
+                                      name##_start_##suffix, name##_merge_##suffix, last};
 #define SET_ALL(NAME, suffix, T, U)                                                                \
     SET(MIN, NAME, min, suffix, finish_##suffix)                                                   \
     SET(MAX, NAME, max, suffix, finish_##suffix)                                                   \

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sum, prod and mean. The accumulator is one plane: int64, uint64 or float64, and always float64 for
-// the mean.
+// sum, prod and mean. The accumulator is one plane: int64, uint64 or float64, and always float64
+// for the mean.
 //
-// Integers wrap, so the compiler may add them in any order. Floats are folded in an order that is the
-// same on every instruction set: down, each column by itself from top to bottom; across, element t of
-// a row goes to virtual lane t mod 16, and the lanes are folded in halves.
+// Integers wrap, so the compiler may add them in any order. Floats are folded in an order that is
+// the same on every instruction set: down, each column by itself from top to bottom; across,
+// element t of a row goes to virtual lane t mod 16, and the lanes are folded in halves.
 
 #include "engine/kernel/isa.h"
 
@@ -28,8 +28,8 @@
             const T *restrict x2 = x1 + columns;                                                   \
             const T *restrict x3 = x2 + columns;                                                   \
             for (int64_t j = 0; j < columns; j++) {                                                \
-                acc[j] = acc[j] OPERATOR(A) x0[j] OPERATOR(A) x1[j] OPERATOR(A)                    \
-                             x2[j] OPERATOR(A) x3[j];                                              \
+                acc[j] = acc[j] OPERATOR(A) x0[j] OPERATOR(A) x1[j] OPERATOR(A) x2[j] OPERATOR(A)  \
+                    x3[j];                                                                         \
             }                                                                                      \
         }                                                                                          \
         for (; i < rows; i++) {                                                                    \
@@ -73,8 +73,8 @@ TSI_FOR_INTEGER(MEAN)
 
 // bool counts bytes that are not zero.
 #define TRUTH_DOWN(name, A, OPERATOR)                                                              \
-    static void name##_down_truth(int64_t rows, int64_t columns, const void *x,                     \
-                                 void *const *planes, const struct tsi_fold_index *index)          \
+    static void name##_down_truth(int64_t rows, int64_t columns, const void *x,                    \
+                                  void *const *planes, const struct tsi_fold_index *index)         \
     {                                                                                              \
         A *restrict acc = planes[0];                                                               \
         const uint8_t *restrict row = x;                                                           \
@@ -87,8 +87,8 @@ TSI_FOR_INTEGER(MEAN)
     }
 
 #define TRUTH_ACROSS(name, A, OPERATOR)                                                            \
-    static void name##_across_truth(int64_t rows, int64_t columns, const void *x,                   \
-                                   void *const *planes, const struct tsi_fold_index *index)        \
+    static void name##_across_truth(int64_t rows, int64_t columns, const void *x,                  \
+                                    void *const *planes, const struct tsi_fold_index *index)       \
     {                                                                                              \
         A *acc = planes[0];                                                                        \
         const uint8_t *row = x;                                                                    \
@@ -108,7 +108,8 @@ TRUTH_DOWN(mean, double, +)
 TRUTH_ACROSS(sum, uint64_t, +)
 TRUTH_ACROSS(prod, uint64_t, *)
 
-// Folds a run of float64 in 16 lanes, its end filled up with what changes nothing; short runs in order.
+// Folds a run of float64 in 16 lanes, its end filled up with what changes nothing; short runs in
+// order.
 #define RUN(name, nothing, OPERATOR)                                                               \
     static double name##_run(int64_t count, const double *x)                                       \
     {                                                                                              \

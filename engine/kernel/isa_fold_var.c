@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// var and std. The accumulator is three planes: count, mean, and the sum of squared distances from the
-// mean (M2).
+// var and std. The accumulator is three planes: count, mean, and the sum of squared distances from
+// the mean (M2).
 //
 // A tile is folded in two passes, first its mean and then the distances from it, and joins what is
 // there by the merge of Chan, Golub and LeVeque (1979). All types compute in float64.
@@ -33,8 +33,8 @@ merge_moments(struct moments a, struct moments b)
                             a.squares + b.squares + distance * (distance * (a.count * share))};
 }
 
-// The sum of squared distances from `mean`: 16 virtual lanes, folded in halves, and the elements beyond
-// the last whole group of 16 after them, in order.
+// The sum of squared distances from `mean`: 16 virtual lanes, folded in halves, and the elements
+// beyond the last whole group of 16 after them, in order.
 static double
 squared_distances(int64_t count, const double *x, double mean)
 {
@@ -98,8 +98,8 @@ across(int64_t rows, int64_t columns, const uint8_t *x, size_t bytes, tsi_kernel
     }
 }
 
-// Joins `columns` means and M2 of `rows` elements each to the accumulators from `first` on. Where all
-// counts are the same, which is nearly always, the division leaves the loop.
+// Joins `columns` means and M2 of `rows` elements each to the accumulators from `first` on. Where
+// all counts are the same, which is nearly always, the division leaves the loop.
 static void
 join_columns(int64_t rows, int64_t columns, const double *mean, const double *squares,
              void *const *planes, int64_t first)
@@ -234,10 +234,10 @@ FINISH(f32, float)
 FINISH(f64, double)
 
 #define SET(NAME, suffix, last)                                                                    \
-    table->reduction[TSI_REDUCE_VAR][TESS_##NAME] = (struct tsi_kernel_reduction){                 \
-        down_##suffix, across_##suffix, start, merge, var_##last};                                 \
-    table->reduction[TSI_REDUCE_STD][TESS_##NAME] = (struct tsi_kernel_reduction){                 \
-        down_##suffix, across_##suffix, start, merge, std_##last};
+    table->reduction[TSI_REDUCE_VAR][TESS_##NAME] =                                                \
+        (struct tsi_kernel_reduction){down_##suffix, across_##suffix, start, merge, var_##last};   \
+    table->reduction[TSI_REDUCE_STD][TESS_##NAME] =                                                \
+        (struct tsi_kernel_reduction){down_##suffix, across_##suffix, start, merge, std_##last};
 #define SET_F64(NAME, suffix, T, U) SET(NAME, suffix, f64)
 
 void

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Element-wise kernels of plain arithmetic, one loop per operation and type, made by one macro from an
-// expression of x, y (the operands' elements). Integers compute in an unsigned type and are cut to
-// their own, so that they wrap around. The output may be the run of an operand.
+// Element-wise kernels of plain arithmetic, one loop per operation and type, made by one macro from
+// an expression of x, y (the operands' elements). Integers compute in an unsigned type and are cut
+// to their own, so that they wrap around. The output may be the run of an operand.
 
 #include <math.h>
 
@@ -60,8 +60,8 @@
 #define SIGNED(NAME, suffix, T, U) MAP(abs, suffix, T, T, x < 0 ? (U)0 - (U)x : (U)x)
 #define UNSIGNED(NAME, suffix, T, U) MAP(abs, suffix, T, T, x)
 
-// An unordered pair is neither below nor above, so NaN is asked for by itself; of equals, which are −0
-// and +0 at most, the first is taken.
+// An unordered pair is neither below nor above, so NaN is asked for by itself; of equals, which are
+// −0 and +0 at most, the first is taken.
 #define FLOAT(NAME, suffix, T, U)                                                                  \
     MAP(add, suffix, T, T, x + y)                                                                  \
     MAP(subtract, suffix, T, T, x - y)                                                             \

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// exp, log, sin, cos and power of floats, by the functions of SLEEF that promise the same bits on every
-// processor (named cinz: they use no fused multiply-add). They work on one register of elements; the
-// end of a run is a register filled up with ones, so that an element's result does not depend on its
-// place in the run.
+// exp, log, sin, cos and power of floats, by the functions of SLEEF that promise the same bits on
+// every processor (named cinz: they use no fused multiply-add). They work on one register of
+// elements; the end of a run is a register filled up with ones, so that an element's result does
+// not depend on its place in the run.
 
 #include <sleef.h>
 
@@ -37,22 +37,21 @@ typedef float vector_f32;
 
 #define LANES_MAX 16
 
-// Loads `count` elements, at most a whole register of `bytes`, and fills up with ones.
+// Loads a whole register, or `count` elements filled up with ones.
 #define LOAD(suffix, T)                                                                            \
-    static inline vector_##suffix load_##suffix(const T *from, int64_t count)                      \
+    static inline vector_##suffix load_##suffix(const T *from)                                     \
     {                                                                                              \
-        const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
-        T lane[LANES_MAX];                                                                         \
-        const void *source = from;                                                                 \
-        if (count < lanes) {                                                                       \
-            for (int64_t i = 0; i < lanes; i++) {                                                  \
-                lane[i] = i < count ? from[i] : (T)1;                                              \
-            }                                                                                      \
-            source = lane;                                                                         \
-        }                                                                                          \
         vector_##suffix x;                                                                         \
-        __builtin_memcpy(&x, source, sizeof(x));                                                   \
+        __builtin_memcpy(&x, from, sizeof(x));                                                     \
         return x;                                                                                  \
+    }                                                                                              \
+    static inline vector_##suffix load_end_##suffix(const T *from, int64_t count)                  \
+    {                                                                                              \
+        T lane[LANES_MAX];                                                                         \
+        for (int64_t i = 0; i < LANES_MAX; i++) {                                                  \
+            lane[i] = i < count ? from[i] : (T)1;                                                  \
+        }                                                                                          \
+        return load_##suffix(lane);                                                                \
     }
 
 LOAD(f32, float)
@@ -63,12 +62,18 @@ LOAD(f64, double)
                                 const void *c)                                                     \
     {                                                                                              \
         const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
+        const T *x = a;                                                                            \
+        T *r = out;                                                                                \
+        int64_t i = 0;                                                                             \
         (void)b;                                                                                   \
         (void)c;                                                                                   \
-        for (int64_t i = 0; i < count; i += lanes) {                                               \
-            const int64_t now = count - i < lanes ? count - i : lanes;                             \
-            const vector_##suffix y = SLEEF(name)(load_##suffix((const T *)a + i, now));           \
-            __builtin_memcpy((T *)out + i, &y, (size_t)now * sizeof(T));                           \
+        for (; i + lanes <= count; i += lanes) {                                                   \
+            const vector_##suffix z = SLEEF(name)(load_##suffix(x + i));                           \
+            __builtin_memcpy(r + i, &z, sizeof(z));                                                \
+        }                                                                                          \
+        if (i < count) {                                                                           \
+            const vector_##suffix z = SLEEF(name)(load_end_##suffix(x + i, count - i));            \
+            __builtin_memcpy(r + i, &z, (size_t)(count - i) * sizeof(T));                          \
         }                                                                                          \
     }
 
@@ -77,12 +82,19 @@ LOAD(f64, double)
                                   const void *c)                                                   \
     {                                                                                              \
         const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
+        const T *x = a;                                                                            \
+        const T *y = b;                                                                            \
+        T *r = out;                                                                                \
+        int64_t i = 0;                                                                             \
         (void)c;                                                                                   \
-        for (int64_t i = 0; i < count; i += lanes) {                                               \
-            const int64_t now = count - i < lanes ? count - i : lanes;                             \
-            const vector_##suffix y = SLEEF(name)(load_##suffix((const T *)a + i, now),            \
-                                                  load_##suffix((const T *)b + i, now));           \
-            __builtin_memcpy((T *)out + i, &y, (size_t)now * sizeof(T));                           \
+        for (; i + lanes <= count; i += lanes) {                                                   \
+            const vector_##suffix z = SLEEF(name)(load_##suffix(x + i), load_##suffix(y + i));     \
+            __builtin_memcpy(r + i, &z, sizeof(z));                                                \
+        }                                                                                          \
+        if (i < count) {                                                                           \
+            const vector_##suffix z = SLEEF(name)(load_end_##suffix(x + i, count - i),             \
+                                                  load_end_##suffix(y + i, count - i));            \
+            __builtin_memcpy(r + i, &z, (size_t)(count - i) * sizeof(T));                          \
         }                                                                                          \
     }
 
@@ -96,8 +108,8 @@ LOAD(f64, double)
 MATH(f32, float, SLEEF_F32)
 MATH(f64, double, SLEEF_F64)
 
-// SLEEF's float exponential is wrong by up to 1.5 ulp where the result is subnormal. Such elements, and
-// only they, take the result of float64.
+// SLEEF's float exponential is wrong by up to 1.5 ulp where the result is subnormal. Such elements,
+// and only they, take the result of float64.
 #define EXP_BLOCK 256
 #define EXP_IS_SUBNORMAL(x) (((x) < -87.0F) & ((x) > -105.0F))
 

@@ -2,11 +2,12 @@
 //
 // Random sources; docs/random.md says which bits an element takes and what becomes of them.
 //
-// A block of Philox serves two elements, 2b and 2b + 1, from its two halves of 64 bits. Blocks are made
-// a register at a time, one in each lane of 64 bits, whose upper half holds rubbish: the product of
-// two 32-bit numbers is exact in 64 bits and looks at the lower halves alone. Runs of stride 1 use
-// both elements of a block. All others, and the ends of runs, make the block of each element and take
-// its half, by the same arithmetic, so that an element has the same bits in every run.
+// A block of Philox serves two elements, 2b and 2b + 1, from its two halves of 64 bits. Blocks are
+// made a register at a time, one in each lane of 64 bits, whose upper half holds rubbish: the
+// product of two 32-bit numbers is exact in 64 bits and looks at the lower halves alone. Runs of
+// stride 1 use both elements of a block. All others, and the ends of runs, make the block of each
+// element and take its half, by the same arithmetic, so that an element has the same bits in every
+// run.
 //
 // Everything is inlined into one loop per source, and the loop is unrolled where that keeps the
 // processor busy; no branch depends on random bits but the rare rejection of an integer.
@@ -14,100 +15,18 @@
 #include <math.h>
 
 #include "engine/kernel/isa.h"
+#include "engine/kernel/isa_lanes.h"
 #include "engine/kernel/philox.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 typedef tsi_vector_u64 bits64;
 typedef tsi_vector_f64 real64;
 
-#define INLINE static inline __attribute__((always_inline))
 #define WIDTH TSI_VECTOR_F64
 // Registers of blocks that are made side by side.
-#ifndef GROUP
 #define GROUP 2
-#endif
-#define LOW_WORD UINT64_C(0xFFFFFFFF)
 
-// The order of blocks in lanes, chosen so that INTERLEAVE_LOW and INTERLEAVE_HIGH, which are one
-// instruction each, put the elements of two registers into the order of their indices.
-#if TSI_VECTOR_F64 == 8
-#define LANE_BLOCKS {0, 4, 1, 5, 2, 6, 3, 7}
-#define INTERLEAVE_LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 2, 10, 4, 12, 6, 14)
-#define INTERLEAVE_HIGH(x, y) __builtin_shufflevector(x, y, 1, 9, 3, 11, 5, 13, 7, 15)
-#elif TSI_VECTOR_F64 == 4
-#define LANE_BLOCKS {0, 2, 1, 3}
-#define INTERLEAVE_LOW(x, y) __builtin_shufflevector(x, y, 0, 4, 2, 6)
-#define INTERLEAVE_HIGH(x, y) __builtin_shufflevector(x, y, 1, 5, 3, 7)
-#else
-#define LANE_BLOCKS {0, 1}
-#define INTERLEAVE_LOW(x, y) __builtin_shufflevector(x, y, 0, 2)
-#define INTERLEAVE_HIGH(x, y) __builtin_shufflevector(x, y, 1, 3)
-#endif
-
-// The products of the lower halves of lanes.
-INLINE bits64
-multiply_words(bits64 x, bits64 y)
-{
-#if defined(TSI_ISA_avx512)
-    return (bits64)_mm512_mul_epu32((__m512i)x, (__m512i)y);
-#elif defined(TSI_ISA_avx2)
-    return (bits64)_mm256_mul_epu32((__m256i)x, (__m256i)y);
-#elif defined(__x86_64__)
-    return (bits64)_mm_mul_epu32((__m128i)x, (__m128i)y);
-#else
-    return (x & LOW_WORD) * (y & LOW_WORD);
-#endif
-}
-
-INLINE real64
-square_root(real64 x)
-{
-#if defined(TSI_ISA_avx512)
-    return (real64)_mm512_sqrt_pd((__m512d)x);
-#elif defined(TSI_ISA_avx2)
-    return (real64)_mm256_sqrt_pd((__m256d)x);
-#elif defined(__x86_64__)
-    return (real64)_mm_sqrt_pd((__m128d)x);
-#else
-    for (int l = 0; l < WIDTH; l++) {
-        x[l] = sqrt(x[l]);
-    }
-    return x;
-#endif
-}
-
-// Each lane of x, but of y where the highest bit of `sign` is set.
-INLINE bits64
-choose(bits64 sign, bits64 x, bits64 y)
-{
-#if defined(TSI_ISA_avx512)
-    return (bits64)_mm512_mask_blend_epi64(_mm512_movepi64_mask((__m512i)sign), (__m512i)x,
-                                           (__m512i)y);
-#elif defined(TSI_ISA_avx2)
-    return (bits64)_mm256_blendv_pd((__m256d)x, (__m256d)y, (__m256d)sign);
-#else
-    const bits64 mask = 0 - (sign >> 63);
-    return (x & ~mask) | (y & mask);
-#endif
-}
-
-INLINE bits64
-all_lanes(uint64_t x)
-{
-    return (bits64){0} + x;
-}
-
-INLINE real64
-all_lanes_f64(double x)
-{
-    return (real64){0} + x;
-}
-
-// What is the same for all elements of a run, computed before its loop: the keys of the rounds, and how
-// a number is put into its range.
+// What is the same for all elements of a run, computed before its loop: the keys of the rounds, and
+// how a number is put into its range.
 struct recipe {
     bits64 key[TSI_PHILOX_ROUNDS][2];
     bits64 stream;
@@ -123,26 +42,26 @@ struct words {
     bits64 word[4];
 };
 
-// Makes GROUP registers of blocks side by side: the rounds of one wait for each other, so that another
-// fills the gaps.
-INLINE void
+// Makes GROUP registers of blocks side by side: the rounds of one wait for each other, so that
+// another fills the gaps.
+TSI_LANES_INLINE void
 philox(struct words group[GROUP], const bits64 block[GROUP], const struct recipe *recipe)
 {
-    const bits64 multiplier_0 = all_lanes(TSI_PHILOX_MULTIPLIER_0);
-    const bits64 multiplier_1 = all_lanes(TSI_PHILOX_MULTIPLIER_1);
+    const bits64 multiplier_0 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0);
+    const bits64 multiplier_1 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_1);
     bits64 c[GROUP][4];
     for (int g = 0; g < GROUP; g++) {
         c[g][0] = block[g];
         c[g][1] = block[g] >> 32;
         c[g][2] = recipe->stream;
-        c[g][3] = all_lanes(0);
+        c[g][3] = tsi_lanes_all(0);
     }
 #pragma GCC unroll 10
     for (int round = 0; round < TSI_PHILOX_ROUNDS; round++) {
 #pragma GCC unroll 4
         for (int g = 0; g < GROUP; g++) {
-            const bits64 p0 = multiply_words(c[g][0], multiplier_0);
-            const bits64 p1 = multiply_words(c[g][2], multiplier_1);
+            const bits64 p0 = tsi_lanes_multiply_words(c[g][0], multiplier_0);
+            const bits64 p1 = tsi_lanes_multiply_words(c[g][2], multiplier_1);
             c[g][0] = (p1 >> 32) ^ (c[g][1] ^ recipe->key[round][0]);
             c[g][1] = p1;
             c[g][2] = (p0 >> 32) ^ (c[g][3] ^ recipe->key[round][1]);
@@ -167,28 +86,28 @@ struct pair {
 #define LOW_ONE UINT64_C(0x3FE0000000000000)
 #define LOW_BIAS 0.5
 
-INLINE real64
+TSI_LANES_INLINE real64
 real_of_high(bits64 high)
 {
     return (real64)(high | HIGH_ONE);
 }
 
-INLINE real64
+TSI_LANES_INLINE real64
 real_of_low(bits64 low)
 {
     return (real64)(((low << 32) >> 43) | LOW_ONE);
 }
 
 // The upper 53 of 64 bits as a number in [0, 1).
-INLINE real64
+TSI_LANES_INLINE real64
 unit(bits64 low, bits64 high)
 {
-    return (real_of_high(high & LOW_WORD) - (HIGH_BIAS + LOW_BIAS)) + real_of_low(low);
+    return (real_of_high(high & TSI_LANES_LOW_WORD) - (HIGH_BIAS + LOW_BIAS)) + real_of_low(low);
 }
 
 // −2 ln u for 2^−53 <= u <= 1, within 2 ulp: u = 2^k·m with m between √½ and √2, and ln m is an odd
 // polynomial in (m − 1)/(m + 1).
-INLINE real64
+TSI_LANES_INLINE real64
 minus_two_log(real64 u)
 {
     const uint64_t root_half = UINT64_C(0x3FE6A09E667F3BCD);
@@ -216,10 +135,10 @@ struct turn {
     real64 sine;
 };
 
-// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2 ulp. v is cut into the
-// nearest quarter q/4 and a rest |d| <= 1/8, both exact, from the bits themselves: a half quarter is
-// added to the bits, then the two upper ones are q and the others d + 1/8.
-INLINE struct turn
+// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2 ulp. v is cut into
+// the nearest quarter q/4 and a rest |d| <= 1/8, both exact, from the bits themselves: a half
+// quarter is added to the bits, then the two upper ones are q and the others d + 1/8.
+TSI_LANES_INLINE struct turn
 turn_of(bits64 low, bits64 high)
 {
     const bits64 q = high + (UINT64_C(1) << 29);
@@ -238,36 +157,37 @@ turn_of(bits64 low, bits64 high)
     const real64 c = ((c67 * y2 + c45) * y2 + c23) * y2 + c01;
 
     // Odd quarters swap the two; the cosine is negative in quarters 1 and 2, the sine in 2 and 3.
-    const bits64 sign = all_lanes(UINT64_C(1) << 63);
+    const bits64 sign = tsi_lanes_all(UINT64_C(1) << 63);
     const bits64 odd = q << 33;
     const bits64 sine_sign = q << 32;
-    const bits64 cosine = choose(odd, (bits64)c, (bits64)s) ^ ((odd ^ sine_sign) & sign);
-    const bits64 sine = choose(odd, (bits64)s, (bits64)c) ^ (sine_sign & sign);
+    const bits64 cosine = tsi_lanes_choose(odd, (bits64)c, (bits64)s) ^ ((odd ^ sine_sign) & sign);
+    const bits64 sine = tsi_lanes_choose(odd, (bits64)s, (bits64)c) ^ (sine_sign & sign);
     return (struct turn){(real64)cosine, (real64)sine};
 }
 
-// Box and Muller: the radius from u = (the upper 53 bits of half 0, plus 1)·2^−53 in (0, 1], the angle
-// from half 1.
-INLINE struct pair
+// Box and Muller: the radius from u = (the upper 53 bits of half 0, plus 1)·2^−53 in (0, 1], the
+// angle from half 1.
+TSI_LANES_INLINE struct pair
 pair_of_normals(struct words block, const struct recipe *recipe)
 {
-    const real64 high = real_of_high(block.word[1] & LOW_WORD) - (HIGH_BIAS + LOW_BIAS);
+    const real64 high = real_of_high(block.word[1] & TSI_LANES_LOW_WORD) - (HIGH_BIAS + LOW_BIAS);
     const real64 u = high + (real64)((bits64)real_of_low(block.word[0]) + 1);
-    const real64 radius = square_root(minus_two_log(u));
+    const real64 radius = tsi_lanes_sqrt(minus_two_log(u));
     const struct turn angle = turn_of(block.word[2], block.word[3]);
     return (struct pair){(bits64)(recipe->low + recipe->width * (radius * angle.cosine)),
                          (bits64)(recipe->low + recipe->width * (radius * angle.sine))};
 }
 
 // What rounding lifts to the end of the range or beyond becomes the number before the end.
-INLINE real64
+TSI_LANES_INLINE real64
 into_range(real64 u, const struct recipe *recipe)
 {
     const real64 x = (recipe->low + recipe->width * u) * recipe->scale;
-    return (real64)choose((bits64)(x >= recipe->high), (bits64)x, (bits64)recipe->below_high);
+    return (real64)tsi_lanes_choose((bits64)(x >= recipe->high), (bits64)x,
+                                    (bits64)recipe->below_high);
 }
 
-INLINE struct pair
+TSI_LANES_INLINE struct pair
 pair_of_uniforms(struct words block, const struct recipe *recipe)
 {
     const real64 even = unit(block.word[0], block.word[1]);
@@ -275,14 +195,14 @@ pair_of_uniforms(struct words block, const struct recipe *recipe)
     return (struct pair){(bits64)into_range(even, recipe), (bits64)into_range(odd, recipe)};
 }
 
-INLINE struct pair
+TSI_LANES_INLINE struct pair
 pair_of_bits(struct words block)
 {
-    return (struct pair){(block.word[0] & LOW_WORD) | (block.word[1] << 32),
-                         (block.word[2] & LOW_WORD) | (block.word[3] << 32)};
+    return (struct pair){(block.word[0] & TSI_LANES_LOW_WORD) | (block.word[1] << 32),
+                         (block.word[2] & TSI_LANES_LOW_WORD) | (block.word[3] << 32)};
 }
 
-INLINE struct pair
+TSI_LANES_INLINE struct pair
 pair_of(enum tsi_source source, struct words words, const struct recipe *recipe)
 {
     switch (source) {
@@ -300,30 +220,30 @@ static void
 set_range(struct recipe *recipe, double a, double b)
 {
     const double part = isfinite(b - a) ? 1.0 : 0.5;
-    recipe->low = all_lanes_f64(a * part);
-    recipe->width = all_lanes_f64(b * part - a * part);
-    recipe->scale = all_lanes_f64(1.0 / part);
-    recipe->high = all_lanes_f64(b);
-    recipe->below_high = all_lanes_f64(nextafter(b, a));
+    recipe->low = tsi_lanes_all_f64(a * part);
+    recipe->width = tsi_lanes_all_f64(b * part - a * part);
+    recipe->scale = tsi_lanes_all_f64(1.0 / part);
+    recipe->high = tsi_lanes_all_f64(b);
+    recipe->below_high = tsi_lanes_all_f64(nextafter(b, a));
 }
 
 static struct recipe
 recipe_of(enum tsi_source source, const struct tsi_source_params *params)
 {
-    struct recipe recipe = {.stream = all_lanes(params->stream)};
+    struct recipe recipe = {.stream = tsi_lanes_all(params->stream)};
     uint32_t key_0 = (uint32_t)params->seed;
     uint32_t key_1 = (uint32_t)(params->seed >> 32);
     for (int round = 0; round < TSI_PHILOX_ROUNDS; round++) {
-        recipe.key[round][0] = all_lanes(key_0);
-        recipe.key[round][1] = all_lanes(key_1);
+        recipe.key[round][0] = tsi_lanes_all(key_0);
+        recipe.key[round][1] = tsi_lanes_all(key_1);
         key_0 += TSI_PHILOX_WEYL_0;
         key_1 += TSI_PHILOX_WEYL_1;
     }
     if (source == TSI_SOURCE_UNIFORM) {
         set_range(&recipe, params->a, params->b);
     } else {
-        recipe.low = all_lanes_f64(params->a);
-        recipe.width = all_lanes_f64(params->b);
+        recipe.low = tsi_lanes_all_f64(params->a);
+        recipe.width = tsi_lanes_all_f64(params->b);
     }
     return recipe;
 }
@@ -336,7 +256,7 @@ index_after(struct tsi_kernel_index index, int64_t t)
 }
 
 // Any run: a block for each element.
-INLINE void
+TSI_LANES_INLINE void
 generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_kernel_index index,
               const struct recipe *recipe)
 {
@@ -357,29 +277,29 @@ generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_k
         philox(words, block, recipe);
         for (int g = 0; g < GROUP; g++) {
             const struct pair both = pair_of(source, words[g], recipe);
-            mine[g] = choose(at[g] << 63, both.even, both.odd);
+            mine[g] = tsi_lanes_choose(at[g] << 63, both.even, both.odd);
         }
         __builtin_memcpy(out + t, mine, (size_t)now * sizeof(*out));
     }
 }
 
 // Runs of stride 1 from an even index on: both elements of each block. Returns how many were made.
-INLINE int64_t
+TSI_LANES_INLINE int64_t
 generate_pairs(enum tsi_source source, int64_t count, uint64_t *out, int64_t first,
                const struct recipe *recipe)
 {
     int64_t t = 0;
     bits64 block[GROUP];
     for (int g = 0; g < GROUP; g++) {
-        block[g] = (bits64)LANE_BLOCKS + (((uint64_t)first >> 1) + (uint64_t)(g * WIDTH));
+        block[g] = (bits64)TSI_LANES_ORDER + (((uint64_t)first >> 1) + (uint64_t)(g * WIDTH));
     }
     for (; t + GROUP * 2 * WIDTH <= count; t += GROUP * 2 * WIDTH) {
         struct words words[GROUP];
         philox(words, block, recipe);
         for (int g = 0; g < GROUP; g++) {
             const struct pair both = pair_of(source, words[g], recipe);
-            const bits64 before = INTERLEAVE_LOW(both.even, both.odd);
-            const bits64 after = INTERLEAVE_HIGH(both.even, both.odd);
+            const bits64 before = TSI_LANES_LOW(both.even, both.odd);
+            const bits64 after = TSI_LANES_HIGH(both.even, both.odd);
             __builtin_memcpy(out + t + g * 2 * WIDTH, &before, sizeof(before));
             __builtin_memcpy(out + t + g * 2 * WIDTH + WIDTH, &after, sizeof(after));
             block[g] += GROUP * WIDTH;
@@ -439,9 +359,9 @@ attempt_bits(uint64_t element, uint32_t attempt, const struct tsi_source_params 
     return word[half] | (uint64_t)word[half + 1] << 32;
 }
 
-// Lemire's product: the upper half of bits·bound is below `bound`, and all values are as likely where
-// the lower halves below 2^64 mod bound are thrown away. `spare` is that remainder.
-INLINE uint64_t
+// Lemire's product: the upper half of bits·bound is below `bound`, and all values are as likely
+// where the lower halves below 2^64 mod bound are thrown away. `spare` is that remainder.
+TSI_LANES_INLINE uint64_t
 below(uint64_t bound, uint64_t spare, uint64_t bits, uint64_t element,
       const struct tsi_source_params *params)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sources that count: arange, linspace, eye. Every element is computed from its own index, in float64
-// or in wrapping 64-bit integers, never from the element before it.
+// Sources that count: arange, linspace, eye. Every element is computed from its own index, in
+// float64 or in wrapping 64-bit integers, never from the element before it.
 
 #include "engine/kernel/isa.h"
 
@@ -53,12 +53,11 @@ TSI_FOR_ALL(EYE)
 
 static void
 arange_truth(int64_t count, void *out, struct tsi_kernel_index index,
-            const struct tsi_source_params *params)
+             const struct tsi_source_params *params)
 {
     uint8_t *r = out;
     for (int64_t t = 0; t < count; t++) {
-        const uint64_t times = (uint64_t)index_at(index, t);
-        r[t] = (uint64_t)params->ia + times * (uint64_t)params->ib != 0;
+        r[t] = params->a + (double)index_at(index, t) * params->b != 0;
     }
 }
 

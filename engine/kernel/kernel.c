@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The choice of an instruction set. All tables that the processor can run are filled once, under one
-// lock, and never change again, so reading them needs none.
+// The choice of an instruction set. All tables that the processor can run are filled once, under
+// one lock, and never change again, so reading them needs none.
 
 #include "engine/kernel/kernel.h"
 

@@ -4,10 +4,12 @@
 // and element type, compiled once per instruction set; a table of them is chosen when the first is
 // asked for.
 //
-// The same arguments give the same bits on every instruction set: no fused multiply-add that another
-// set has not, tails by the same lane arithmetic as the body, sums in a fixed number of virtual lanes.
-// Kernels do not allocate, do not fail and keep no state. Runs may be empty. Elements of a run are
-// aligned to their own size only. `out` may be the same run as an operand, and overlaps none otherwise.
+// The same arguments give the same bits on every instruction set: no fused multiply-add that
+// another set has not, tails by the same lane arithmetic as the body, sums in a fixed number of
+// virtual lanes. Kernels do not allocate, do not fail and keep no state. Runs may be empty.
+// Elements of a run are aligned to their own size only. `out` may be the same run as an operand
+// whose elements are as large as its own, and overlaps none otherwise. What is not promised is the
+// sign and payload of a NaN.
 
 #ifndef TSI_KERNEL_KERNEL_H
 #define TSI_KERNEL_KERNEL_H
@@ -27,8 +29,8 @@ typedef void tsi_kernel_map(int64_t count, void *out, const void *a, const void 
 // out[i] = (type of out) in[i]
 typedef void tsi_kernel_cast(int64_t count, void *out, const void *in);
 
-// The parameters of a source that depends on an element's index in the logical array. Element t of the
-// run has the index first + t·stride (a two's complement sum, never out of the logical array).
+// The parameters of a source that depends on an element's index in the logical array. Element t of
+// the run has the index first + t·stride (a two's complement sum, never out of the logical array).
 struct tsi_kernel_index {
     int64_t first;
     int64_t stride;
@@ -84,15 +86,17 @@ struct tsi_kernel_table {
 // names, if the processor supports it. Thread-safe; the same for the whole life of the process.
 const struct tsi_kernel_table *tsi_kernel(void);
 
-// All tables that the processor supports, baseline first; NULL beyond the last. For tests and benches.
+// All tables that the processor supports, baseline first; NULL beyond the last. For tests and
+// benches.
 const struct tsi_kernel_table *tsi_kernel_of(int index);
 
-// Fills `count` elements of `bytes` (1, 2, 4, 8) each with the value in the first bytes of `scalar`.
+// Fills `count` elements of `bytes` (1, 2, 4, 8) each with the value in the first bytes of
+// `scalar`.
 void tsi_kernel_fill(int64_t count, void *out, size_t bytes, struct tsi_scalar scalar);
 
-// Copies rows × columns elements of `bytes` (1, 2, 4, 8) each; steps are in bytes and of any sign, 0 to
-// repeat. Blocked so that transposes stay in cache. `out` is not aligned more than its elements are,
-// and `in` not at all.
+// Copies rows × columns elements of `bytes` (1, 2, 4, 8) each; steps are in bytes and of any sign,
+// 0 to repeat. Blocked so that transposes stay in cache. `out` is not aligned more than its
+// elements are, and `in` not at all.
 void tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t out_row_step,
                      int64_t out_column_step, const void *in, int64_t in_row_step,
                      int64_t in_column_step);
@@ -100,15 +104,15 @@ void tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int
 // Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
 void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
 
-// c[m][n] = a[m][k] · b[k][n], row after row, every dtype. `a_step` is the distance of rows of a in
-// elements, or of columns if `a_transposed` (then a is stored [k][m]); likewise b. k = 0 gives zeros.
-// Never uses more than the calling thread.
+// c[m][n] = a[m][k] · b[k][n], row after row, every dtype. The step of a is the distance of its
+// rows in elements, or of its columns if it is transposed (then it is stored [k][m]); likewise b. k
+// = 0 gives zeros. Never uses more than the calling thread.
 struct tsi_kernel_matrix {
     const void *data;
     int64_t step;
     bool transposed;
 };
-void tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix a,
-                       struct tsi_kernel_matrix b, void *c);
+void tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
+                       struct tsi_kernel_matrix a, struct tsi_kernel_matrix b, void *c);
 
 #endif

@@ -23,17 +23,15 @@
 static inline size_t
 place(const struct tsi_kernel_matrix *matrix, int64_t row, int64_t column)
 {
-    return (size_t)(matrix->transposed ? column * matrix->step + row
-                                       : row * matrix->step + column);
+    return (size_t)(matrix->transposed ? column * matrix->step + row : row * matrix->step + column);
 }
 
-// c += a · b for one block of `inner` × `columns` elements of b at (k0, j0), copied to `packed` first
-// so that the innermost loop walks contiguous memory whatever way b is stored.
+// c += a · b for one block of `inner` × `columns` elements of b at (k0, j0), copied to `packed`
+// first so that the innermost loop walks contiguous memory whatever way b is stored.
 #define MULTIPLY(suffix, T, U, expression)                                                         \
-    static void multiply_block_##suffix(int64_t m, int64_t n, int64_t k0, int64_t inner,           \
-                                        int64_t j0, int64_t columns,                               \
-                                        const struct tsi_kernel_matrix *a,                         \
-                                        const struct tsi_kernel_matrix *b, T *c)                   \
+    static void multiply_block_##suffix(                                                           \
+        int64_t m, int64_t n, int64_t k0, int64_t inner, int64_t j0, int64_t columns,              \
+        const struct tsi_kernel_matrix *a, const struct tsi_kernel_matrix *b, T *c)                \
     {                                                                                              \
         T packed[INNER][COLUMNS];                                                                  \
         const T *from_a = a->data;                                                                 \
@@ -59,7 +57,7 @@ place(const struct tsi_kernel_matrix *matrix, int64_t row, int64_t column)
                                   const struct tsi_kernel_matrix *a,                               \
                                   const struct tsi_kernel_matrix *b, void *c)                      \
     {                                                                                              \
-        memset(c, 0, (size_t)m * (size_t)n * sizeof(T));                                           \
+        memset(c, 0, (size_t)m *(size_t)n * sizeof(T));                                            \
         for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {                                              \
             const int64_t columns = n - j0 < COLUMNS ? n - j0 : COLUMNS;                           \
             for (int64_t k0 = 0; k0 < k; k0 += INNER) {                                            \
@@ -72,14 +70,14 @@ place(const struct tsi_kernel_matrix *matrix, int64_t row, int64_t column)
 MULTIPLY(bool, uint8_t, uint8_t, z | ((x != 0) & (y != 0)))
 MULTIPLY(8, uint8_t, uint32_t, (uint32_t)z + (uint32_t)x * (uint32_t)y)
 MULTIPLY(16, uint16_t, uint32_t, (uint32_t)z + (uint32_t)x * (uint32_t)y)
-MULTIPLY(32, uint32_t, uint32_t, z + x *y)
-MULTIPLY(64, uint64_t, uint64_t, z + x *y)
-MULTIPLY(f32, float, float, z + x *y)
-MULTIPLY(f64, double, double, z + x *y)
+MULTIPLY(32, uint32_t, uint32_t, z + x * y)
+MULTIPLY(64, uint64_t, uint64_t, z + x * y)
+MULTIPLY(f32, float, float, z + x * y)
+MULTIPLY(f64, double, double, z + x * y)
 
-// The threads of OpenBLAS belong to the whole process. Each of our threads multiplies its own chunks,
-// so OpenBLAS is told once to start none of its own; a process that has said so already is left as
-// it is.
+// The threads of OpenBLAS belong to the whole process. Each of our threads multiplies its own
+// chunks, so OpenBLAS is told once to start none of its own; a process that has said so already is
+// left as it is.
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
@@ -129,8 +127,8 @@ at_most(int64_t left)
 }
 
 static void
-multiply_float(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
-               const struct tsi_kernel_matrix *a, const struct tsi_kernel_matrix *b, void *c)
+multiply_float(tess_dtype dtype, int64_t m, int64_t n, int64_t k, const struct tsi_kernel_matrix *a,
+               const struct tsi_kernel_matrix *b, void *c)
 {
     const bool taken = takes_step(a->transposed ? m : k, a->step) &&
                        takes_step(b->transposed ? k : n, b->step) && n <= INT_MAX;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One block of random words: ten rounds, each of two products whose halves are mixed with the other two
-// words and a key that grows by a constant from round to round.
+// One block of random words: ten rounds, each of two products whose halves are mixed with the other
+// two words and a key that grows by a constant from round to round.
 
 #include "engine/kernel/philox.h"
 

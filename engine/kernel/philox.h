@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011):
-// the constants, and the function itself for one counter. isa_random.c has it for many at a time.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC
+// 2011): the constants, and the function itself for one counter. isa_random.c has it for many at a
+// time.
 
 #ifndef TSI_KERNEL_PHILOX_H
 #define TSI_KERNEL_PHILOX_H

@@ -25,6 +25,9 @@ struct tsi_net *tsi_net_new(const struct tsi_connection *connection, const char 
                             struct tsi_error *error);
 void tsi_net_free(struct tsi_net *net); // all sockets must be closed
 
+// The public key of the cluster's members, "" without keys.
+const char *tsi_net_member_public(const struct tsi_net *net);
+
 // Fills the keys of `connection` and `scheduler_secret` with fresh ones.
 tess_status tsi_net_make_keys(struct tsi_connection *connection, char scheduler_secret[TSI_KEY_TEXT],
                               struct tsi_error *error);
@@ -42,6 +45,11 @@ void *tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *addres
 // A DEALER connected to `address`. `server_public` (NULL or "": no keys) is the key of whoever is there.
 void *tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
                       const char *server_public, struct tsi_error *error);
+
+// A socket that becomes readable when a connection of `socket` breaks; tsi_net_broke() empties it and
+// tells whether one did. Closed with tsi_net_close() before `socket` is.
+void *tsi_net_monitor(struct tsi_net *net, void *socket, struct tsi_error *error);
+bool tsi_net_broke(void *monitor);
 
 // Closes; what is queued gets `linger_ms` to leave.
 void tsi_net_close(void *socket, int linger_ms);
@@ -64,6 +72,7 @@ bool tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes
 // otherwise the number of frames, which the caller closes with zmq_msg_close().
 
 int tsi_net_receive(void *socket, struct tsi_route *route, zmq_msg_t *frames, int frame_count);
+void tsi_net_close_frames(zmq_msg_t *frames, int count);
 
 // The identity of this host: boot id, network namespace and user, so that equal means that ipc and
 // shared memory reach.

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "engine/base/clock.h"
+#include "engine/exec/attempt.h"
 #include "engine/runtime/local.h"
 
 static void
@@ -58,43 +59,28 @@ static void
 execute(struct tsi_local *local)
 {
     const struct tsi_local_run run = take_run(local);
-    const struct tsi_program *program = run.job->plan.program;
+    struct tsi_exec_task task = {.program = run.job->plan.program,
+                                 .op = run.op,
+                                 .chunk = run.chunk,
+                                 .chunks = run.inputs,
+                                 .chunk_count = run.input_count,
+                                 .cancelled = &local->slots[run.run].cancelled,
+                                 .files = local->files};
     struct tsi_error error = {.status = TESS_OK};
+    struct tsi_buf *output = NULL;
     struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
-    event.executed.run = run.run;
     pthread_mutex_unlock(&local->lock);
 
     const uint64_t start = tsi_clock_ns();
-    struct tsi_buf *output = tsi_buf_new(run.output_bytes);
-    if (output == NULL) {
-        char place[256];
-        tsi_chunk_op_place(&program->ops[run.op], place, sizeof place);
-        event.executed.status = tsi_error_set(&error, TESS_ENOMEM,
-                                              "%s: out of memory for a chunk of %zu bytes", place,
-                                              run.output_bytes);
-    } else {
-        const struct tsi_exec_task task = {.program = program,
-                                           .op = run.op,
-                                           .chunk = run.chunk,
-                                           .chunks = run.inputs,
-                                           .chunk_count = run.input_count,
-                                           .out = output->data,
-                                           .cancelled = &local->slots[run.run].cancelled,
-                                           .files = local->files};
-        event.executed.status = tsi_exec_run(&task, &error);
-    }
-    const uint64_t end = tsi_clock_ns();
+    event.executed.status = tsi_attempt_run(&task, run.output_bytes, &output, &error);
+    event.now_ns = tsi_clock_ns();
 
     pthread_mutex_lock(&local->lock);
-    if (event.executed.status == TESS_OK) {
-        event.executed.handle = output;
-        event.executed.bytes = run.output_bytes;
-    } else {
-        tsi_buf_unref(output);
-        event.executed.text = error.text;
-    }
-    event.executed.duration_us = (uint32_t)((end - start) / 1000);
-    event.now_ns = end;
+    event.executed.run = run.run;
+    event.executed.handle = output;
+    event.executed.bytes = output != NULL ? run.output_bytes : 0;
+    event.executed.text = event.executed.status != TESS_OK ? error.text : NULL;
+    event.executed.duration_us = (uint32_t)((event.now_ns - start) / 1000);
     tsi_worker_step(local->worker, &event);
 }
 

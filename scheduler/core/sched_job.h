@@ -103,8 +103,8 @@ struct tsi_sched_job {
     TSI_VEC(uint32_t) ready; // targets to report
     size_t ready_sent;
 
-    struct tsi_map attempts; // of tasks that had trouble
-    struct tsi_map fetch_failures;
+    struct tsi_map attempts;       // trouble of tasks
+    struct tsi_map fetch_failures; // by task and slot of the holder: reports
     TSI_VEC(struct tsi_sched_death) deaths;
     TSI_VEC(struct tsi_sched_waiter) waiters;
     uint32_t refs; // jobs that use kept chunks of this one

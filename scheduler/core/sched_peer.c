@@ -163,6 +163,29 @@ tsi_sched_peer_remove_client(struct tsi_sched *sched, uint32_t peer)
     sched->clients.count--;
 }
 
+void
+tsi_sched_peer_sum(struct tsi_sched *sched)
+{
+    sched->threads = 0;
+    sched->memory_bytes = 0;
+    sched->memory_max = 0;
+    for (size_t i = 0; i < sched->workers.count; i++) {
+        const struct tsi_sched_worker *worker = sched->workers.items[i];
+        if (worker->peer == TSI_PEER_NONE) {
+            continue;
+        }
+        sched->threads += (uint32_t)worker->threads;
+        if (worker->memory_bytes > UINT64_MAX - sched->memory_bytes) {
+            sched->memory_bytes = UINT64_MAX;
+        } else {
+            sched->memory_bytes += worker->memory_bytes;
+        }
+        if (worker->memory_bytes > sched->memory_max) {
+            sched->memory_max = worker->memory_bytes;
+        }
+    }
+}
+
 bool
 tsi_sched_worker_is_open(const struct tsi_sched *sched, const struct tsi_sched_worker *worker)
 {

@@ -389,7 +389,7 @@ peek_stolen(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
 }
 
 bool
-tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker,
+tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, bool may_steal,
                      struct tsi_sched_pick *pick)
 {
     struct tsi_sched_pick found[3];
@@ -400,11 +400,11 @@ tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     while (count == 0 && take_free_stripe(sched, worker)) {
         count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
     }
-    while (count == 0 && sched->stealable > 0 && split_stripe(sched, worker)) {
+    while (count == 0 && may_steal && sched->stealable > 0 && split_stripe(sched, worker)) {
         count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
     }
     if (count == 0) {
-        return sched->stealable > 0 && peek_stolen(sched, worker, pick);
+        return may_steal && sched->stealable > 0 && peek_stolen(sched, worker, pick);
     }
     *pick = found[0];
     for (int i = 1; i < count; i++) {

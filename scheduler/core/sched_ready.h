@@ -82,8 +82,9 @@ bool tsi_sched_ready_push_stripe(struct tsi_sched *sched, struct tsi_sched_job *
 // Says that the tasks to come belong together, so a stripe that is long enough ends here.
 void tsi_sched_ready_cut(struct tsi_sched *sched);
 
-// The best task for a worker, which stays where it is; false if there is none.
-bool tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker,
+// The best task for a worker, which stays where it is; false if there is none. With `may_steal`, what
+// others own is looked at too if there is nothing else.
+bool tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, bool may_steal,
                           struct tsi_sched_pick *pick);
 // Takes out what was found.
 void tsi_sched_ready_take(struct tsi_sched *sched, struct tsi_sched_worker *worker,

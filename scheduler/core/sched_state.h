@@ -49,6 +49,15 @@ struct tsi_sched_drop {
     const char *text; // a constant
 };
 
+// A submission that there was no memory for, or that came from nobody: what is left to be told.
+struct tsi_sched_refused {
+    uint32_t client;
+    uint32_t job;
+    uint64_t token;
+    const struct tsi_program *program;
+    int steps_left; // of JOB_ACCEPTED, JOB_ENDED, JOB_DROPPED
+};
+
 // What the last action pointed to, given back at the next call.
 struct tsi_sched_told {
     bool is_worker;
@@ -100,6 +109,7 @@ struct tsi_sched {
     bool emit_due; // some job or worker has something to tell
 
     struct tsi_sched_told told;
+    struct tsi_sched_refused refused;
     TSI_VEC(struct tsi_sched_ready) ready_items;
     uint32_t turned_away[TSI_SCHED_TURNED_AWAY_MAX];
     uint32_t turned_away_count;
@@ -127,6 +137,11 @@ tsi_sched_bits_clear(uint64_t *words, uint32_t bit)
 // The first bit that is set from `from` on, TSI_SLOT_NONE if there is none.
 uint32_t tsi_sched_bits_next(const uint64_t *words, size_t count, uint32_t from);
 
+// sched_peer.c
+
+// Adds up what all workers have.
+void tsi_sched_peer_sum(struct tsi_sched *sched);
+
 // sched_wake.c: who may take tasks
 
 // The worker may be able to take more than before.
@@ -142,9 +157,9 @@ bool tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *jo
 // Visits a task that came back from a worker, and makes it loose if it is ready.
 void tsi_sched_activate_again(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                               uint32_t rank);
-// Opens as many targets and visits as many tasks as the reserve of ready tasks asks for; false if there
-// was nothing to do.
-bool tsi_sched_activate_run(struct tsi_sched *sched);
+// Visits tasks from the job's stack, a turn's worth and until so many are ready; false if there was none.
+bool tsi_sched_activate_visit_some(struct tsi_sched *sched, struct tsi_sched_job *job,
+                                   uint64_t queued_max);
 // A task of which all inputs are there finds its place.
 void tsi_sched_activate_ready(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                               uint32_t task, bool is_loose);
@@ -154,12 +169,20 @@ void tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *j
 void tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                               uint32_t task);
 
+// sched_turn.c
+
+// Opens as many targets and visits as many tasks as the reserve of ready tasks asks for; false if there
+// was nothing to do.
+bool tsi_sched_turn_run(struct tsi_sched *sched);
+
 // sched_assign.c
 
 // Gives ready tasks to workers; false if none was given.
 bool tsi_sched_assign_run(struct tsi_sched *sched);
 // Takes waiting tasks back from workers that have more than they need while others have nothing.
 void tsi_sched_assign_balance(struct tsi_sched *sched);
+// Asks a worker for all that it has not started.
+void tsi_sched_assign_retract_all(struct tsi_sched *sched, struct tsi_sched_worker *worker);
 
 // sched_hold.c: claims, and when chunks are freed
 
@@ -167,6 +190,12 @@ uint64_t tsi_sched_hold_claims(struct tsi_sched *sched, struct tsi_sched_job *jo
                                uint32_t task);
 // Takes one claim from `task`, and whatever follows from it.
 void tsi_sched_hold_drop(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
+// Frees a chunk that was just made and on which there is no claim.
+void tsi_sched_hold_unwanted(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                             uint32_t task);
+// Nobody needs `task`, which was not made, or not again: it is as if it were done.
+void tsi_sched_hold_retire(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                           uint32_t task);
 // Takes the claims of `task` on its inputs, or gives them back to those that are active.
 void tsi_sched_hold_drop_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                                 uint32_t task);
@@ -191,6 +220,8 @@ void tsi_sched_on_worker_draining(struct tsi_sched *sched, const struct tsi_sche
 void tsi_sched_on_worker_left(struct tsi_sched *sched, const struct tsi_sched_event *event);
 void tsi_sched_on_client_joined(struct tsi_sched *sched, const struct tsi_sched_event *event);
 void tsi_sched_on_client_left(struct tsi_sched *sched, const struct tsi_sched_event *event);
+// The jobs of a client that left are not waited for any more.
+void tsi_sched_on_lease_over(struct tsi_sched *sched, uint32_t peer);
 void tsi_sched_on_job_submitted(struct tsi_sched *sched, const struct tsi_sched_event *event);
 void tsi_sched_on_job_cancelled(struct tsi_sched *sched, const struct tsi_sched_event *event);
 void tsi_sched_on_job_released(struct tsi_sched *sched, const struct tsi_sched_event *event);

@@ -14,7 +14,7 @@
 
 #include "engine/io/npy.h"
 
-enum { ELEMENTS_MAX = 4096 };
+enum { ELEMENTS_MAX = 5000 };
 
 static char folder[64];
 static char path[128];
@@ -241,6 +241,25 @@ Test(npy_write, an_array_with_a_hole_gets_no_name)
         assert_file_is_array(&target);
         cr_assert_eq(unlink(path), 0);
     }
+}
+
+// More chunks than the commit looks at in one step, and the hole at the start of the second.
+Test(npy_write, a_hole_among_thousands_of_chunks_is_found)
+{
+    static const struct grid grid = {{1, {4100}}, {1}};
+    const struct tsi_npy_target target = target_of(&grid, TESS_U8);
+    struct tsi_error error = {0};
+    for (int64_t chunk = 0; chunk < target.chunk_count; chunk++) {
+        if (chunk != 4096) {
+            cr_assert_eq(write_chunk(&target, &grid, chunk, &error), TESS_OK);
+        }
+    }
+
+    assert_io_error(tsi_npy_commit(&target, &error), &error, temporary);
+    cr_assert(strstr(error.text, "chunk 4096 ") != NULL, "%s", error.text);
+    cr_assert_eq(write_chunk(&target, &grid, 4096, &error), TESS_OK);
+    cr_assert_eq(tsi_npy_commit(&target, &error), TESS_OK, "%s", error.text);
+    assert_file_is_array(&target);
 }
 
 Test(npy_write, the_old_file_stays_until_the_new_one_is_whole)

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The context and its sockets.
+//
+// Every option is set before a socket binds or connects. A ROUTER reports peers that are gone instead of
+// dropping what is sent to them; nothing ever blocks. With keys, CURVE is on for every tcp socket, and
+// a peer whose key is not the cluster's is refused by the authenticator (auth.c), which libzmq is told
+// to require: without that, a missing authenticator would let everybody in.
+
+#include "engine/net/net.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/net/auth.h"
+
+// Options that the header hides behind its draft switch, though the library has them.
+#define OPTION_ZAP_ENFORCE_DOMAIN 93
+
+enum {
+    HANDSHAKE_MS = 5000,
+    CONTROL_HEARTBEAT_MS = 2000,
+    CONTROL_TIMEOUT_MS = 10000,
+    CONTROL_TTL_MS = 30000,
+    DATA_QUEUE_MESSAGES = 64,
+    RECONNECT_MS = 100,
+    RECONNECT_MAX_MS = 1000,
+    SOCKETS_MAX = 16384,
+};
+
+struct tsi_net {
+    void *context;
+    struct tsi_auth *auth; // NULL without keys
+    struct tsi_connection keys;
+    char scheduler_secret[TSI_KEY_TEXT]; // "" but in the scheduler
+};
+
+static tess_status
+fail_zmq(struct tsi_error *error, const char *what, const char *address)
+{
+    return tsi_error_set(error, errno == ENOMEM ? TESS_ENOMEM : TESS_ECONNECT, "%s %s: %s", what,
+                         address, zmq_strerror(errno));
+}
+
+static void
+set_int(void *socket, int option, int value, bool *ok)
+{
+    *ok = zmq_setsockopt(socket, option, &value, sizeof value) == 0 && *ok;
+}
+
+static void
+set_text(void *socket, int option, const char *value, bool *ok)
+{
+    *ok = zmq_setsockopt(socket, option, value, strlen(value)) == 0 && *ok;
+}
+
+static void
+set_limits(void *socket, enum tsi_net_use use, bool *ok)
+{
+    const int64_t most = use == TSI_NET_CONTROL ? (int64_t)TSI_WIRE_MESSAGE_MAX
+                                                : (int64_t)TSI_WIRE_SEGMENT_MAX + 4096;
+    *ok = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0 && *ok;
+    set_int(socket, ZMQ_LINGER, 0, ok);
+    set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ok);
+    set_int(socket, ZMQ_TCP_KEEPALIVE, 1, ok);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, 30, ok);
+    set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS, ok);
+    set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS, ok);
+    set_int(socket, ZMQ_IPV6, 1, ok);
+    if (use == TSI_NET_CONTROL) {
+        set_int(socket, ZMQ_SNDHWM, 0, ok);
+        set_int(socket, ZMQ_RCVHWM, 0, ok);
+        set_int(socket, ZMQ_HEARTBEAT_IVL, CONTROL_HEARTBEAT_MS, ok);
+        set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, CONTROL_TIMEOUT_MS, ok);
+        set_int(socket, ZMQ_HEARTBEAT_TTL, CONTROL_TTL_MS, ok);
+    } else {
+        set_int(socket, ZMQ_SNDHWM, DATA_QUEUE_MESSAGES, ok);
+        set_int(socket, ZMQ_RCVHWM, DATA_QUEUE_MESSAGES, ok);
+    }
+}
+
+static bool
+is_tcp(const char *address)
+{
+    return strncmp(address, "tcp://", 6) == 0;
+}
+
+static void
+set_server_keys(const struct tsi_net *net, void *socket, enum tsi_net_use use, bool *ok)
+{
+    const bool is_scheduler = use == TSI_NET_CONTROL && net->scheduler_secret[0] != '\0';
+    set_int(socket, ZMQ_CURVE_SERVER, 1, ok);
+    set_text(socket, ZMQ_CURVE_SECRETKEY,
+             is_scheduler ? net->scheduler_secret : net->keys.member_secret, ok);
+    set_text(socket, ZMQ_ZAP_DOMAIN, TSI_AUTH_DOMAIN, ok);
+    set_int(socket, OPTION_ZAP_ENFORCE_DOMAIN, 1, ok);
+}
+
+static void
+set_client_keys(const struct tsi_net *net, void *socket, const char *server_public, bool *ok)
+{
+    set_text(socket, ZMQ_CURVE_SERVERKEY, server_public, ok);
+    set_text(socket, ZMQ_CURVE_PUBLICKEY, net->keys.member_public, ok);
+    set_text(socket, ZMQ_CURVE_SECRETKEY, net->keys.member_secret, ok);
+}
+
+void *
+tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *address, char *bound,
+             size_t bound_bytes, struct tsi_error *error)
+{
+    bool ok = true;
+    void *socket = zmq_socket(net->context, ZMQ_ROUTER);
+    if (socket == NULL) {
+        fail_zmq(error, "cannot open a socket for", address);
+        return NULL;
+    }
+    set_limits(socket, use, &ok);
+    set_int(socket, ZMQ_ROUTER_MANDATORY, 1, &ok);
+    if (net->keys.has_keys && is_tcp(address)) {
+        set_server_keys(net, socket, use, &ok);
+    }
+    ok = ok && zmq_bind(socket, address) == 0 &&
+         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &bound_bytes) == 0;
+    if (!ok) {
+        fail_zmq(error, "cannot listen at", address);
+        zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+void *
+tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
+                const char *server_public, struct tsi_error *error)
+{
+    bool ok = true;
+    void *socket = zmq_socket(net->context, ZMQ_DEALER);
+    if (socket == NULL) {
+        fail_zmq(error, "cannot open a socket for", address);
+        return NULL;
+    }
+    set_limits(socket, use, &ok);
+    if (is_tcp(address) && server_public != NULL && server_public[0] != '\0') {
+        set_client_keys(net, socket, server_public, &ok);
+    }
+    if (!ok || zmq_connect(socket, address) != 0) {
+        fail_zmq(error, "cannot connect to", address);
+        zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+void
+tsi_net_close(void *socket, int linger_ms)
+{
+    if (socket != NULL) {
+        zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+        zmq_close(socket);
+    }
+}
+
+void *
+tsi_net_monitor(struct tsi_net *net, void *socket, struct tsi_error *error)
+{
+    static atomic_uint counter;
+    char address[64];
+    snprintf(address, sizeof address, "inproc://monitor-%u", atomic_fetch_add(&counter, 1));
+    void *monitor = NULL;
+    if (zmq_socket_monitor(socket, address, ZMQ_EVENT_DISCONNECTED) == 0) {
+        monitor = zmq_socket(net->context, ZMQ_PAIR);
+    }
+    if (monitor == NULL || zmq_connect(monitor, address) != 0) {
+        fail_zmq(error, "cannot watch", "connections");
+        tsi_net_close(monitor, 0);
+        return NULL;
+    }
+    return monitor;
+}
+
+bool
+tsi_net_broke(void *monitor)
+{
+    bool broke = false;
+    zmq_msg_t frames[2];
+    int count;
+    while ((count = tsi_net_receive(monitor, NULL, frames, 2)) > 0) {
+        broke = true;
+        tsi_net_close_frames(frames, count);
+    }
+    return broke;
+}
+
+bool
+tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes, size_t count)
+{
+    if (route != NULL &&
+        zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+        return false;
+    }
+    return zmq_send(socket, bytes, count, ZMQ_DONTWAIT) >= 0;
+}
+
+void
+tsi_net_close_frames(zmq_msg_t *frames, int count)
+{
+    for (int i = 0; i < count; i++) {
+        zmq_msg_close(&frames[i]);
+    }
+}
+
+// One frame into `frame`; false if there is none.
+static bool
+receive_frame(void *socket, zmq_msg_t *frame)
+{
+    zmq_msg_init(frame);
+    while (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0) {
+        if (errno != EINTR) {
+            zmq_msg_close(frame);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+take_route(void *socket, struct tsi_route *route)
+{
+    zmq_msg_t frame;
+    if (!receive_frame(socket, &frame)) {
+        return false;
+    }
+    route->count = zmq_msg_size(&frame);
+    if (route->count > sizeof route->bytes) {
+        route->count = 0;
+    }
+    memcpy(route->bytes, zmq_msg_data(&frame), route->count);
+    zmq_msg_close(&frame);
+    return true;
+}
+
+int
+tsi_net_receive(void *socket, struct tsi_route *route, zmq_msg_t *frames, int frame_count)
+{
+    int count = 0;
+    bool more = true;
+    if (route != NULL && !take_route(socket, route)) {
+        return 0;
+    }
+    while (more) {
+        zmq_msg_t frame;
+        if (!receive_frame(socket, &frame)) {
+            return count;
+        }
+        more = zmq_msg_more(&frame) != 0;
+        if (count < frame_count) {
+            zmq_msg_init(&frames[count]);
+            zmq_msg_move(&frames[count++], &frame);
+        }
+        zmq_msg_close(&frame);
+    }
+    return count;
+}
+
+tess_status
+tsi_net_make_keys(struct tsi_connection *connection, char scheduler_secret[TSI_KEY_TEXT],
+                  struct tsi_error *error)
+{
+    if (zmq_curve_keypair(connection->scheduler_public, scheduler_secret) != 0 ||
+        zmq_curve_keypair(connection->member_public, connection->member_secret) != 0) {
+        return fail_zmq(error, "cannot make", "CURVE keys");
+    }
+    connection->has_keys = true;
+    return TESS_OK;
+}
+
+struct tsi_net *
+tsi_net_new(const struct tsi_connection *connection, const char *scheduler_secret,
+            struct tsi_error *error)
+{
+    struct tsi_net *net = tsi_calloc(1, sizeof *net);
+    if (net == NULL) {
+        tsi_error_set(error, TESS_ENOMEM, "network: out of memory");
+        return NULL;
+    }
+    net->keys = *connection;
+    snprintf(net->scheduler_secret, sizeof net->scheduler_secret, "%s",
+             scheduler_secret != NULL ? scheduler_secret : "");
+    net->context = zmq_ctx_new();
+    if (net->context == NULL) {
+        fail_zmq(error, "cannot start", "ZeroMQ");
+        tsi_net_free(net);
+        return NULL;
+    }
+    zmq_ctx_set(net->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    if (connection->has_keys) {
+        net->auth = tsi_auth_new(net->context, &net->keys, error);
+        if (net->auth == NULL) {
+            tsi_net_free(net);
+            return NULL;
+        }
+    }
+    return net;
+}
+
+void
+tsi_net_free(struct tsi_net *net)
+{
+    if (net == NULL) {
+        return;
+    }
+    if (net->context != NULL) {
+        zmq_ctx_shutdown(net->context);
+        tsi_auth_free(net->auth);
+        zmq_ctx_term(net->context);
+    }
+    tsi_free(net);
+}
+
+const char *
+tsi_net_member_public(const struct tsi_net *net)
+{
+    return net->keys.has_keys ? net->keys.member_public : "";
+}
+
+tess_status
+tsi_net_data_address(const char *like, const char *host, char *out, size_t bytes,
+                     struct tsi_error *error)
+{
+    static atomic_uint counter;
+    char directory[TSI_WIRE_ENDPOINT_MAX];
+    if (is_tcp(like)) {
+        snprintf(out, bytes, "tcp://%s:*", host);
+        return TESS_OK;
+    }
+    const tess_status status = tsi_connection_directory(directory, sizeof directory, error);
+    if (status != TESS_OK) {
+        return status;
+    }
+    const int length = snprintf(out, bytes, "ipc://%s/d%ld-%u-%llx", directory, (long)getpid(),
+                                atomic_fetch_add(&counter, 1),
+                                (unsigned long long)(tsi_clock_wall_ns() / 1000 & 0xffffff));
+    if (length < 0 || (size_t)length >= bytes) {
+        return tsi_error_set(error, TESS_ELIMIT, "%s: too long for a socket's path", directory);
+    }
+    return TESS_OK;
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Activation: which tasks are there at all.
+//
+// Targets are opened in order, a few at a time. Each is walked depth first down to tasks that can run at
+// once, by a stack of tasks to visit that the job keeps, so that the walk can stop anywhere and go on
+// later. It stops when enough tasks are ready; so a job of millions of tasks has few records, and what
+// is open is finished before more is opened. Tasks are ranked in the order of their visits: a task
+// comes before all that it needs, hence before all that is opened later.
+//
+// A client's jobs are activated one after the other, the clients in turn.
+
+#include "engine/base/check.h"
+#include "scheduler/core/sched_place.h"
+#include "scheduler/core/sched_state.h"
+
+enum {
+    VISITS_OF_TURN = 64,
+    // Uses beyond which those who wait are looked for among the active tasks instead of all users.
+    USERS_WALKED_MAX = 4096,
+};
+
+bool
+tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
+                          uint32_t rank, bool is_ranked)
+{
+    const struct tsi_sched_visit visit = {task, rank, is_ranked};
+    sched->policy_due = true;
+    if (!tsi_vec_push(&job->stack, visit)) {
+        tsi_sched_job_doom_memory(sched, job);
+        return false;
+    }
+    return true;
+}
+
+void
+tsi_sched_activate_ready(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                         uint32_t task, bool is_loose)
+{
+    tsi_sched_job_move(job, op, task, TSI_TASK_QUEUED);
+    sched->queued++;
+    const bool has_inputs = job->program->ops[op].input_count > 0;
+    const uint32_t slot =
+        has_inputs && !is_loose ? tsi_sched_place_best(sched, job, op, task) : TSI_SLOT_NONE;
+    const bool in_stripe = slot == TSI_SLOT_NONE && !is_loose;
+    const bool pushed = in_stripe ? tsi_sched_ready_push_stripe(sched, job, op, task)
+                                  : tsi_sched_ready_push(sched, job, task, slot);
+    if (!pushed) {
+        tsi_sched_job_doom_memory(sched, job);
+    }
+}
+
+// One input of a waiting task came.
+static void
+input_came(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    struct tsi_sched_task *record = &job->tasks[task];
+    const uint32_t missing = tsi_sched_task_count(record);
+    TSI_CHECK(missing > 0);
+    tsi_sched_task_set_count(record, missing - 1);
+    if (missing == 1) {
+        tsi_sched_activate_ready(sched, job, op, task, false);
+    }
+}
+
+// How often `user` reads `task`, which is of operation `op`.
+static uint32_t
+count_uses(const struct tsi_sched_job *job, uint32_t user_op, uint32_t user, uint32_t task)
+{
+    struct tsi_sched_walk walk;
+    uint32_t dep = 0;
+    uint32_t uses = 0;
+    tsi_sched_walk_deps(&walk, job, user_op, user);
+    while (tsi_sched_walk_next_dep(&walk, &dep)) {
+        uses += dep == task ? 1 : 0;
+    }
+    return uses;
+}
+
+// Tells the waiting tasks of one operation that read `task`.
+static void
+tell_active(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t user_op, uint32_t task)
+{
+    const struct tsi_sched_op *info = &job->ops[user_op];
+    const uint32_t end = info->base + info->count;
+    uint32_t user = info->base;
+    while (user < end) {
+        if (job->active[user / TSI_SCHED_BLOCK] == 0) {
+            const uint64_t next = (uint64_t)(user / TSI_SCHED_BLOCK + 1) * TSI_SCHED_BLOCK;
+            user = next < end ? (uint32_t)next : end;
+            continue;
+        }
+        if (tsi_sched_task_state(&job->tasks[user]) == TSI_TASK_WAITING) {
+            for (uint32_t uses = count_uses(job, user_op, user, task); uses > 0; uses--) {
+                input_came(sched, job, user_op, user);
+            }
+        }
+        user++;
+    }
+}
+
+void
+tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                         uint32_t task)
+{
+    if (job->tasks[task].users_left > USERS_WALKED_MAX) {
+        const struct tsi_sched_op *info = &job->ops[op];
+        uint32_t last = UINT32_MAX;
+        for (uint32_t i = 0; i < info->edge_count; i++) {
+            const uint32_t user_op = job->edges[info->edge_first + i].op;
+            if (user_op != last) { // edges of one user are neighbours
+                tell_active(sched, job, user_op, task);
+            }
+            last = user_op;
+        }
+        return;
+    }
+    struct tsi_sched_walk walk;
+    uint32_t user = 0;
+    tsi_sched_walk_users(&walk, job, op, task);
+    while (tsi_sched_walk_next_user(&walk, &user)) {
+        if (tsi_sched_task_state(&job->tasks[user]) == TSI_TASK_WAITING) {
+            input_came(sched, job, walk.op, user);
+        }
+    }
+}
+
+// A task that does not run is there.
+static void
+provide(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    struct tsi_sched_task *record = &job->tasks[task];
+    tsi_sched_task_set_count(record, 0);
+    tsi_sched_job_move(job, op, task, TSI_TASK_MEMORY);
+    record->where = TSI_SLOT_NONE;
+    record->link = 0;
+    if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
+        tsi_sched_target_reached(sched, job, op, task);
+    }
+}
+
+void
+tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task)
+{
+    size_t kept = 0;
+    const size_t count = job->waiters.count;
+    for (size_t i = 0; i < count; i++) {
+        const struct tsi_sched_waiter waiter = job->waiters.items[i];
+        if (waiter.source != task) {
+            job->waiters.items[kept++] = waiter;
+            continue;
+        }
+        struct tsi_sched_job *user = tsi_sched_job_find(sched, waiter.job);
+        if (user != NULL &&
+            tsi_sched_task_state(&user->tasks[waiter.task]) == TSI_TASK_WAITING) {
+            const uint32_t op = tsi_sched_job_op(user, waiter.task);
+            provide(sched, user, op, waiter.task);
+            tsi_sched_activate_users(sched, user, op, waiter.task);
+        }
+    }
+    job->waiters.count = kept;
+}
+
+// Visits a kept chunk: it is there if it is there in the job that made it.
+static void
+visit_kept(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(sched, job, op, task);
+    if (tsi_sched_task_is_there(chunk.record)) {
+        provide(sched, job, op, task);
+        return;
+    }
+    const struct tsi_sched_waiter waiter = {chunk.task, job->id, task};
+    if (!tsi_vec_push(&chunk.job->waiters, waiter)) {
+        tsi_sched_job_doom_memory(sched, job);
+        return;
+    }
+    tsi_sched_task_set_count(&job->tasks[task], 1);
+    tsi_sched_job_move(job, op, task, TSI_TASK_WAITING);
+    if (tsi_sched_task_state(chunk.record) == TSI_TASK_RELEASED) {
+        tsi_sched_activate_demand(sched, chunk.job, chunk.task, job->tasks[task].where, true);
+    }
+}
+
+static void visit(struct tsi_sched *sched, struct tsi_sched_job *job,
+                  const struct tsi_sched_visit *item, bool is_loose);
+
+// Counts the inputs of a task that are not there, and pushes those that nobody demanded yet, the first
+// one on top.
+static uint64_t
+visit_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+             const struct tsi_sched_visit *item, uint32_t rank)
+{
+    const size_t bottom = job->stack.count;
+    uint64_t missing = 0;
+    struct tsi_sched_walk walk;
+    uint32_t dep = 0;
+    tsi_sched_walk_deps(&walk, job, op, item->task);
+    while (tsi_sched_walk_next_dep(&walk, &dep)) {
+        const struct tsi_sched_task *record = &job->tasks[dep];
+        const struct tsi_sched_visit next = {dep, rank, item->is_ranked};
+        if (tsi_sched_task_state(record) == TSI_TASK_RELEASED && !tsi_sched_op_runs(&job->ops[walk.op])) {
+            visit(sched, job, &next, false);
+        }
+        if (tsi_sched_task_is_there(record)) {
+            continue;
+        }
+        missing++;
+        if (tsi_sched_task_state(record) == TSI_TASK_RELEASED &&
+            !tsi_vec_push(&job->stack, next)) {
+            tsi_sched_job_doom_memory(sched, job);
+            break;
+        }
+    }
+    if (job->stack.count > bottom) {
+        tsi_sched_ready_cut(sched);
+        struct tsi_sched_visit *low = &job->stack.items[bottom];
+        struct tsi_sched_visit *high = &tsi_vec_last(&job->stack);
+        for (; low < high; low++, high--) {
+            const struct tsi_sched_visit swapped = *low;
+            *low = *high;
+            *high = swapped;
+        }
+    }
+    return missing;
+}
+
+// A target is demanded for the first time.
+static void
+open_target(struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    struct tsi_sched_task *record = &job->tasks[task];
+    if ((record->bits & TSI_TASK_OPENED) == 0) {
+        record->bits |= TSI_TASK_OPENED;
+        if (job->ops[op].target_mode == TSI_TARGET_DELIVER) {
+            job->deliver_bytes += tsi_sched_job_bytes(job, op, task);
+            job->deliver_count++;
+        }
+    }
+}
+
+// Makes the claims on a task that is RELEASED; false if there are none, or too many.
+static bool
+claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    const bool was_retired = tsi_sched_job_is_retired(job, task);
+    const uint64_t claims = tsi_sched_hold_claims(sched, job, op, task);
+    if (claims == 0) {
+        if (!was_retired) {
+            tsi_sched_hold_retire(sched, job, op, task);
+        }
+        return false;
+    }
+    if (claims >= UINT32_MAX / 2) {
+        char place[TSI_ERROR_TEXT_MAX / 2];
+        tsi_sched_job_place(job, task, place, sizeof place);
+        tsi_sched_job_doom(sched, job, TESS_ELIMIT, "%s: too many uses of one chunk", place);
+        return false;
+    }
+    if (was_retired) {
+        tsi_sched_job_set_retired(job, task, false);
+        job->tasks_done -= tsi_sched_op_runs(&job->ops[op]) ? 1 : 0;
+        tsi_sched_hold_restore_inputs(sched, job, op, task);
+    }
+    job->tasks[task].users_left = (uint32_t)claims;
+    return true;
+}
+
+static void
+visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched_visit *item,
+      bool is_loose)
+{
+    const uint32_t task = item->task;
+    struct tsi_sched_task *record = &job->tasks[task];
+    if (tsi_sched_task_state(record) != TSI_TASK_RELEASED) {
+        return;
+    }
+    const uint32_t op = tsi_sched_job_op(job, task);
+    if (!claim(sched, job, op, task)) {
+        return;
+    }
+    if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
+        open_target(job, op, task);
+    }
+    record->where = item->is_ranked ? item->rank : sched->next_rank++;
+    if (job->ops[op].work == TSI_WORK_HELD) {
+        provide(sched, job, op, task);
+        return;
+    }
+    if (job->ops[op].work == TSI_WORK_KEPT) {
+        visit_kept(sched, job, op, task);
+        return;
+    }
+    const uint64_t missing = visit_inputs(sched, job, op, item, record->where);
+    if (missing == 0) {
+        tsi_sched_activate_ready(sched, job, op, task, is_loose);
+        return;
+    }
+    if (missing > TSI_TASK_DEPS_MAX) {
+        char place[TSI_ERROR_TEXT_MAX / 2];
+        tsi_sched_job_place(job, task, place, sizeof place);
+        tsi_sched_job_doom(sched, job, TESS_ELIMIT, "%s: too many input chunks", place);
+    }
+    tsi_sched_task_set_count(record, (uint32_t)(missing & TSI_TASK_DEPS_MAX));
+    tsi_sched_job_move(job, op, task, TSI_TASK_WAITING);
+}
+
+void
+tsi_sched_activate_again(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
+                         uint32_t rank)
+{
+    const struct tsi_sched_visit item = {task, rank, true};
+    visit(sched, job, &item, true);
+    sched->policy_due = true;
+}
+
+bool
+tsi_sched_activate_visit_some(struct tsi_sched *sched, struct tsi_sched_job *job, uint64_t queued_max)
+{
+    bool any = false;
+    for (int i = 0; i < VISITS_OF_TURN && job->stack.count > 0 && !job->doomed; i++) {
+        if (job->counts[TSI_TASK_QUEUED] >= queued_max) {
+            break;
+        }
+        const struct tsi_sched_visit item = tsi_vec_pop(&job->stack);
+        visit(sched, job, &item, false);
+        any = true;
+    }
+    return any;
+}

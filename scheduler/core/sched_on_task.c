@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Workers report on what they were assigned.
+//
+// A report is accepted if it names the attempt that the task is assigned to now: the worker is the one
+// in the task's record, and its sequence is the one of the attempt that the record points to. Any other
+// report is about the past. What a late completion left behind on its worker is freed.
+
+#include "engine/base/check.h"
+#include "scheduler/core/sched_state.h"
+#include "scheduler/core/sched_trouble.h"
+
+enum {
+    FETCHES_MAX = 16,    // attempts of a task that may end for want of an input
+    REFUSALS_MAX = 50,   // by workers with nothing else to do
+    REPORTS_OF_LOSS = 2, // that make a holder no holder
+    RETRY_DOUBLINGS_MAX = 6,
+};
+
+static const uint64_t refused_pause_ns = 20000000;
+
+// The attempt that a report is about; TSI_ATTEMPT_NONE if it is about the past.
+static uint32_t
+find_attempt(const struct tsi_sched_worker *worker, const struct tsi_sched_job *job, uint32_t task,
+             uint32_t sequence)
+{
+    if (job == NULL || task >= job->program->task_count) {
+        return TSI_ATTEMPT_NONE;
+    }
+    const struct tsi_sched_task *record = &job->tasks[task];
+    if (tsi_sched_task_state(record) != TSI_TASK_ASSIGNED || record->where != worker->slot ||
+        worker->attempts.items[record->link].sequence != sequence) {
+        return TSI_ATTEMPT_NONE;
+    }
+    return record->link;
+}
+
+// A worker has the inputs of a task that it finished. The claims of the task on them are not dropped
+// yet, so they are there, unless they were lost since: then the copy is of no use.
+static void
+adopt_inputs(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
+             uint32_t op, uint32_t task)
+{
+    struct tsi_sched_walk walk;
+    uint32_t dep = 0;
+    tsi_sched_walk_deps(&walk, job, op, task);
+    while (tsi_sched_walk_next_dep(&walk, &dep)) {
+        const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(sched, job, walk.op, dep);
+        if (tsi_sched_task_is_there(chunk.record)) {
+            if (!tsi_sched_chunk_is_at(sched, chunk.record, worker->slot) &&
+                (!tsi_sched_worker_know(worker, chunk.job) ||
+                 !tsi_sched_chunk_add(sched, &chunk, worker->slot))) {
+                tsi_sched_job_doom_memory(sched, job);
+            }
+        } else if (tsi_sched_task_state(chunk.record) != TSI_TASK_ASSIGNED ||
+                   chunk.record->where != worker->slot) {
+            tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(chunk.job->id, chunk.task));
+        }
+    }
+}
+
+// A completion about the past.
+static void
+on_stale(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
+         const struct tsi_completion *completion)
+{
+    sched->stale_reports++;
+    if (job == NULL || completion->task >= job->program->task_count) {
+        tsi_sched_chunk_tell_free(sched, worker->slot,
+                                  tsi_key_of(completion->job, completion->task));
+        return;
+    }
+    const uint32_t op = tsi_sched_job_op(job, completion->task);
+    const struct tsi_sched_task *record = &job->tasks[completion->task];
+    const bool has_it = tsi_sched_task_is_there(record) &&
+                        tsi_sched_chunk_is_at(sched, record, worker->slot);
+    const bool will_have_it =
+        tsi_sched_task_state(record) == TSI_TASK_ASSIGNED && record->where == worker->slot;
+    if (!tsi_sched_op_runs(&job->ops[op]) || has_it || will_have_it) {
+        return;
+    }
+    tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(job->id, completion->task));
+}
+
+// Averages durations: of the operation by eighths, of all tasks by sixty-fourths.
+static void
+note_duration(struct tsi_sched *sched, struct tsi_sched_op *op, uint32_t duration_us)
+{
+    const uint64_t old = op->duration_us;
+    const uint64_t mean = (old * 7 + duration_us + 4) / 8;
+    op->duration_us = (uint32_t)(mean > 0 ? mean : 1);
+    sched->duration_us = (sched->duration_us * 63 + (uint64_t)duration_us * 16) / 64;
+}
+
+// The output is at the worker.
+static void
+store_output(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
+             uint32_t op, const struct tsi_completion *completion)
+{
+    const uint32_t task = completion->task;
+    struct tsi_sched_task *record = &job->tasks[task];
+    const size_t bytes = tsi_chunk_op_bytes(&job->program->ops[op], task - job->ops[op].base);
+    tsi_sched_job_move(job, op, task, bytes == 0 ? TSI_TASK_DURABLE : TSI_TASK_MEMORY);
+    record->where = TSI_SLOT_NONE;
+    record->link = 0;
+    const struct tsi_sched_chunk chunk = {job, op, task, record};
+    tsi_sched_chunk_add(sched, &chunk, worker->slot); // the first holder takes no memory
+    if (completion->data != NULL && completion->bytes == bytes && bytes > 0 &&
+        bytes <= TSI_INLINE_BYTES_MAX) {
+        tsi_sched_chunk_keep_data(sched, record, completion->data, bytes);
+    }
+}
+
+static void
+on_done(struct tsi_sched *sched, struct tsi_sched_worker *worker,
+        const struct tsi_completion *completion)
+{
+    struct tsi_sched_job *job = tsi_sched_job_find(sched, completion->job);
+    const uint32_t attempt = find_attempt(worker, job, completion->task, completion->sequence);
+    if (attempt == TSI_ATTEMPT_NONE) {
+        on_stale(sched, worker, job, completion);
+        return;
+    }
+    const uint32_t task = completion->task;
+    const uint32_t op = tsi_sched_job_op(job, task);
+    struct tsi_sched_task *record = &job->tasks[task];
+    tsi_sched_worker_remove_attempt(worker, attempt);
+    tsi_sched_wake(sched, worker->slot);
+    sched->tasks_assigned--;
+    sched->tasks_done++;
+    job->tasks_done++;
+    job->tasks_run++;
+    note_duration(sched, &job->ops[op], completion->duration_us);
+    store_output(sched, worker, job, op, completion);
+    adopt_inputs(sched, worker, job, op, task);
+    tsi_sched_hold_drop_inputs(sched, job, op, task);
+
+    if (record->users_left == 0) {
+        tsi_sched_hold_unwanted(sched, job, op, task);
+        return;
+    }
+    tsi_sched_activate_users(sched, job, op, task);
+    if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
+        tsi_sched_target_reached(sched, job, op, task);
+    }
+}
+
+void
+tsi_sched_on_tasks_done(struct tsi_sched *sched, const struct tsi_sched_event *event)
+{
+    struct tsi_sched_worker *worker = tsi_sched_peer_worker(sched, event->peer);
+    if (worker == NULL) {
+        sched->stale_reports += event->done.count;
+        return;
+    }
+    for (size_t i = 0; i < event->done.count; i++) {
+        on_done(sched, worker, &event->done.items[i]);
+    }
+    sched->drain_due = sched->drain_due || worker->draining;
+}
+
+// The task is tried again after a pause.
+static void
+retry_later(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task, uint32_t rank,
+            uint64_t pause_ns)
+{
+    const struct tsi_sched_retry retry = {sched->now_ns + pause_ns, job->id, task, rank};
+    if (!tsi_vec_push(&sched->retries, retry)) {
+        tsi_sched_job_doom_memory(sched, job);
+        return;
+    }
+    if (retry.due_ns < sched->retry_due_ns) {
+        sched->retry_due_ns = retry.due_ns;
+    }
+}
+
+// The task itself failed.
+static void
+on_failed(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task, uint32_t rank,
+          const struct tsi_attempt *end)
+{
+    struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
+    job->tasks_run++;
+    if (end->status == TESS_EIO && (int)trouble.retries < sched->config.retries_max) {
+        const int doublings =
+            trouble.retries < RETRY_DOUBLINGS_MAX ? trouble.retries : RETRY_DOUBLINGS_MAX;
+        trouble.retries++;
+        if (!tsi_sched_trouble_put(job, task, trouble)) {
+            tsi_sched_job_doom_memory(sched, job);
+            return;
+        }
+        retry_later(sched, job, task, rank, sched->config.retry_pause_ns << doublings);
+        return;
+    }
+    const tess_status status =
+        end->status > TESS_RUNNING && end->status < TESS_STATUS_COUNT ? end->status : TESS_EINTERNAL;
+    if (end->text != NULL && end->text[0] != '\0') {
+        tsi_sched_job_doom(sched, job, status, "%s", end->text);
+        return;
+    }
+    char place[TSI_ERROR_TEXT_MAX / 2];
+    tsi_sched_job_place(job, task, place, sizeof place);
+    tsi_sched_job_doom(sched, job, status, "%s: %s", place, tess_status_text(status));
+}
+
+// Counts a report that a holder does not have a chunk; true if it is no holder any more.
+static bool
+count_report(struct tsi_sched *sched, struct tsi_sched_job *maker, uint32_t task, uint32_t slot)
+{
+    const uint64_t key = (uint64_t)task << 32 | slot;
+    const uint64_t *before = tsi_map_get(&maker->fetch_failures, key);
+    const uint64_t reports = (before == NULL ? 0 : *before) + 1;
+    if (reports >= REPORTS_OF_LOSS) {
+        tsi_map_remove(&maker->fetch_failures, key);
+        return true;
+    }
+    if (!tsi_map_put(&maker->fetch_failures, key, reports)) {
+        tsi_sched_job_doom_memory(sched, maker);
+    }
+    return false;
+}
+
+// An input could not be had from its holder: after two reports it is no holder any more.
+static void
+suspect_holder(struct tsi_sched *sched, const struct tsi_attempt *end)
+{
+    struct tsi_sched_job *maker = tsi_sched_job_find(sched, tsi_key_job(end->input));
+    struct tsi_sched_worker *holder = tsi_sched_peer_worker(sched, end->peer);
+    const uint32_t task = tsi_key_task(end->input);
+    if (maker == NULL || holder == NULL || task >= maker->program->task_count) {
+        return;
+    }
+    struct tsi_sched_task *record = &maker->tasks[task];
+    const uint32_t op = tsi_sched_job_op(maker, task);
+    if (!tsi_sched_task_is_there(record) || maker->ops[op].work == TSI_WORK_KEPT ||
+        !tsi_sched_chunk_is_at(sched, record, holder->slot) ||
+        !count_report(sched, maker, task, holder->slot)) {
+        return;
+    }
+    const struct tsi_sched_chunk chunk = {maker, op, task, record};
+    uint32_t bytes = 0;
+    tsi_sched_chunk_remove(sched, &chunk, holder->slot);
+    tsi_sched_chunk_tell_free(sched, holder->slot, end->input);
+    if (tsi_sched_chunk_holder(sched, record, 0) == TSI_SLOT_NONE &&
+        maker->ops[op].work != TSI_WORK_HELD &&
+        tsi_sched_chunk_data(sched, record, &bytes) == NULL) {
+        tsi_sched_lost_chunk(sched, maker, task);
+    }
+}
+
+static void
+on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task, uint32_t rank,
+                const struct tsi_attempt *end)
+{
+    struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
+    trouble.fetches++;
+    if (!tsi_sched_trouble_put(job, task, trouble)) {
+        tsi_sched_job_doom_memory(sched, job);
+        return;
+    }
+    if (trouble.fetches > FETCHES_MAX) {
+        char place[TSI_ERROR_TEXT_MAX / 2];
+        tsi_sched_job_place(job, task, place, sizeof place);
+        tsi_sched_job_doom(sched, job, TESS_EIO, "%s: an input could not be fetched %u times: %s",
+                           place, (unsigned)trouble.fetches, end->text == NULL ? "" : end->text);
+        return;
+    }
+    suspect_holder(sched, end);
+    if (trouble.fetches <= REPORTS_OF_LOSS) {
+        tsi_sched_activate_again(sched, job, task, rank);
+    } else {
+        retry_later(sched, job, task, rank, sched->config.retry_pause_ns);
+    }
+}
+
+// The worker had no memory for it: it gets nothing more for a while.
+static void
+on_refused(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
+           uint32_t task, uint32_t rank)
+{
+    worker->refused_until_ns = sched->now_ns + refused_pause_ns;
+    if (worker->outstanding == 0) {
+        struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
+        trouble.refusals++;
+        if (!tsi_sched_trouble_put(job, task, trouble)) {
+            tsi_sched_job_doom_memory(sched, job);
+            return;
+        }
+        if (trouble.refusals > REFUSALS_MAX) {
+            char place[TSI_ERROR_TEXT_MAX / 2];
+            tsi_sched_job_place(job, task, place, sizeof place);
+            tsi_sched_job_doom(sched, job, TESS_EMEMLIMIT, "%s: no worker has memory for it",
+                               place);
+            return;
+        }
+    }
+    tsi_sched_activate_again(sched, job, task, rank);
+}
+
+void
+tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event *event)
+{
+    const struct tsi_attempt *end = &event->attempt;
+    struct tsi_sched_worker *worker = tsi_sched_peer_worker(sched, event->peer);
+    struct tsi_sched_job *job = tsi_sched_job_find(sched, end->job);
+    const uint32_t attempt = worker == NULL
+                                 ? TSI_ATTEMPT_NONE
+                                 : find_attempt(worker, job, end->task, end->sequence);
+    if (attempt == TSI_ATTEMPT_NONE) {
+        sched->stale_reports++;
+        return;
+    }
+    const uint32_t rank = worker->attempts.items[attempt].rank;
+    tsi_sched_lost_attempt(sched, worker, attempt);
+    sched->drain_due = sched->drain_due || worker->draining;
+    switch (end->end) {
+    case TSI_ATTEMPT_FAILED:
+        on_failed(sched, job, end->task, rank, end);
+        break;
+    case TSI_ATTEMPT_FETCH_FAILED:
+        on_fetch_failed(sched, job, end->task, rank, end);
+        break;
+    case TSI_ATTEMPT_REFUSED:
+        on_refused(sched, worker, job, end->task, rank);
+        break;
+    default:
+        tsi_sched_activate_again(sched, job, end->task, rank);
+        break;
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Faults. Each run draws which kinds it has, so that rare combinations get runs of their own.
+
+#include "tests/sim/sim_world.h"
+
+#include "engine/base/check.h"
+
+void
+sim_fault_draw(struct sim_world *world)
+{
+    struct sim_random *random = &world->random;
+    bool *const kinds[] = {
+        &world->faults.crash,     &world->faults.silent,        &world->faults.restart,
+        &world->faults.freeze,    &world->faults.late,          &world->faults.drain,
+        &world->faults.kernel_io, &world->faults.kernel_poison, &world->faults.fetch,
+        &world->faults.tight,     &world->faults.vanish,        &world->faults.cancel,
+    };
+    const bool is_calm = sim_chance(random, 100) || world->config.big_workers > 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        *kinds[i] = !is_calm && sim_chance(random, 400);
+    }
+    if (is_calm) {
+        return;
+    }
+    const uint64_t count = sim_below(random, 12);
+    for (uint64_t i = 0; i < count; i++) {
+        sim_at(world, sim_below(random, world->fault_end), SIM_FAULT);
+    }
+}
+
+static struct sim_worker *
+pick_worker(struct sim_world *world)
+{
+    struct sim_worker *worker = world->workers.items[sim_below(&world->random, world->workers.count)];
+    return worker->alive && worker->peer != TSI_PEER_NONE ? worker : NULL;
+}
+
+static void
+join_later(struct sim_world *world, struct sim_worker *worker, uint64_t delay)
+{
+    struct sim_event *join = sim_at(world, world->now + delay, SIM_JOIN);
+    join->worker = worker;
+    join->epoch = worker->epoch;
+}
+
+static void
+crash(struct sim_world *world, bool seen)
+{
+    struct sim_worker *worker = pick_worker(world);
+    if (worker == NULL) {
+        return;
+    }
+    sim_worker_crash(worker, seen);
+    if (world->faults.restart) {
+        join_later(world, worker, sim_delay(world, TSI_SECOND / 2));
+    }
+}
+
+static void
+freeze(struct sim_world *world)
+{
+    struct sim_worker *worker = pick_worker(world);
+    if (worker == NULL || worker->frozen_until > world->now) {
+        return;
+    }
+    const bool is_long = sim_chance(&world->random, 400);
+    const uint64_t mean = is_long ? 2 * world->sched_config.lost_ns : TSI_SECOND / 10;
+    worker->frozen_until = world->now + sim_delay(world, mean);
+    sim_trace(world, "worker %d freezes for %llu ms", worker->id,
+              (unsigned long long)((worker->frozen_until - world->now) / TSI_MILLISECOND));
+}
+
+static void
+drain(struct sim_world *world)
+{
+    struct sim_worker *worker = pick_worker(world);
+    if (worker == NULL || worker->draining || worker->frozen_until > world->now) {
+        return;
+    }
+    worker->draining = true;
+    sim_trace(world, "worker %d wants to leave", worker->id);
+    struct sim_mail *mail = sim_mail_new(world, SIM_MAIL_TO_SCHED, worker->peer);
+    mail->to_sched.kind = TSI_SCHED_WORKER_DRAINING;
+    sim_mail_send(world, mail);
+}
+
+static void
+vanish(struct sim_world *world)
+{
+    struct sim_client *client = world->clients.items[sim_below(&world->random, world->clients.count)];
+    if (client->joined && !client->vanished && !client->left) {
+        sim_client_vanish(client);
+    }
+}
+
+void
+sim_fault_happen(struct sim_world *world)
+{
+    switch (sim_below(&world->random, 6)) {
+    case 0:
+        if (world->faults.crash) {
+            crash(world, true);
+        }
+        break;
+    case 1:
+        if (world->faults.silent) {
+            crash(world, false);
+        }
+        break;
+    case 2:
+        if (world->faults.freeze) {
+            freeze(world);
+        }
+        break;
+    case 3:
+        if (world->faults.drain) {
+            drain(world);
+        }
+        break;
+    case 4:
+        if (world->faults.late) {
+            join_later(world, sim_worker_new(world), 0);
+        }
+        break;
+    default:
+        if (world->faults.vanish && sim_chance(&world->random, 300)) {
+            vanish(world);
+        }
+        break;
+    }
+}
+
+// From here on nothing more goes wrong, and there is a worker that stays.
+void
+sim_fault_heal(struct sim_world *world)
+{
+    world->quiet = true;
+    struct sim_worker *worker = sim_worker_new(world);
+    worker->memory_bytes = UINT64_C(1) << 40;
+    join_later(world, worker, 0);
+    sim_trace(world, "no more faults");
+}
