@@ -127,7 +127,8 @@ expect_operand(const struct tess_array *x, int i)
     }
 }
 
-// Fails unless all nodes of `session` keep the rules of node.h, and no two of them are equal.
+// Fails unless all nodes of `session` keep the rules of node.h. Not for a `.fini`, whose assertions
+// do not count.
 static inline void
 expect_rules(const struct tess_session *session)
 {

@@ -18,7 +18,6 @@ set_up(void)
 static void
 tear_down(void)
 {
-    expect_rules(&session);
     tsi_session_fini(&session);
 }
 
@@ -69,6 +68,7 @@ Test(graph_node, equal_nodes_are_one)
         m != tess_from_memory(&session, memory + 1, TESS_F64, TESS_SHAPE(3), NULL, TESS_CHUNKS(2)));
     cr_assert(m !=
               tess_from_memory(&session, memory, TESS_I64, TESS_SHAPE(3), NULL, TESS_CHUNKS(2)));
+    expect_rules(&session);
 }
 
 Test(graph_node, the_first_name_and_place_stay)
@@ -80,6 +80,7 @@ Test(graph_node, the_first_name_and_place_stay)
     cr_assert(x == tess_full(&session, TESS_SHAPE(3), TESS_CHUNKS_NONE, TESS_F64, 0));
     cr_assert_str_eq(x->name, "zeros");
     cr_assert(x->site == site);
+    expect_rules(&session);
 }
 
 Test(graph_node, calls_without_the_macro_have_no_place)
@@ -88,6 +89,7 @@ Test(graph_node, calls_without_the_macro_have_no_place)
     cr_assert_str_eq(x->site, "");
     tess_array *bad = (tess_zeros)(&session, TESS_SHAPE(-3), TESS_CHUNKS_NONE, TESS_F64);
     cr_assert_str_eq(tess_array_error(bad), "zeros: (-3,): axis 0 has the negative size -3");
+    expect_rules(&session);
 }
 
 Test(graph_node, many_nodes_stay_apart)
@@ -102,6 +104,7 @@ Test(graph_node, many_nodes_stay_apart)
         tess_array *again = tess_full_int(&session, TESS_SHAPE(3), TESS_CHUNKS(1), TESS_I64, i);
         cr_assert(again == nodes[i]);
     }
+    expect_rules(&session);
 }
 
 // Irregular cuts of a long expression are kept once.
@@ -123,6 +126,7 @@ Test(graph_node, shares_boundaries)
     }
     cr_assert_eq(tess_array_chunk_count(x, 0), CHUNKS);
     cr_assert(session.arena.bytes - bytes < 1 << 20, "%zu bytes", session.arena.bytes - bytes);
+    expect_rules(&session);
 }
 
 static char npy_path[] = "/tmp/tess-test-XXXXXX";
@@ -291,4 +295,5 @@ Test(graph_node, every_allocation_may_fail)
     }
     unlink(npy_path);
     cr_assert(failures > BUILDS, "%d failures", failures);
+    expect_rules(&session);
 }

@@ -19,7 +19,6 @@ set_up(void)
 static void
 tear_down(void)
 {
-    expect_rules(&session);
     tsi_session_fini(&session);
     tsi_session_fini(&other);
 }
@@ -39,6 +38,7 @@ Test(graph_session, is_empty_at_first)
     cr_assert_eq(tess_session_report(&session).tasks, 0);
     cr_assert_eq(session.options.struct_bytes, sizeof session.options);
     cr_assert_eq(session.options.seed, TESS_SEED_DEFAULT);
+    expect_rules(&session);
 }
 
 Test(graph_session, null_has_answers)
@@ -56,6 +56,7 @@ Test(graph_session, null_has_answers)
     cr_assert_eq(tess_array_chunk_count(NULL, 0), 0);
     cr_assert_eq(tess_array_chunks_total(NULL), 0);
     cr_assert_eq(tess_array_chunk_size(NULL, 0, 0), 0);
+    expect_rules(&session);
 }
 
 Test(graph_session, takes_the_options_that_the_program_knows)
@@ -82,6 +83,7 @@ Test(graph_session, takes_the_options_that_the_program_knows)
     cr_assert(tsi_session_init(&old, &options));
     cr_assert_eq(old.options.seed, TESS_SEED_DEFAULT);
     tsi_session_fini(&old);
+    expect_rules(&session);
 }
 
 Test(graph_session, keeps_the_last_message)
@@ -98,6 +100,7 @@ Test(graph_session, keeps_the_last_message)
     cr_assert(tess_array_session(first) == &session);
     cr_assert_eq(tess_session_status(&session), TESS_OK, "the session stays usable");
     cr_assert_eq(tess_array_status(ones(2, 3)), TESS_OK);
+    expect_rules(&session);
 }
 
 struct heard {
@@ -129,6 +132,7 @@ Test(graph_session, calls_back_once_for_each_mistake)
     tess_add(NULL, ones(2, 3));
     cr_assert_eq(heard.count, 2);
     cr_assert_eq(heard.status, TESS_EINVAL);
+    expect_rules(&session);
 }
 
 Test(graph_session, traps_if_asked, .signal = SIGTRAP)
@@ -141,6 +145,7 @@ Test(graph_session, does_not_trap_otherwise)
 {
     setenv("TESSERA_ERROR", "report", 1);
     cr_assert_eq(tess_array_status(tess_add(ones(2, 3), ones(2, 4))), TESS_ESHAPE);
+    expect_rules(&session);
 }
 
 // Every public call that takes arrays, with the operand under test at each place.
@@ -234,6 +239,7 @@ Test(graph_session, a_null_operand_gives_the_array_for_null)
     tess_add(NULL, ones(2, 2));
     cr_assert(strstr(tess_session_error(&session), "add: operand 0 is NULL") != NULL, "%s",
               tess_session_error(&session));
+    expect_rules(&session);
 }
 
 Test(graph_session, a_failed_operand_is_returned_itself)
@@ -248,6 +254,7 @@ Test(graph_session, a_failed_operand_is_returned_itself)
     cr_assert(tess_add(first, NULL) == first, "the leftmost wins");
     cr_assert_eq(tess_array_status(tess_add(NULL, first)), TESS_EINVAL);
     cr_assert(tess_where(ones(2, 2), second, first) == second);
+    expect_rules(&session);
 }
 
 Test(graph_session, operands_of_two_sessions_do_not_meet)
@@ -261,6 +268,7 @@ Test(graph_session, operands_of_two_sessions_do_not_meet)
         }
     }
     EXPECT_FAILED(tess_add(ones(2, 2), foreign), TESS_ESESSION, "add: ");
+    expect_rules(&session);
 }
 
 typedef tess_array *source_call(tess_session *s);
@@ -323,6 +331,7 @@ Test(graph_session, null_and_failed_sessions_make_failed_arrays)
     }
     cr_assert_eq(heard.count, 1, "one mistake, told once");
     session.status = TESS_OK;
+    expect_rules(&session);
 }
 
 Test(graph_session, a_session_without_memory_makes_no_nodes)
@@ -332,6 +341,7 @@ Test(graph_session, a_session_without_memory_makes_no_nodes)
         cr_assert_eq(tess_array_status(sources[i](&none)), TESS_ENOMEM);
     }
     cr_assert(none.arena.blocks == NULL, "it is shared, so nothing is kept in it");
+    expect_rules(&session);
 }
 
 Test(graph_session, long_messages_keep_the_place)
@@ -345,4 +355,5 @@ Test(graph_session, long_messages_keep_the_place)
     shape.size[1] = 100000001;
     tess_array *y = tess_zeros(&session, shape, TESS_CHUNKS_NONE, TESS_U8);
     EXPECT_FAILED(tess_where(x, x, y), TESS_ESHAPE, "where: (0, 100000000, 3");
+    expect_rules(&session);
 }

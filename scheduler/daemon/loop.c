@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scheduler daemon: one thread that waits for messages, signals and the core's deadline.
+//
+// A turn takes in what has arrived, then carries out what the core wants, so that many small messages
+// become few large ones.
+
+#include "scheduler/daemon/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "tessera/version.h"
+
+static int
+open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void
+take_signals(struct tsi_loop *loop)
+{
+    struct signalfd_siginfo info;
+    while (read(loop->signals, &info, sizeof info) == sizeof info) {
+        if (loop->draining) {
+            tsi_log(TSI_LOG_WARNING, "stopping", "second signal");
+            loop->stopping = true;
+        }
+        tsi_log(TSI_LOG_INFO, "draining", "signal=%u", info.ssi_signo);
+        loop->draining = true;
+    }
+}
+
+// An epoch is higher than that of every scheduler before: the seconds of the clock, or one more than what
+// the connection file says.
+static uint32_t
+next_epoch(const char *path)
+{
+    struct tsi_connection before;
+    const uint32_t now = (uint32_t)(tsi_clock_wall_ns() / TSI_SECOND);
+    if (tsi_connection_read(path, &before, NULL) == TESS_OK && before.epoch >= now) {
+        return before.epoch + 1;
+    }
+    return now;
+}
+
+static tess_status
+choose_address(struct tsi_loop *loop, char *address, size_t bytes, struct tsi_error *error)
+{
+    char directory[TSI_WIRE_ENDPOINT_MAX];
+    if (loop->options->address[0] != '\0') {
+        snprintf(address, bytes, "%s", loop->options->address);
+        return TESS_OK;
+    }
+    const tess_status status = tsi_connection_directory(directory, sizeof directory, error);
+    snprintf(address, bytes, "ipc://%s/s%ld", directory, (long)getpid());
+    return status;
+}
+
+static tess_status
+listen_at_address(struct tsi_loop *loop, struct tsi_error *error)
+{
+    char address[TSI_WIRE_ENDPOINT_MAX];
+    char secret[TSI_KEY_TEXT] = "";
+    struct tsi_connection *connection = &loop->connection;
+    tess_status status = choose_address(loop, address, sizeof address, error);
+    const bool wants_keys = strncmp(address, "tcp://", 6) == 0 && !loop->options->insecure;
+    if (status == TESS_OK && wants_keys) {
+        status = tsi_net_make_keys(connection, secret, error);
+    }
+    if (status != TESS_OK) {
+        return status;
+    }
+    loop->net = tsi_net_new(connection, secret, error);
+    memset(secret, 0, sizeof secret);
+    loop->socket = loop->net == NULL ? NULL
+                                     : tsi_net_bind(loop->net, TSI_NET_CONTROL, address,
+                                                    connection->address,
+                                                    sizeof connection->address, error);
+    loop->monitor =
+        loop->socket == NULL ? NULL : tsi_net_monitor(loop->net, loop->socket, error);
+    return loop->monitor != NULL ? TESS_OK : error->status;
+}
+
+static tess_status
+write_pid(const char *path, struct tsi_error *error)
+{
+    FILE *file = path[0] != '\0' ? fopen(path, "we") : NULL;
+    if (path[0] != '\0' && file == NULL) {
+        return tsi_error_set(error, TESS_EIO, "%s: %s", path, strerror(errno));
+    }
+    if (file != NULL) {
+        fprintf(file, "%ld\n", (long)getpid());
+        fclose(file);
+    }
+    return TESS_OK;
+}
+
+static tess_status
+start(struct tsi_loop *loop, struct tsi_error *error)
+{
+    struct tsi_sched_config config = tsi_sched_config_default();
+    config.lost_ns = loop->options->worker_ttl_ns;
+    config.suspect_ns = config.lost_ns / 3;
+    loop->next_peer = 1;
+    loop->signals = open_signals();
+    loop->sched = tsi_sched_new(&config);
+    if (loop->sched == NULL || loop->signals < 0) {
+        return tsi_error_set(error, TESS_ENOMEM, "out of memory");
+    }
+    tess_status status = TESS_OK;
+    if (loop->options->connection_file[0] != '\0') {
+        snprintf(loop->connection_path, sizeof loop->connection_path, "%s",
+                 loop->options->connection_file);
+    } else {
+        status = tsi_connection_default_path(loop->connection_path, sizeof loop->connection_path,
+                                             error);
+    }
+    loop->connection.epoch = next_epoch(loop->connection_path);
+    loop->connection.pid = getpid();
+    if (status == TESS_OK) {
+        status = listen_at_address(loop, error);
+    }
+    if (status == TESS_OK) {
+        status = tsi_connection_write(loop->connection_path, &loop->connection, error);
+    }
+    return status == TESS_OK ? write_pid(loop->options->pid_file, error) : status;
+}
+
+static int
+wait_ms(const struct tsi_loop *loop, uint64_t now)
+{
+    uint64_t until = tsi_sched_deadline(loop->sched);
+    until = loop->next_heartbeat_ns < until ? loop->next_heartbeat_ns : until;
+    return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
+}
+
+static void
+wait_for_events(struct tsi_loop *loop)
+{
+    zmq_pollitem_t items[] = {
+        {.socket = loop->socket, .events = ZMQ_POLLIN},
+        {.socket = loop->monitor, .events = ZMQ_POLLIN},
+        {.fd = loop->signals, .events = ZMQ_POLLIN},
+    };
+    zmq_poll(items, 3, wait_ms(loop, tsi_clock_ns()));
+    if (items[1].revents != 0 && tsi_net_broke(loop->monitor)) {
+        tsi_members_probe(loop);
+    }
+    if (items[2].revents != 0) {
+        take_signals(loop);
+    }
+}
+
+static void
+watch_idleness(struct tsi_loop *loop, uint64_t now)
+{
+    if (tsi_sched_stats(loop->sched).jobs > 0 || loop->options->idle_timeout_ns == 0) {
+        loop->idle_since_ns = now;
+    } else if (now - loop->idle_since_ns >= loop->options->idle_timeout_ns) {
+        tsi_log(TSI_LOG_INFO, "stopping", "no work for the idle timeout");
+        loop->stopping = true;
+    }
+}
+
+static bool
+has_running_jobs(const struct tsi_loop *loop)
+{
+    return tsi_sched_stats(loop->sched).jobs > 0;
+}
+
+static void
+turn(struct tsi_loop *loop)
+{
+    wait_for_events(loop);
+    tsi_loop_receive(loop);
+    const uint64_t now = tsi_clock_ns();
+    if (now >= loop->next_heartbeat_ns) {
+        loop->next_heartbeat_ns = now + TSI_LOOP_HEARTBEAT_MS * TSI_MILLISECOND;
+        tsi_members_probe(loop);
+    }
+    if (now >= tsi_sched_deadline(loop->sched)) {
+        struct tsi_sched_event event = {.kind = TSI_SCHED_TICK};
+        tsi_loop_event(loop, &event);
+    }
+    tsi_loop_act(loop);
+    watch_idleness(loop, now);
+}
+
+// Removes the connection file if it is still this scheduler's.
+static void
+remove_connection_file(const struct tsi_loop *loop)
+{
+    struct tsi_connection now;
+    if (tsi_connection_read(loop->connection_path, &now, NULL) == TESS_OK &&
+        now.epoch == loop->connection.epoch && now.pid == loop->connection.pid) {
+        unlink(loop->connection_path);
+    }
+}
+
+static void
+finish(struct tsi_loop *loop)
+{
+    struct tsi_message goodbye = {.type = TSI_MESSAGE_GOODBYE};
+    for (size_t i = 0; i < loop->members.count; i++) {
+        tsi_loop_send(loop, loop->members.items[i], &goodbye);
+    }
+    if (loop->connection_path[0] != '\0') {
+        remove_connection_file(loop);
+    }
+    if (loop->options->pid_file[0] != '\0') {
+        unlink(loop->options->pid_file);
+    }
+    tsi_net_close(loop->monitor, 0);
+    tsi_net_close(loop->socket, 1000);
+    tsi_members_free(loop);
+    tsi_sched_free(loop->sched);
+    while (loop->jobs.count > 0) {
+        tsi_loop_free_job(loop, tsi_vec_last(&loop->jobs));
+    }
+    tsi_vec_fini(&loop->jobs);
+    tsi_arena_fini(&loop->scratch);
+    tsi_wire_buf_fini(&loop->out);
+    tsi_net_free(loop->net);
+    if (loop->signals >= 0) {
+        close(loop->signals);
+    }
+}
+
+int
+tsi_loop_run(const struct tsi_scheduler_options *options)
+{
+    struct tsi_loop loop = {.options = options};
+    struct tsi_error error = {.status = TESS_OK};
+    int exit_code = EXIT_SUCCESS;
+    if (start(&loop, &error) != TESS_OK) {
+        tsi_log(TSI_LOG_ERROR, "cannot start", "%s", error.text);
+        exit_code = EXIT_FAILURE;
+    } else {
+        tsi_log(TSI_LOG_INFO, "scheduler started", "version=%s address=%s epoch=%u file=%s security=%s",
+                tess_version(), loop.connection.address, loop.connection.epoch,
+                loop.connection_path, loop.connection.has_keys ? "curve" : "none");
+        loop.idle_since_ns = tsi_clock_ns();
+        while (!loop.stopping && !(loop.draining && !has_running_jobs(&loop))) {
+            turn(&loop);
+        }
+        tsi_log(TSI_LOG_INFO, "scheduler ended", "bad_frames=%llu",
+                (unsigned long long)loop.bad_frames);
+    }
+    finish(&loop);
+    return exit_code;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scheduler daemon's parts: loop.c waits and dispatches, members.c knows who is connected,
+// loop_receive.c turns messages into events of the core, loop_send.c turns its actions into messages.
+
+#ifndef TSI_SCHEDULER_LOOP_H
+#define TSI_SCHEDULER_LOOP_H
+
+#include "engine/base/map.h"
+#include "engine/base/vec.h"
+#include "engine/net/net.h"
+#include "scheduler/core/sched.h"
+#include "scheduler/daemon/options.h"
+
+// One connection of a worker or client.
+struct tsi_member {
+    uint32_t peer; // its number, never used again
+    uint8_t role;  // enum tsi_role
+    struct tsi_route route;
+    char name[TSI_WIRE_NAME_MAX + 1];
+    char endpoint[TSI_WIRE_ENDPOINT_MAX];
+    char host[TSI_WIRE_NAME_MAX + 1];
+};
+
+// A submitted program and its bytes, which workers get as they came.
+struct tsi_daemon_job {
+    struct tsi_program *program;
+    unsigned char *bytes;
+    size_t count;
+    uint32_t client;
+    uint64_t token;
+    uint32_t number; // once accepted
+};
+
+struct tsi_loop {
+    const struct tsi_scheduler_options *options;
+    struct tsi_connection connection;
+    char connection_path[TSI_PATH_MAX];
+    struct tsi_net *net;
+    void *socket;
+    void *monitor;
+    int signals;
+    struct tsi_sched *sched;
+    uint32_t next_peer;
+    TSI_VEC(struct tsi_member *) members;
+    struct tsi_map by_route;
+    struct tsi_map by_peer;
+    TSI_VEC(struct tsi_daemon_job *) jobs;
+    struct tsi_arena scratch;
+    struct tsi_wire_buf out;
+    bool draining; // no more jobs; ends when none is left
+    bool stopping; // at once
+    uint64_t next_heartbeat_ns;
+    uint64_t idle_since_ns; // 0 while there is work
+    uint64_t bad_frames;
+};
+
+// Runs until it is told to stop; the exit code.
+int tsi_loop_run(const struct tsi_scheduler_options *options);
+
+// members.c
+struct tsi_member *tsi_members_by_route(const struct tsi_loop *loop, const struct tsi_route *route);
+struct tsi_member *tsi_members_by_peer(const struct tsi_loop *loop, uint32_t peer);
+void tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
+                      const struct tsi_hello *hello);
+void tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean,
+                       const char *text);
+// Sends everyone a sign of life; who cannot be reached any more leaves.
+void tsi_members_probe(struct tsi_loop *loop);
+void tsi_members_free(struct tsi_loop *loop);
+
+// loop_receive.c: takes in what has arrived, a bounded number of messages.
+void tsi_loop_receive(struct tsi_loop *loop);
+void tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event);
+
+// loop_send.c: carries out all actions of the core.
+void tsi_loop_act(struct tsi_loop *loop);
+
+// Sends `message` to `member`; if it is gone, it leaves in the next probe.
+void tsi_loop_send(struct tsi_loop *loop, const struct tsi_member *member,
+                   struct tsi_message *message);
+void tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route,
+                      struct tsi_message *message);
+
+// The job whose program is `program`, NULL if there is none.
+struct tsi_daemon_job *tsi_loop_job(const struct tsi_loop *loop, const struct tsi_program *program);
+void tsi_loop_free_job(struct tsi_loop *loop, struct tsi_daemon_job *job);
+
+// How often members send a sign of life, and get one.
+#define TSI_LOOP_HEARTBEAT_MS 1000
+
+#endif

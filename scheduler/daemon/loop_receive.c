@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Messages to events. What a frame says is checked here only as far as the core does not: who it is from,
+// and whether that one may say such a thing. Frames that break a rule are dropped and counted.
+
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/program/codec.h"
+#include "scheduler/daemon/loop.h"
+
+enum { MESSAGES_PER_TURN = 1000 };
+
+void
+tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event)
+{
+    event->now_ns = tsi_clock_ns();
+    tsi_sched_step(loop->sched, event);
+}
+
+static void
+refuse_job(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token,
+           tess_status status, const char *text)
+{
+    struct tsi_message message = {
+        .type = TSI_MESSAGE_JOB_ENDED,
+        .job_ended = {.job = TSI_JOB_NONE, .token = token, .status = status, .text = text}};
+    tsi_loop_send(loop, member, &message);
+}
+
+static struct tsi_daemon_job *
+keep_job(struct tsi_loop *loop, const struct tsi_message *message)
+{
+    struct tsi_daemon_job *job = tsi_calloc(1, sizeof *job);
+    unsigned char *bytes = tsi_alloc(message->submit.count + 1);
+    if (job == NULL || bytes == NULL || !tsi_vec_push(&loop->jobs, job)) {
+        tsi_free(job);
+        tsi_free(bytes);
+        return NULL;
+    }
+    memcpy(bytes, message->submit.bytes, message->submit.count);
+    job->bytes = bytes;
+    job->count = message->submit.count;
+    job->token = message->submit.token;
+    return job;
+}
+
+static void
+submit(struct tsi_loop *loop, const struct tsi_member *member, const struct tsi_message *message)
+{
+    struct tsi_error error;
+    struct tsi_program *program = NULL;
+    if (loop->draining) {
+        refuse_job(loop, member, message->submit.token, TESS_ECONNECT,
+                   "the scheduler is shutting down and takes no more jobs");
+        return;
+    }
+    if (tsi_program_decode(message->submit.bytes, message->submit.count, &program, &error) !=
+        TESS_OK) {
+        tsi_error_prefix(&error, "the scheduler cannot read the program");
+        refuse_job(loop, member, message->submit.token, error.status, error.text);
+        return;
+    }
+    struct tsi_daemon_job *job = keep_job(loop, message);
+    if (job == NULL) {
+        tsi_program_free(program);
+        refuse_job(loop, member, message->submit.token, TESS_ENOMEM,
+                   "the scheduler is out of memory");
+        return;
+    }
+    job->program = program;
+    job->client = member->peer;
+    struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_SUBMITTED, .peer = member->peer};
+    event.job_submitted.token = job->token;
+    event.job_submitted.program = program;
+    event.job_submitted.detached = message->submit.detached;
+    tsi_loop_event(loop, &event);
+}
+
+// False if a client may not send this.
+static bool
+from_client(struct tsi_loop *loop, const struct tsi_member *member,
+            const struct tsi_message *message)
+{
+    struct tsi_sched_event event = {.peer = member->peer};
+    switch (message->type) {
+    case TSI_MESSAGE_SUBMIT:
+        submit(loop, member, message);
+        return true;
+    case TSI_MESSAGE_CANCEL:
+        event.kind = TSI_SCHED_JOB_CANCELLED;
+        event.job.job = message->job.job;
+        break;
+    case TSI_MESSAGE_RELEASE:
+        event.kind = TSI_SCHED_JOB_RELEASED;
+        event.job.job = message->job.job;
+        break;
+    case TSI_MESSAGE_TAKEN:
+        event.kind = TSI_SCHED_TARGETS_TAKEN;
+        event.targets_taken.job = message->taken.job;
+        event.targets_taken.tasks = message->taken.tasks;
+        event.targets_taken.count = message->taken.count;
+        break;
+    default:
+        return false;
+    }
+    tsi_loop_event(loop, &event);
+    return true;
+}
+
+// False if a worker may not send this.
+static bool
+from_worker(struct tsi_loop *loop, const struct tsi_member *member,
+            const struct tsi_message *message)
+{
+    struct tsi_sched_event event = {.peer = member->peer};
+    switch (message->type) {
+    case TSI_MESSAGE_DONE:
+        event.kind = TSI_SCHED_TASKS_DONE;
+        event.done.items = message->done.items;
+        event.done.count = message->done.count;
+        break;
+    case TSI_MESSAGE_ENDED:
+        event.kind = TSI_SCHED_ATTEMPT_ENDED;
+        event.attempt = message->ended;
+        break;
+    case TSI_MESSAGE_COPIED:
+        event.kind = TSI_SCHED_COPIED;
+        event.copied.keys = message->keys.keys;
+        event.copied.count = message->keys.count;
+        break;
+    case TSI_MESSAGE_DRAINING:
+        event.kind = TSI_SCHED_WORKER_DRAINING;
+        tsi_log(TSI_LOG_INFO, "worker drains", "peer=%u name=%s", member->peer, member->name);
+        break;
+    default:
+        return false;
+    }
+    tsi_loop_event(loop, &event);
+    return true;
+}
+
+// The first message of a connection, or one that is not understood.
+static bool
+from_stranger(struct tsi_loop *loop, const struct tsi_route *route,
+              const struct tsi_message *message, const struct tsi_error *error)
+{
+    if (error->status == TESS_EVERSION && message->type == TSI_MESSAGE_HELLO) {
+        struct tsi_message refusal = {.type = TSI_MESSAGE_REFUSE,
+                                      .refuse = {.status = TESS_EVERSION, .text = error->text}};
+        tsi_log(TSI_LOG_WARNING, "refused", "%s", error->text);
+        tsi_loop_send_to(loop, route, &refusal);
+        return true;
+    }
+    if (error->status != TESS_OK || message->type != TSI_MESSAGE_HELLO) {
+        return false;
+    }
+    tsi_members_join(loop, route, &message->hello);
+    return true;
+}
+
+static bool
+from_member(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_message *message)
+{
+    if (message->epoch != loop->connection.epoch || message->peer != member->peer) {
+        return false;
+    }
+    if (message->type == TSI_MESSAGE_GOODBYE) {
+        tsi_members_leave(loop, member, true, "goodbye");
+        return true;
+    }
+    if (member->role == TSI_ROLE_WORKER) {
+        struct tsi_sched_event heard = {.kind = TSI_SCHED_WORKER_HEARD, .peer = member->peer};
+        tsi_loop_event(loop, &heard);
+    }
+    if (message->type == TSI_MESSAGE_HEARTBEAT) {
+        return true;
+    }
+    return member->role == TSI_ROLE_WORKER ? from_worker(loop, member, message)
+                                           : from_client(loop, member, message);
+}
+
+static void
+take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *frame)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    struct tsi_message message;
+    const tess_status status = tsi_message_decode(zmq_msg_data(frame), zmq_msg_size(frame),
+                                                  &loop->scratch, &message, &error);
+    error.status = status;
+    struct tsi_member *member = tsi_members_by_route(loop, route);
+    const bool is_new = member == NULL || message.type == TSI_MESSAGE_HELLO;
+    const bool ok = is_new ? from_stranger(loop, route, &message, &error)
+                           : status == TESS_OK && from_member(loop, member, &message);
+    if (!ok) {
+        loop->bad_frames++;
+        tsi_log(TSI_LOG_DEBUG, "dropped a frame", "type=%s bytes=%zu %s",
+                tsi_message_name(message.type), zmq_msg_size(frame),
+                status != TESS_OK ? error.text : "out of place");
+    }
+}
+
+void
+tsi_loop_receive(struct tsi_loop *loop)
+{
+    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+        struct tsi_route route;
+        zmq_msg_t frame;
+        const int frames = tsi_net_receive(loop->socket, &route, &frame, 1);
+        if (frames == 0) {
+            return;
+        }
+        take_frame(loop, &route, &frame);
+        tsi_net_close_frames(&frame, frames);
+    }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Actions to messages. Sending never blocks; a member that cannot be reached is found by the next probe,
+// and what was meant for it is given to others by the core then.
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "scheduler/daemon/loop.h"
+
+void
+tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route, struct tsi_message *message)
+{
+    message->epoch = loop->connection.epoch;
+    if (!tsi_message_encode(message, &loop->out)) {
+        tsi_log(TSI_LOG_ERROR, "cannot send", "%s: out of memory or too large",
+                tsi_message_name(message->type));
+        return;
+    }
+    tsi_net_send(loop->socket, route, loop->out.bytes, loop->out.count);
+}
+
+void
+tsi_loop_send(struct tsi_loop *loop, const struct tsi_member *member, struct tsi_message *message)
+{
+    message->peer = member->peer;
+    tsi_loop_send_to(loop, &member->route, message);
+}
+
+struct tsi_daemon_job *
+tsi_loop_job(const struct tsi_loop *loop, const struct tsi_program *program)
+{
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (loop->jobs.items[i]->program == program) {
+            return loop->jobs.items[i];
+        }
+    }
+    return NULL;
+}
+
+void
+tsi_loop_free_job(struct tsi_loop *loop, struct tsi_daemon_job *job)
+{
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (loop->jobs.items[i] == job) {
+            loop->jobs.items[i] = tsi_vec_last(&loop->jobs);
+            loop->jobs.count--;
+            break;
+        }
+    }
+    tsi_program_free(job->program);
+    tsi_free(job->bytes);
+    tsi_free(job);
+}
+
+static void
+send_program(struct tsi_loop *loop, const struct tsi_member *member,
+             const struct tsi_sched_action *action)
+{
+    const struct tsi_daemon_job *job = tsi_loop_job(loop, action->program.program);
+    if (job != NULL) {
+        struct tsi_message message = {
+            .type = TSI_MESSAGE_PROGRAM,
+            .program = {.job = action->job, .bytes = job->bytes, .count = job->count}};
+        tsi_loop_send(loop, member, &message);
+    }
+}
+
+static void
+send_ready(struct tsi_loop *loop, const struct tsi_member *member,
+           const struct tsi_sched_action *action)
+{
+    enum { BATCH = 512 };
+    struct tsi_ready_item items[BATCH];
+    size_t sent = 0;
+    while (sent < action->ready.count) {
+        size_t count = 0;
+        while (count < BATCH && sent < action->ready.count) {
+            const struct tsi_sched_ready *item = &action->ready.items[sent++];
+            items[count++] =
+                (struct tsi_ready_item){item->task, item->peer, item->bytes, item->data};
+        }
+        struct tsi_message message = {
+            .type = TSI_MESSAGE_READY,
+            .ready = {.job = action->job, .items = items, .count = count}};
+        tsi_loop_send(loop, member, &message);
+    }
+}
+
+static void
+send_ended(struct tsi_loop *loop, const struct tsi_member *member,
+           const struct tsi_sched_action *action)
+{
+    struct tsi_message message = {
+        .type = TSI_MESSAGE_JOB_ENDED,
+        .job_ended = {.job = action->job,
+                      .status = action->ended.status,
+                      .text = action->ended.text,
+                      .tasks_run = action->ended.tasks_run,
+                      .peak_predicted = action->ended.peak_bytes_predicted}};
+    tsi_log(action->ended.status == TESS_OK ? TSI_LOG_INFO : TSI_LOG_WARNING, "job ended",
+            "job=%u client=%u status=%s tasks=%llu %s", action->job, member->peer,
+            tess_status_name(action->ended.status), (unsigned long long)action->ended.tasks_run,
+            action->ended.text != NULL ? action->ended.text : "");
+    tsi_loop_send(loop, member, &message);
+}
+
+static void
+act_for_client(struct tsi_loop *loop, const struct tsi_member *member,
+               const struct tsi_sched_action *action)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_NONE};
+    switch (action->kind) {
+    case TSI_SCHED_JOB_ACCEPTED:
+        message.type = TSI_MESSAGE_ACCEPTED;
+        message.accepted.token = action->accepted.token;
+        message.accepted.job = action->job;
+        tsi_loop_send(loop, member, &message);
+        break;
+    case TSI_SCHED_TARGETS_READY:
+        send_ready(loop, member, action);
+        break;
+    case TSI_SCHED_JOB_PROGRESS:
+        message.type = TSI_MESSAGE_PROGRESS;
+        message.progress.job = action->job;
+        message.progress.done = action->progress.tasks_done;
+        message.progress.total = action->progress.tasks_total;
+        message.progress.workers = (uint32_t)action->progress.workers;
+        tsi_loop_send(loop, member, &message);
+        break;
+    case TSI_SCHED_JOB_ENDED:
+        send_ended(loop, member, action);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+act_for_worker(struct tsi_loop *loop, struct tsi_member *member,
+               const struct tsi_sched_action *action)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_NONE};
+    switch (action->kind) {
+    case TSI_SCHED_SEND_PROGRAM:
+        send_program(loop, member, action);
+        return;
+    case TSI_SCHED_ASSIGN:
+        message.type = TSI_MESSAGE_ASSIGN;
+        message.assign.items = action->assign.items;
+        message.assign.count = action->assign.count;
+        message.assign.locations = action->assign.locations;
+        message.assign.location_count = action->assign.location_count;
+        break;
+    case TSI_SCHED_RETRACT:
+        message.type = TSI_MESSAGE_RETRACT;
+        message.retract.sequences = action->retract.sequences;
+        message.retract.count = action->retract.count;
+        break;
+    case TSI_SCHED_FREE:
+        message.type = TSI_MESSAGE_FREE;
+        message.keys.keys = action->free.keys;
+        message.keys.count = action->free.count;
+        break;
+    case TSI_SCHED_COPY:
+        message.type = TSI_MESSAGE_COPY;
+        message.copy.locations = action->copy.locations;
+        message.copy.count = action->copy.count;
+        break;
+    case TSI_SCHED_DROP_JOB:
+        message.type = TSI_MESSAGE_DROP_JOB;
+        message.job.job = action->job;
+        break;
+    case TSI_SCHED_WORKER_DRAINED:
+        message.type = TSI_MESSAGE_DRAINED;
+        break;
+    default:
+        return;
+    }
+    tsi_loop_send(loop, member, &message);
+}
+
+// The core gave the worker up: it is told, in case it still hears, and forgotten.
+static void
+drop_worker(struct tsi_loop *loop, struct tsi_member *member, const char *text)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_REFUSE,
+                                  .refuse = {.status = TESS_ELOST, .text = text}};
+    tsi_loop_send(loop, member, &message);
+    tsi_members_leave(loop, member, false, text);
+}
+
+static void
+act(struct tsi_loop *loop, const struct tsi_sched_action *action)
+{
+    if (action->kind == TSI_SCHED_JOB_DROPPED) {
+        struct tsi_daemon_job *job = tsi_loop_job(loop, action->program.program);
+        if (job != NULL) {
+            tsi_loop_free_job(loop, job);
+        }
+        return;
+    }
+    struct tsi_member *member = tsi_members_by_peer(loop, action->peer);
+    if (member == NULL) {
+        return;
+    }
+    if (action->kind == TSI_SCHED_DROP_WORKER) {
+        drop_worker(loop, member, action->drop_worker.text);
+    } else if (member->role == TSI_ROLE_WORKER) {
+        act_for_worker(loop, member, action);
+    } else {
+        act_for_client(loop, member, action);
+    }
+}
+
+void
+tsi_loop_act(struct tsi_loop *loop)
+{
+    struct tsi_sched_action action;
+    while (tsi_sched_poll(loop->sched, tsi_clock_ns(), &action)) {
+        act(loop, &action);
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who is connected. A member is one connection: it begins with HELLO, has a number that is never used
+// again, and ends with GOODBYE, with silence, or when its connection breaks. Everyone is told about
+// everyone who serves chunks.
+
+#include "scheduler/daemon/loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+
+// Routes that ROUTER sockets make are 5 bytes; any route of up to 8 bytes is a number.
+static uint64_t
+route_key(const struct tsi_route *route)
+{
+    uint64_t key = 0;
+    for (size_t i = 0; i < route->count && i < sizeof key; i++) {
+        key = key << 8 | route->bytes[i];
+    }
+    return key;
+}
+
+struct tsi_member *
+tsi_members_by_route(const struct tsi_loop *loop, const struct tsi_route *route)
+{
+    const uint64_t *found = tsi_map_get(&loop->by_route, route_key(route));
+    return found != NULL ? (struct tsi_member *)(uintptr_t)*found : NULL;
+}
+
+struct tsi_member *
+tsi_members_by_peer(const struct tsi_loop *loop, uint32_t peer)
+{
+    const uint64_t *found = tsi_map_get(&loop->by_peer, peer);
+    return found != NULL ? (struct tsi_member *)(uintptr_t)*found : NULL;
+}
+
+static void
+send_news(struct tsi_loop *loop, const struct tsi_member *to, const struct tsi_member *about,
+          bool is_there)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_PEER,
+                                  .news = {.peer = about->peer,
+                                           .is_there = is_there,
+                                           .endpoint = is_there ? about->endpoint : "",
+                                           .host = is_there ? about->host : ""}};
+    tsi_loop_send(loop, to, &message);
+}
+
+// Clients fetch from workers, workers from workers and clients.
+static bool
+needs_news(const struct tsi_member *to, const struct tsi_member *about)
+{
+    return to != about && (to->role == TSI_ROLE_WORKER || about->role == TSI_ROLE_WORKER);
+}
+
+static void
+tell_everyone(struct tsi_loop *loop, const struct tsi_member *about, bool is_there)
+{
+    for (size_t i = 0; i < loop->members.count; i++) {
+        const struct tsi_member *other = loop->members.items[i];
+        if (needs_news(other, about)) {
+            send_news(loop, other, about, is_there);
+        }
+        if (is_there && needs_news(about, other)) {
+            send_news(loop, about, other, true);
+        }
+    }
+}
+
+static struct tsi_member *
+new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct tsi_hello *hello)
+{
+    struct tsi_member *member = tsi_calloc(1, sizeof *member);
+    if (member == NULL) {
+        return NULL;
+    }
+    member->peer = loop->next_peer;
+    member->role = hello->role;
+    member->route = *route;
+    snprintf(member->name, sizeof member->name, "%s", hello->name);
+    snprintf(member->endpoint, sizeof member->endpoint, "%s", hello->endpoint);
+    snprintf(member->host, sizeof member->host, "%s", hello->host);
+    if (!tsi_map_put(&loop->by_route, route_key(route), (uint64_t)(uintptr_t)member)) {
+        tsi_free(member);
+        return NULL;
+    }
+    if (!tsi_map_put(&loop->by_peer, member->peer, (uint64_t)(uintptr_t)member) ||
+        !tsi_vec_push(&loop->members, member)) {
+        tsi_map_remove(&loop->by_route, route_key(route));
+        tsi_map_remove(&loop->by_peer, member->peer);
+        tsi_free(member);
+        return NULL;
+    }
+    loop->next_peer++;
+    return member;
+}
+
+static void
+introduce(struct tsi_loop *loop, const struct tsi_member *member, const struct tsi_hello *hello)
+{
+    struct tsi_sched_event event = {.peer = member->peer};
+    if (member->role == TSI_ROLE_WORKER) {
+        event.kind = TSI_SCHED_WORKER_JOINED;
+        event.worker_joined.threads = (int)hello->threads;
+        event.worker_joined.memory_bytes = hello->memory_bytes;
+        event.worker_joined.name = member->name;
+        tsi_log(TSI_LOG_INFO, "worker joined", "peer=%u name=%s threads=%u endpoint=%s",
+                member->peer, member->name, hello->threads, member->endpoint);
+    } else {
+        event.kind = TSI_SCHED_CLIENT_JOINED;
+        tsi_log(TSI_LOG_INFO, "client joined", "peer=%u", member->peer);
+    }
+    tsi_loop_event(loop, &event);
+}
+
+void
+tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route, const struct tsi_hello *hello)
+{
+    struct tsi_member *known = tsi_members_by_route(loop, route);
+    if (known != NULL) {
+        tsi_members_leave(loop, known, false, "said hello again");
+    }
+    struct tsi_member *member = new_member(loop, route, hello);
+    if (member == NULL) {
+        struct tsi_message message = {
+            .type = TSI_MESSAGE_REFUSE,
+            .refuse = {.status = TESS_ENOMEM, .text = "the scheduler is out of memory"}};
+        tsi_loop_send_to(loop, route, &message);
+        return;
+    }
+    struct tsi_message welcome = {
+        .type = TSI_MESSAGE_WELCOME,
+        .welcome = {.peer = member->peer, .heartbeat_ms = TSI_LOOP_HEARTBEAT_MS}};
+    tsi_loop_send(loop, member, &welcome);
+    tell_everyone(loop, member, true);
+    introduce(loop, member, hello);
+}
+
+static void
+forget(struct tsi_loop *loop, struct tsi_member *member)
+{
+    tsi_map_remove(&loop->by_route, route_key(&member->route));
+    tsi_map_remove(&loop->by_peer, member->peer);
+    for (size_t i = 0; i < loop->members.count; i++) {
+        if (loop->members.items[i] == member) {
+            memmove(&loop->members.items[i], &loop->members.items[i + 1],
+                    (loop->members.count - i - 1) * sizeof *loop->members.items);
+            loop->members.count--;
+            break;
+        }
+    }
+}
+
+void
+tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean, const char *text)
+{
+    const bool is_worker = member->role == TSI_ROLE_WORKER;
+    tsi_log(clean ? TSI_LOG_INFO : TSI_LOG_WARNING, is_worker ? "worker left" : "client left",
+            "peer=%u name=%s why=%s", member->peer, member->name, text);
+    forget(loop, member);
+    tell_everyone(loop, member, false);
+    struct tsi_sched_event event = {.kind = is_worker ? TSI_SCHED_WORKER_LEFT
+                                                      : TSI_SCHED_CLIENT_LEFT,
+                                    .peer = member->peer};
+    if (is_worker) {
+        event.worker_left.clean = clean;
+        event.worker_left.text = text;
+    }
+    tsi_loop_event(loop, &event);
+    tsi_free(member);
+}
+
+void
+tsi_members_probe(struct tsi_loop *loop)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_HEARTBEAT};
+    size_t i = 0;
+    while (i < loop->members.count) {
+        struct tsi_member *member = loop->members.items[i];
+        message.epoch = loop->connection.epoch;
+        message.peer = member->peer;
+        if (tsi_message_encode(&message, &loop->out) &&
+            !tsi_net_send(loop->socket, &member->route, loop->out.bytes, loop->out.count) &&
+            errno == EHOSTUNREACH) {
+            tsi_members_leave(loop, member, false, "its connection broke");
+        } else {
+            i++;
+        }
+    }
+}
+
+void
+tsi_members_free(struct tsi_loop *loop)
+{
+    for (size_t i = 0; i < loop->members.count; i++) {
+        tsi_free(loop->members.items[i]);
+    }
+    tsi_vec_fini(&loop->members);
+    tsi_map_fini(&loop->by_route);
+    tsi_map_fini(&loop->by_peer);
+}
