@@ -37,13 +37,10 @@ gate_tidy()
     python3 scripts/tidy.py
 }
 
-# Each file once, although those for several instruction sets are compiled several times, and each
-# in a process of its own: with several files in one, version 14 takes va_start() for missing.
 gate_lint()
 {
     cmake --preset clang
-    sed -n 's/^ *"file": "\(.*\)",*$/\1/p' build/clang/compile_commands.json | sort -u |
-        xargs -P "$jobs" -n 1 clang-tidy-14 --quiet -p build/clang
+    python3 scripts/lint.py build/clang "$jobs"
 }
 
 # Configures and builds a preset.

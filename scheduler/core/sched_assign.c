@@ -168,9 +168,9 @@ give_next(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     return GIVEN;
 }
 
-// How many tasks the worker may have after its threads have theirs.
+// How many tasks a worker may have after its threads have theirs.
 static uint32_t
-prefetch_of(const struct tsi_sched *sched, const struct tsi_sched_worker *worker)
+prefetch_of(const struct tsi_sched *sched)
 {
     const uint64_t share = sched->queued / sched->worker_count + 1;
     const uint64_t most = (uint64_t)sched->config.prefetch;
@@ -216,7 +216,7 @@ most_at(const struct tsi_sched *sched, const struct tsi_sched_worker *worker, en
     case THREADS:
         return (uint32_t)worker->threads;
     default:
-        return (uint32_t)worker->threads + prefetch_of(sched, worker);
+        return (uint32_t)worker->threads + prefetch_of(sched);
     }
 }
 

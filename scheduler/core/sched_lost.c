@@ -17,7 +17,8 @@
 #include "scheduler/core/sched_trouble.h"
 
 void
-tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t attempt)
+tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t attempt,
+                       enum tsi_task_state to)
 {
     const struct tsi_sched_attempt gone = worker->attempts.items[attempt];
     struct tsi_sched_job *job = sched->jobs.items[gone.job_slot];
@@ -25,7 +26,7 @@ tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     tsi_sched_worker_remove_attempt(worker, attempt);
     sched->tasks_assigned--;
     tsi_sched_wake(sched, worker->slot);
-    tsi_sched_job_move(job, op, gone.task, TSI_TASK_RELEASED);
+    tsi_sched_job_move(job, op, gone.task, to);
 }
 
 // The users of a chunk that is not there any more wait for it. Gives the lowest rank of those that do;
@@ -205,7 +206,7 @@ requeue_attempts(struct tsi_sched *sched, struct tsi_sched_worker *worker, const
     while (worker->attempt_last != TSI_ATTEMPT_NONE) {
         const struct tsi_sched_attempt attempt = worker->attempts.items[worker->attempt_last];
         struct tsi_sched_job *job = sched->jobs.items[attempt.job_slot];
-        tsi_sched_lost_attempt(sched, worker, worker->attempt_last);
+        tsi_sched_lost_attempt(sched, worker, worker->attempt_last, TSI_TASK_RELEASED);
         tsi_sched_activate_demand(sched, job, attempt.task, attempt.rank, true);
     }
 }

@@ -80,7 +80,10 @@ add_job(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t client)
 static void
 turn_down(struct tsi_sched *sched, const struct tsi_sched_event *event, uint32_t id)
 {
-    sched->refused = (struct tsi_sched_refused){
+    if (sched->refused_count == TSI_SCHED_REFUSED_MAX) {
+        return; // the driver takes no actions out, so it cannot miss this one
+    }
+    sched->refused[sched->refused_count++] = (struct tsi_sched_refused){
         .client = event->peer,
         .job = id,
         .token = event->job_submitted.token,

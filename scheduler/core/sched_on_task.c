@@ -99,15 +99,17 @@ store_output(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct ts
 {
     const uint32_t task = completion->task;
     struct tsi_sched_task *record = &job->tasks[task];
-    const size_t bytes = tsi_chunk_op_bytes(&job->program->ops[op], task - job->ops[op].base);
-    tsi_sched_job_move(job, op, task, bytes == 0 ? TSI_TASK_DURABLE : TSI_TASK_MEMORY);
+    const bool is_durable = job->ops[op].bytes_max == 0;
+    tsi_sched_job_move(job, op, task, is_durable ? TSI_TASK_DURABLE : TSI_TASK_MEMORY);
     record->where = TSI_SLOT_NONE;
     record->link = 0;
     const struct tsi_sched_chunk chunk = {job, op, task, record};
     tsi_sched_chunk_add(sched, &chunk, worker->slot); // the first holder takes no memory
-    if (completion->data != NULL && completion->bytes == bytes && bytes > 0 &&
-        bytes <= TSI_INLINE_BYTES_MAX) {
-        tsi_sched_chunk_keep_data(sched, record, completion->data, bytes);
+    if (completion->data != NULL && completion->bytes <= TSI_INLINE_BYTES_MAX && !is_durable) {
+        const size_t bytes = tsi_chunk_op_bytes(&job->program->ops[op], task - job->ops[op].base);
+        if (completion->bytes == bytes) {
+            tsi_sched_chunk_keep_data(sched, record, completion->data, bytes);
+        }
     }
 }
 
@@ -174,32 +176,42 @@ retry_later(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task, u
     }
 }
 
+// Whether the task is tried again after it failed; counts that.
+static bool
+may_retry(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_attempt *end)
+{
+    struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, end->task);
+    if (end->status != TESS_EIO || (int)trouble.retries >= sched->config.retries_max) {
+        return false;
+    }
+    trouble.retries++;
+    return tsi_sched_trouble_put(job, end->task, trouble);
+}
+
 // The task itself failed.
 static void
-on_failed(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task, uint32_t rank,
+on_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t attempt,
           const struct tsi_attempt *end)
 {
-    struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
+    struct tsi_sched_job *job = sched->jobs.items[worker->attempts.items[attempt].job_slot];
+    const uint32_t rank = worker->attempts.items[attempt].rank;
     job->tasks_run++;
-    if (end->status == TESS_EIO && (int)trouble.retries < sched->config.retries_max) {
-        const int doublings =
-            trouble.retries < RETRY_DOUBLINGS_MAX ? trouble.retries : RETRY_DOUBLINGS_MAX;
-        trouble.retries++;
-        if (!tsi_sched_trouble_put(job, task, trouble)) {
-            tsi_sched_job_doom_memory(sched, job);
-            return;
-        }
-        retry_later(sched, job, task, rank, sched->config.retry_pause_ns << doublings);
+    if (may_retry(sched, job, end)) {
+        const int retries = (int)tsi_sched_trouble_get(job, end->task).retries - 1;
+        const int doublings = retries < RETRY_DOUBLINGS_MAX ? retries : RETRY_DOUBLINGS_MAX;
+        tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_RELEASED);
+        retry_later(sched, job, end->task, rank, sched->config.retry_pause_ns << doublings);
         return;
     }
-    const tess_status status =
-        end->status > TESS_RUNNING && end->status < TESS_STATUS_COUNT ? end->status : TESS_EINTERNAL;
+    tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_ERRED);
+    const bool is_error = end->status > TESS_RUNNING && end->status < TESS_STATUS_COUNT;
+    const tess_status status = is_error ? end->status : TESS_EINTERNAL;
     if (end->text != NULL && end->text[0] != '\0') {
         tsi_sched_job_doom(sched, job, status, "%s", end->text);
         return;
     }
     char place[TSI_ERROR_TEXT_MAX / 2];
-    tsi_sched_job_place(job, task, place, sizeof place);
+    tsi_sched_job_place(job, end->task, place, sizeof place);
     tsi_sched_job_doom(sched, job, status, "%s: %s", place, tess_status_text(status));
 }
 
@@ -311,12 +323,13 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
         return;
     }
     const uint32_t rank = worker->attempts.items[attempt].rank;
-    tsi_sched_lost_attempt(sched, worker, attempt);
     sched->drain_due = sched->drain_due || worker->draining;
+    if (end->end == TSI_ATTEMPT_FAILED) {
+        on_failed(sched, worker, attempt, end);
+        return;
+    }
+    tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_RELEASED);
     switch (end->end) {
-    case TSI_ATTEMPT_FAILED:
-        on_failed(sched, job, end->task, rank, end);
-        break;
     case TSI_ATTEMPT_FETCH_FAILED:
         on_fetch_failed(sched, job, end->task, rank, end);
         break;

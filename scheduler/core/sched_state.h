@@ -24,6 +24,8 @@ enum {
     TSI_SCHED_BATCH = 2048,
     // Workers that were turned away for lack of memory and have not been told.
     TSI_SCHED_TURNED_AWAY_MAX = 64,
+    // Submissions that were turned down and have not been told.
+    TSI_SCHED_REFUSED_MAX = 64,
 };
 
 // A task that is tried again after a pause.
@@ -67,7 +69,7 @@ struct tsi_sched_told {
 struct tsi_sched {
     struct tsi_sched_config config;
     uint64_t now_ns;
-    uint64_t called_ns; // the last call; 0: none yet
+    bool was_called;
 
     struct tsi_map peers; // slot of a worker, or its complement of 64 bits for a client's index
     TSI_VEC(struct tsi_sched_worker *) workers; // by slot
@@ -101,6 +103,7 @@ struct tsi_sched {
     TSI_VEC(struct tsi_sched_drop) drops;
     TSI_VEC(uint64_t) release_stack; // keys of tasks that lost a claim
     uint64_t liveness_due_ns;
+    uint64_t timer_due_ns; // nothing is due by the time alone before
     uint64_t balance_due_ns;
     uint32_t turn; // the client whose jobs were activated last
     bool policy_due;
@@ -109,7 +112,8 @@ struct tsi_sched {
     bool emit_due; // some job or worker has something to tell
 
     struct tsi_sched_told told;
-    struct tsi_sched_refused refused;
+    struct tsi_sched_refused refused[TSI_SCHED_REFUSED_MAX];
+    uint32_t refused_count;
     TSI_VEC(struct tsi_sched_ready) ready_items;
     uint32_t turned_away[TSI_SCHED_TURNED_AWAY_MAX];
     uint32_t turned_away_count;
@@ -204,9 +208,9 @@ void tsi_sched_hold_restore_inputs(struct tsi_sched *sched, struct tsi_sched_job
 
 // sched_lost.c
 
-// Ends an attempt: the task is RELEASED, the worker's ledger is as if it had never been.
+// Ends an attempt: the worker's ledger is as if it had never been, the task goes to state `to`.
 void tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *worker,
-                            uint32_t attempt);
+                            uint32_t attempt, enum tsi_task_state to);
 // A chunk that has no holder any more.
 void tsi_sched_lost_chunk(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
 // The worker is gone, with all that it had. `text` says how, for messages; NULL if it went cleanly.
@@ -232,11 +236,18 @@ void tsi_sched_on_copied(struct tsi_sched *sched, const struct tsi_sched_event *
 // What is due by the time alone.
 void tsi_sched_on_timer(struct tsi_sched *sched);
 uint64_t tsi_sched_timer_deadline(const struct tsi_sched *sched);
+// Sets the time. Time that the core slept through is not counted as silence of workers.
+void tsi_sched_timer_advance(struct tsi_sched *sched, uint64_t now_ns);
+// Whether there is progress to tell of a job, and when that may be.
+bool tsi_sched_timer_has_progress(const struct tsi_sched *sched, const struct tsi_sched_job *job);
+uint64_t tsi_sched_timer_progress_ns(const struct tsi_sched_job *job);
 
 // sched_drain.c
 
 // Goes on with the workers that want to leave.
 void tsi_sched_drain_run(struct tsi_sched *sched);
+// Gives up copies that take too long.
+void tsi_sched_drain_timeout(struct tsi_sched *sched);
 // Forgets the copies to and from a worker that is gone.
 void tsi_sched_drain_forget(struct tsi_sched *sched, uint32_t peer);
 

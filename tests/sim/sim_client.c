@@ -7,6 +7,7 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/sim_world.h"
+#include "tests/support/program_build.h"
 
 enum { KEPT_MAX = 32 };
 
@@ -60,6 +61,23 @@ find_kept(struct sim_client *client, struct sim_kept *kept)
     return count;
 }
 
+static struct tsi_program *
+make_program(struct sim_world *world, const struct sim_program_shape *shape)
+{
+    if (world->config.big_workers > 0) {
+        return sim_program_big(world->config.big_tasks);
+    }
+    if (sim_chance(&world->random, 300)) {
+        const struct test_program_options options = {
+            .tasks_max = (uint32_t)sim_between(&world->random, 5, 300),
+            .with_held = sim_chance(&world->random, 500),
+            .with_file = sim_chance(&world->random, 300),
+        };
+        return test_program_random(sim_next(&world->random), &options);
+    }
+    return sim_program_random(&world->random, shape);
+}
+
 static void
 submit(struct sim_client *client)
 {
@@ -70,9 +88,7 @@ submit(struct sim_client *client)
         .kept_count = find_kept(client, kept),
         .keeps = sim_chance(&world->random, 300),
     };
-    struct tsi_program *program = world->config.big_workers > 0
-                                      ? sim_program_big(world->config.big_tasks)
-                                      : sim_program_random(&world->random, &shape);
+    struct tsi_program *program = make_program(world, &shape);
     struct sim_job *job = sim_job_new(world, client, program);
     client->jobs_left--;
     client->jobs_open++;

@@ -209,13 +209,10 @@ run_write(const char *path, const char *temporary, uint64_t seed)
     c.program->ops[op].tile.sink = TSI_SINK_WRITE;
     c.program->ops[op].target_file.temporary = temporary;
     // The join's one chunk waits for all chunks that write.
-    const int64_t chunks = tsi_grid_chunk_count(&loop);
-    uint32_t *const numbers = tsi_arena_alloc(&c.program->arena, ((size_t)chunks + 4) * 16);
     struct tsi_index_map all = {.ndim = loop.ndim};
     for (int i = 0; i < loop.ndim; i++) {
         all.axis[i] = (struct tsi_map_axis){-1, 0, 1, loop.axis[i].size};
     }
-    (void)numbers;
     const int join = exec_case_op(&c, TSI_WORK_JOIN, dtype, &one, NULL);
     exec_case_input(&c, join, op, &all);
     c.program->ops[join].target_file.path = path;

@@ -79,6 +79,7 @@ release_inputs(struct tsi_worker *worker, struct tsi_worker_task *task, bool kno
         tsi_worker_chunk_unpin(worker, chunk);
     }
     tsi_vec_clear(&task->inputs);
+    task->missing = 0;
 }
 
 void

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The connection to the scheduler. Each connection has sockets of its own: nothing that was queued for an
+// old scheduler can reach a new one. When the scheduler is lost, everything that it said is forgotten, and
+// the worker says hello to the next one as a new incarnation.
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/net/interface.h"
+#include "tessera/version.h"
+#include "worker/daemon/loop.h"
+
+#define HEARTBEAT_DEFAULT_NS (1 * TSI_SECOND)
+
+// Silences of the scheduler that mean its end, in heartbeats. Many: a scheduler that is only slow must not
+// lose its workers.
+#define HEARTBEATS_MISSED_MAX 15
+
+static void
+say_hello(struct tsi_worker_loop *loop)
+{
+    struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
+                                .hello = {.role = TSI_ROLE_WORKER,
+                                          .name = loop->name,
+                                          .library = tess_version(),
+                                          .threads = (uint32_t)loop->threads,
+                                          .memory_bytes = loop->memory_bytes,
+                                          .endpoint = loop->endpoint,
+                                          .host = loop->host,
+                                          .pid = (uint32_t)getpid()}};
+    if (tsi_message_encode(&hello, &loop->out)) {
+        tsi_net_send(loop->socket, NULL, loop->out.bytes, loop->out.count);
+    }
+}
+
+static tess_status
+open_sockets(struct tsi_worker_loop *loop, struct tsi_error *error)
+{
+    char host[TSI_WIRE_ENDPOINT_MAX];
+    char address[TSI_WIRE_ENDPOINT_MAX];
+    const struct tsi_connection *connection = &loop->connection;
+    if (loop->options->host[0] != '\0') {
+        snprintf(host, sizeof host, "%s", loop->options->host);
+    } else {
+        tsi_address_towards(connection->address, host, sizeof host);
+    }
+    const tess_status status =
+        tsi_net_data_address(connection->address, host, address, sizeof address, error);
+    loop->net = status == TESS_OK ? tsi_net_new(connection, NULL, error) : NULL;
+    if (loop->net == NULL) {
+        return error->status;
+    }
+    loop->server =
+        tsi_server_new(loop->net, address, tsi_worker_loop_lookup, loop, loop->endpoint, error);
+    loop->fetcher = tsi_fetcher_new(loop->net, tsi_worker_loop_fetched, loop);
+    loop->socket = loop->server == NULL
+                       ? NULL
+                       : tsi_net_connect(loop->net, TSI_NET_CONTROL, connection->address,
+                                         connection->scheduler_public, error);
+    loop->monitor = loop->socket == NULL ? NULL : tsi_net_monitor(loop->net, loop->socket, error);
+    if (loop->fetcher == NULL) {
+        return tsi_error_set(error, TESS_ENOMEM, "out of memory");
+    }
+    return loop->monitor != NULL ? TESS_OK : error->status;
+}
+
+tess_status
+tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error)
+{
+    tess_status status =
+        tsi_connection_find(loop->options->scheduler, 0, NULL, &loop->connection, error);
+    if (status == TESS_OK) {
+        status = open_sockets(loop, error);
+    }
+    if (status != TESS_OK) {
+        tsi_link_close(loop, 0);
+        return status;
+    }
+    loop->heartbeat_ns = HEARTBEAT_DEFAULT_NS;
+    loop->heard_ns = tsi_clock_ns();
+    loop->next_heartbeat_ns = loop->heard_ns + loop->heartbeat_ns;
+    say_hello(loop);
+    return TESS_OK;
+}
+
+void
+tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
+{
+    struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
+    tsi_net_close(loop->monitor, 0);
+    tsi_net_close(loop->socket, linger_ms);
+    tsi_server_free(loop->server);
+    tsi_fetcher_free(loop->fetcher);
+    tsi_net_free(loop->net);
+    loop->monitor = loop->socket = NULL;
+    loop->server = NULL;
+    loop->fetcher = NULL;
+    loop->net = NULL;
+    loop->peer = 0;
+    tsi_worker_loop_event(loop, &event);
+    tsi_worker_loop_act(loop);
+}
+
+void
+tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message)
+{
+    if (loop->socket == NULL || loop->peer == 0) {
+        return;
+    }
+    message->epoch = loop->connection.epoch;
+    message->peer = loop->peer;
+    if (!tsi_message_encode(message, &loop->out)) {
+        tsi_log(TSI_LOG_ERROR, "cannot send", "%s: out of memory or too large",
+                tsi_message_name(message->type));
+        return;
+    }
+    tsi_net_send(loop->socket, NULL, loop->out.bytes, loop->out.count);
+}
+
+bool
+tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now)
+{
+    return loop->socket != NULL && now > loop->heard_ns + HEARTBEATS_MISSED_MAX * loop->heartbeat_ns;
+}

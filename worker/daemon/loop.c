@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker daemon: one thread that waits for messages, ends of tasks, chunks and signals; tasks run on
+// the threads of the pool.
+
+#include "worker/daemon/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/machine.h"
+#include "engine/base/memory.h"
+#include "tessera/version.h"
+
+enum {
+    SOCKETS_MAX = 1024, // of peers that are polled at once
+    FIXED_ITEMS = 5,
+    RETRY_MS = 200, // between tries to find a scheduler
+};
+
+// Part of the memory limit that chunks may not take: code, stacks, buffers of libraries.
+#define RESERVE_BYTES ((uint64_t)64 << 20)
+
+static int
+open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void
+take_signals(struct tsi_worker_loop *loop)
+{
+    struct signalfd_siginfo info;
+    while (read(loop->signals, &info, sizeof info) == sizeof info) {
+        if (loop->draining || loop->peer == 0) {
+            loop->stopping = true;
+            continue;
+        }
+        struct tsi_message message = {.type = TSI_MESSAGE_DRAINING};
+        tsi_log(TSI_LOG_INFO, "draining", "signal=%u", info.ssi_signo);
+        loop->draining = true;
+        tsi_link_send(loop, &message);
+    }
+}
+
+static void
+choose_name(struct tsi_worker_loop *loop)
+{
+    char host[64] = "worker";
+    if (loop->options->name[0] != '\0') {
+        snprintf(loop->name, sizeof loop->name, "%s", loop->options->name);
+        return;
+    }
+    gethostname(host, sizeof host - 1);
+    snprintf(loop->name, sizeof loop->name, "%s-%ld", host, (long)getpid());
+}
+
+static uint64_t
+chunk_memory(const struct tsi_worker_options *options)
+{
+    if (options->memory_bytes != 0) {
+        return options->memory_bytes;
+    }
+    const uint64_t machine = tsi_machine_memory_bytes();
+    return machine > 2 * RESERVE_BYTES ? machine - RESERVE_BYTES : machine / 2;
+}
+
+static tess_status
+start(struct tsi_worker_loop *loop, struct tsi_error *error)
+{
+    const struct tsi_worker_options *options = loop->options;
+    if (options->local_directory[0] != '\0' && chdir(options->local_directory) != 0) {
+        return tsi_error_set(error, TESS_EIO, "%s: %s", options->local_directory, strerror(errno));
+    }
+    loop->threads = options->threads > 0 ? options->threads : tsi_machine_processors();
+    loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
+    loop->memory_bytes = chunk_memory(options);
+    loop->alone_since_ns = tsi_clock_ns();
+    loop->signals = open_signals();
+    choose_name(loop);
+    tsi_net_host_identity(loop->host, sizeof loop->host);
+    const struct tsi_worker_config config = {.threads = loop->threads,
+                                             .memory_bytes = loop->memory_bytes};
+    loop->core = tsi_worker_new(&config);
+    loop->files = tsi_files_new(options->allow_path_count > 0 ? options->allow_paths : NULL,
+                                options->allow_path_count);
+    loop->pool = loop->files != NULL ? tsi_pool_new(loop->threads, loop->files) : NULL;
+    return loop->core != NULL && loop->pool != NULL && loop->signals >= 0
+               ? TESS_OK
+               : tsi_error_set(error, TESS_ENOMEM, "out of memory or threads");
+}
+
+static int
+wait_ms(const struct tsi_worker_loop *loop, uint64_t now)
+{
+    if (loop->socket == NULL) {
+        return RETRY_MS;
+    }
+    uint64_t until = loop->next_heartbeat_ns;
+    const uint64_t fetches = tsi_fetcher_deadline(loop->fetcher);
+    until = fetches < until ? fetches : until;
+    return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
+}
+
+// Waits for anything to happen, and takes in what happened to signals, tasks and chunks.
+static void
+wait_for_events(struct tsi_worker_loop *loop)
+{
+    static zmq_pollitem_t items[FIXED_ITEMS + SOCKETS_MAX];
+    void *sockets[SOCKETS_MAX];
+    int count = 0;
+    items[count++] = (zmq_pollitem_t){.fd = loop->signals, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = tsi_pool_fd(loop->pool), .events = ZMQ_POLLIN};
+    if (loop->socket != NULL) {
+        items[count++] = (zmq_pollitem_t){.socket = loop->socket, .events = ZMQ_POLLIN};
+        items[count++] = (zmq_pollitem_t){.socket = loop->monitor, .events = ZMQ_POLLIN};
+        items[count++] =
+            (zmq_pollitem_t){.socket = tsi_server_socket(loop->server), .events = ZMQ_POLLIN};
+        const int peers = tsi_fetcher_sockets(loop->fetcher, sockets, SOCKETS_MAX);
+        for (int i = 0; i < peers; i++) {
+            items[count++] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};
+        }
+    }
+    zmq_poll(items, count, wait_ms(loop, tsi_clock_ns()));
+    take_signals(loop);
+    tsi_worker_loop_collect(loop);
+    if (loop->socket != NULL && items[3].revents != 0 && tsi_net_broke(loop->monitor)) {
+        tsi_log(TSI_LOG_WARNING, "connection broke", "scheduler=%s", loop->connection.address);
+        loop->heard_ns = 0;
+    }
+}
+
+static void
+beat(struct tsi_worker_loop *loop, uint64_t now)
+{
+    if (now >= loop->next_heartbeat_ns) {
+        struct tsi_message message = {.type = TSI_MESSAGE_HEARTBEAT};
+        loop->next_heartbeat_ns = now + loop->heartbeat_ns;
+        tsi_link_send(loop, &message);
+    }
+}
+
+// Tries to find a scheduler; gives up after the death timeout.
+static void
+look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    const uint64_t patience = loop->options->death_timeout_ns;
+    if (patience != 0 && now > loop->alone_since_ns + patience) {
+        tsi_log(TSI_LOG_ERROR, "no scheduler", "none within the death timeout");
+        loop->stopping = true;
+        loop->exit_code = TSI_WORKER_EXIT_NO_SCHEDULER;
+        return;
+    }
+    const tess_status status = tsi_link_open(loop, &error);
+    if (status != TESS_OK && status != TESS_ECONNECT && status != TESS_EIO) {
+        tsi_log(TSI_LOG_ERROR, "cannot connect", "%s", error.text);
+        loop->stopping = true;
+        loop->exit_code = EXIT_FAILURE;
+    }
+}
+
+static void
+turn(struct tsi_worker_loop *loop)
+{
+    wait_for_events(loop);
+    const uint64_t now = tsi_clock_ns();
+    if (loop->socket == NULL) {
+        look_for_scheduler(loop, now);
+        return;
+    }
+    tsi_worker_loop_receive(loop);
+    tsi_server_turn(loop->server);
+    tsi_fetcher_turn(loop->fetcher, now);
+    tsi_worker_loop_act(loop);
+    beat(loop, now);
+    if (loop->heard_ns == 0 || tsi_link_is_lost(loop, now)) {
+        tsi_log(TSI_LOG_WARNING, "scheduler lost", "scheduler=%s", loop->connection.address);
+        tsi_link_close(loop, 0);
+        loop->alone_since_ns = now;
+        loop->stopping = loop->stopping || loop->draining;
+    } else if (loop->peer == 0 && loop->options->death_timeout_ns != 0 &&
+               now > loop->alone_since_ns + loop->options->death_timeout_ns) {
+        tsi_link_close(loop, 0);
+    }
+}
+
+static void
+release_chunk(void *context, void *handle)
+{
+    (void)context;
+    tsi_buf_unref(handle);
+}
+
+static void
+release_program(void *context, const struct tsi_program *program)
+{
+    (void)context;
+    tsi_program_free((struct tsi_program *)(uintptr_t)program);
+}
+
+static void
+finish(struct tsi_worker_loop *loop)
+{
+    struct tsi_message goodbye = {.type = TSI_MESSAGE_GOODBYE};
+    for (int i = 0; i < TSI_THREADS_MAX; i++) {
+        if (loop->runs[i] != NULL) {
+            atomic_store(&loop->runs[i]->cancelled, true);
+        }
+    }
+    tsi_link_send(loop, &goodbye);
+    tsi_pool_free(loop->pool);
+    tsi_link_close(loop, 1000);
+    if (loop->core != NULL) {
+        tsi_worker_free(loop->core, release_chunk, release_program, NULL);
+    }
+    tsi_files_free(loop->files);
+    tsi_vec_fini(&loop->completions);
+    tsi_arena_fini(&loop->scratch);
+    tsi_wire_buf_fini(&loop->out);
+    if (loop->signals >= 0) {
+        close(loop->signals);
+    }
+}
+
+int
+tsi_worker_loop_run(const struct tsi_worker_options *options)
+{
+    struct tsi_worker_loop loop = {.options = options, .signals = -1};
+    struct tsi_error error = {.status = TESS_OK};
+    if (start(&loop, &error) != TESS_OK) {
+        tsi_log(TSI_LOG_ERROR, "cannot start", "%s", error.text);
+        loop.exit_code = EXIT_FAILURE;
+    } else {
+        tsi_log(TSI_LOG_INFO, "worker started", "version=%s name=%s threads=%d memory=%llu",
+                tess_version(), loop.name, loop.threads, (unsigned long long)loop.memory_bytes);
+        while (!loop.stopping) {
+            turn(&loop);
+        }
+        tsi_log(TSI_LOG_INFO, "worker ended", "name=%s", loop.name);
+    }
+    finish(&loop);
+    return loop.exit_code;
+}

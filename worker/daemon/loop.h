@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker daemon's parts: loop.c starts, waits and ends, link.c keeps the connection to the scheduler,
+// loop_receive.c turns messages into events of the core, loop_act.c carries out its actions.
+
+#ifndef TSI_WORKER_DAEMON_LOOP_H
+#define TSI_WORKER_DAEMON_LOOP_H
+
+#include "engine/base/vec.h"
+#include "engine/net/transfer.h"
+#include "worker/core/worker.h"
+#include "worker/daemon/options.h"
+#include "worker/daemon/pool.h"
+
+struct tsi_worker_loop {
+    const struct tsi_worker_options *options;
+    char name[TSI_WIRE_NAME_MAX + 1];
+    char host[TSI_WIRE_NAME_MAX + 1]; // identity
+    int threads;
+    uint64_t memory_bytes;
+    int signals;
+    struct tsi_worker *core;
+    struct tsi_files *files;
+    struct tsi_pool *pool;
+    struct tsi_run *runs[TSI_THREADS_MAX]; // by run number, while they run
+    struct tsi_arena scratch;
+    struct tsi_wire_buf out;
+    TSI_VEC(struct tsi_completion) completions; // scratch
+
+    // The connection to one scheduler; all NULL or 0 while there is none.
+    struct tsi_connection connection;
+    struct tsi_net *net;
+    void *socket;
+    void *monitor;
+    struct tsi_server *server;
+    struct tsi_fetcher *fetcher;
+    char endpoint[TSI_WIRE_ENDPOINT_MAX];
+    uint32_t peer; // 0 until WELCOME
+    uint64_t heartbeat_ns;
+    uint64_t next_heartbeat_ns;
+    uint64_t heard_ns;
+
+    uint64_t alone_since_ns; // without a scheduler
+    bool draining;           // told the scheduler that it wants to go
+    bool stopping;
+    int exit_code;
+};
+
+int tsi_worker_loop_run(const struct tsi_worker_options *options);
+
+// link.c: connects and says hello. Fails if the connection file is not there yet, or the sockets cannot be
+// made; then it is tried again later.
+tess_status tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error);
+// Forgets the scheduler and everything it said.
+void tsi_link_close(struct tsi_worker_loop *loop, int linger_ms);
+void tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message);
+// Whether the scheduler has been silent for so long that it must be gone.
+bool tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now);
+
+// loop_receive.c
+void tsi_worker_loop_receive(struct tsi_worker_loop *loop);
+void tsi_worker_loop_event(struct tsi_worker_loop *loop, struct tsi_worker_event *event);
+void tsi_worker_loop_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
+                             const char *text);
+struct tsi_buf *tsi_worker_loop_lookup(void *context, tsi_key key, const char **text);
+
+// loop_act.c
+void tsi_worker_loop_act(struct tsi_worker_loop *loop);
+// Feeds the ends of runs to the core.
+void tsi_worker_loop_collect(struct tsi_worker_loop *loop);
+
+#define TSI_WORKER_EXIT_NO_SCHEDULER 3
+#define TSI_WORKER_EXIT_REFUSED 4
+
+#endif

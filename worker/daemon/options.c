@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Flags have the names that users of `dask worker` know, where there is such a flag.
+
+#include "worker/daemon/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/machine.h"
+#include "engine/base/text.h"
+#include "engine/net/interface.h"
+#include "tessera/version.h"
+
+#define EXIT_USAGE 2
+
+static const char help[] =
+    "Usage: tessera-worker [OPTION]... [SCHEDULER]\n"
+    "Start a worker of a Tessera cluster.\n"
+    "\n"
+    "SCHEDULER is an address (tcp://host:port, ipc://path) or a connection file. Without it the worker\n"
+    "takes TESSERA_SCHEDULER from the environment, or else the connection file that tessera-scheduler\n"
+    "writes for this user. It waits for the file to appear.\n"
+    "\n"
+    "  --scheduler-file FILE     the scheduler's connection file\n"
+    "  --nthreads N              tasks to run at once (default: the processors it may use)\n"
+    "  --memory-limit SIZE       memory for chunks: 4GiB, 500MB, or a share such as 0.5\n"
+    "                            (default: what machine, control group and limits leave)\n"
+    "  --name NAME               how logs and messages call it\n"
+    "  --host HOST               address at which others reach its chunks\n"
+    "  --interface NAME          take that address from this network interface\n"
+    "  --local-directory DIR     directory to work in\n"
+    "  --allow-path DIR          let computes read and write files only below DIR; may be repeated\n"
+    "  --death-timeout DURATION  end after so long without a scheduler (default: wait for ever)\n"
+    "  --log-level LEVEL         error, warning, info or debug (default info)\n"
+    "  --log-format FORMAT       plain or json (default plain)\n"
+    "  --version                 print the version and exit\n"
+    "  --help                    print this help and exit\n"
+    "\n"
+    "SIGTERM or SIGINT: finish what runs, hand chunks that only it holds to others, then exit; a second\n"
+    "one stops at once.\n"
+    "\n"
+    "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line, 3 if there was\n"
+    "no scheduler within the death timeout, 4 if the scheduler refused it.\n";
+
+enum option_id {
+    OPTION_FILE = 256,
+    OPTION_THREADS,
+    OPTION_MEMORY,
+    OPTION_NAME,
+    OPTION_HOST,
+    OPTION_INTERFACE,
+    OPTION_DIRECTORY,
+    OPTION_ALLOW,
+    OPTION_DEATH,
+    OPTION_LEVEL,
+    OPTION_FORMAT,
+    OPTION_VERSION,
+    OPTION_HELP,
+};
+
+static const struct option table[] = {
+    {"scheduler-file", required_argument, NULL, OPTION_FILE},
+    {"nthreads", required_argument, NULL, OPTION_THREADS},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY},
+    {"name", required_argument, NULL, OPTION_NAME},
+    {"host", required_argument, NULL, OPTION_HOST},
+    {"interface", required_argument, NULL, OPTION_INTERFACE},
+    {"local-directory", required_argument, NULL, OPTION_DIRECTORY},
+    {"allow-path", required_argument, NULL, OPTION_ALLOW},
+    {"death-timeout", required_argument, NULL, OPTION_DEATH},
+    {"log-level", required_argument, NULL, OPTION_LEVEL},
+    {"log-format", required_argument, NULL, OPTION_FORMAT},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static bool
+copy(char *out, size_t bytes, const char *text)
+{
+    return snprintf(out, bytes, "%s", text) < (int)bytes;
+}
+
+static bool
+parse_threads(const char *text, int *threads)
+{
+    char *end;
+    const long value = strtol(text, &end, 10);
+    *threads = (int)value;
+    return end != text && *end == '\0' && value >= 1 && value <= TSI_THREADS_MAX;
+}
+
+static bool
+set_interface(const char *name, struct tsi_worker_options *options)
+{
+    struct tsi_error error;
+    if (tsi_interface_address(name, options->host, sizeof options->host, &error) != TESS_OK) {
+        fprintf(stderr, "tessera-worker: %s\n", error.text);
+        return false;
+    }
+    return true;
+}
+
+static bool
+add_allowed(const char *path, struct tsi_worker_options *options)
+{
+    if (options->allow_path_count == TSI_WORKER_PATHS_MAX) {
+        return false;
+    }
+    options->allow_paths[options->allow_path_count++] = path;
+    return true;
+}
+
+static bool
+set_option(int id, const char *value, struct tsi_worker_options *options)
+{
+    switch (id) {
+    case OPTION_FILE:
+        return copy(options->scheduler, sizeof options->scheduler, value);
+    case OPTION_THREADS:
+        return parse_threads(value, &options->threads);
+    case OPTION_MEMORY:
+        return tsi_text_parse_bytes(value, tsi_machine_memory_bytes(), &options->memory_bytes);
+    case OPTION_NAME:
+        return copy(options->name, sizeof options->name, value);
+    case OPTION_HOST:
+        return copy(options->host, sizeof options->host, value);
+    case OPTION_INTERFACE:
+        return set_interface(value, options);
+    case OPTION_DIRECTORY:
+        return copy(options->local_directory, sizeof options->local_directory, value);
+    case OPTION_ALLOW:
+        return add_allowed(value, options);
+    case OPTION_DEATH:
+        return tsi_text_parse_duration(value, &options->death_timeout_ns);
+    case OPTION_LEVEL:
+        return tsi_log_level_parse(value, &options->log_level);
+    case OPTION_FORMAT:
+        options->log_json = strcmp(value, "json") == 0;
+        return options->log_json || strcmp(value, "plain") == 0;
+    default:
+        return false;
+    }
+}
+
+static bool
+refuse(int *exit_code, const char *name, const char *value)
+{
+    fprintf(stderr,
+            "tessera-worker: --%s: cannot use '%s'\n"
+            "Try 'tessera-worker --help'.\n",
+            name, value != NULL ? value : "");
+    *exit_code = EXIT_USAGE;
+    return false;
+}
+
+static bool
+take_scheduler(int argc, char **argv, struct tsi_worker_options *options, int *exit_code)
+{
+    if (argc - optind > 1) {
+        fprintf(stderr, "tessera-worker: unexpected argument '%s'\n", argv[optind + 1]);
+        *exit_code = EXIT_USAGE;
+        return false;
+    }
+    const char *environment = getenv("TESSERA_SCHEDULER");
+    const char *named = argc > optind                      ? argv[optind]
+                        : options->scheduler[0] != '\0'    ? NULL
+                                                           : environment;
+    if (named != NULL && !copy(options->scheduler, sizeof options->scheduler, named)) {
+        return refuse(exit_code, "scheduler-file", named);
+    }
+    return true;
+}
+
+bool
+tsi_worker_options_read(int argc, char **argv, struct tsi_worker_options *options, int *exit_code)
+{
+    int index = 0;
+    int id;
+    *options = (struct tsi_worker_options){.log_level = TSI_LOG_INFO};
+    *exit_code = EXIT_SUCCESS;
+    while ((id = getopt_long(argc, argv, "", table, &index)) != -1) {
+        if (id == OPTION_HELP) {
+            fputs(help, stdout);
+            return false;
+        }
+        if (id == OPTION_VERSION) {
+            printf("tessera-worker %s\n", tess_version());
+            return false;
+        }
+        if (id == '?') {
+            fputs("Try 'tessera-worker --help'.\n", stderr);
+            *exit_code = EXIT_USAGE;
+            return false;
+        }
+        if (!set_option(id, optarg, options)) {
+            return refuse(exit_code, table[index].name, optarg);
+        }
+    }
+    return take_scheduler(argc, argv, options, exit_code);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tessera-worker: the program.
+
+#include "worker/daemon/loop.h"
+
+int
+main(int argc, char **argv)
+{
+    struct tsi_worker_options options;
+    int exit_code;
+    if (!tsi_worker_options_read(argc, argv, &options, &exit_code)) {
+        return exit_code;
+    }
+    tsi_log_setup(options.log_level, options.log_json);
+    return tsi_worker_loop_run(&options);
+}
