@@ -76,7 +76,7 @@ gate_tsan()
 gate_sim()
 {
     build test
-    build/test/tests/sim_main --seeds "$seeds"
+    build/test/tests/sim_main --seeds 1 "$seeds"
 }
 
 gate_fuzz()

@@ -65,7 +65,8 @@ choose_rectangle(struct tsi_tiling *tiling, int rows)
         even_block(tiling->size[rows], TSI_TILE_ELEMENTS / tiling->block[columns]);
 }
 
-// The axis of the tiling along which an input is dense by the program; −1 if there is none.
+// The axis of the tiling along which an input is dense by the program, if it varies along the last
+// one too; −1 if there is none.
 static int
 dense_axis(const struct tsi_run *run, const struct tsi_tiling *tiling,
            const struct tsi_input *input)
@@ -73,18 +74,19 @@ dense_axis(const struct tsi_run *run, const struct tsi_tiling *tiling,
     const struct tsi_chunk_op *const source = &run->task->program->ops[input->op];
     const bool is_fortran = source->work == TSI_WORK_FILE && source->file.fortran_order;
     const int ndim = input->map.ndim;
+    int dense = -1;
+    bool has_last = false;
     for (int i = 0; i < ndim; i++) {
         const int axis = input->map.axis[is_fortran ? i : ndim - 1 - i].axis;
         if (axis < 0 || run->size[axis] <= 1) {
             continue;
         }
-        for (int k = tiling->ndim - 1; k >= 0; k--) {
-            if (tiling->axis[k] == axis) {
-                return k;
-            }
+        for (int k = tiling->ndim - 1; k >= 0 && dense < 0; k--) {
+            dense = tiling->axis[k] == axis ? k : -1;
         }
+        has_last = has_last || tiling->axis[tiling->ndim - 1] == axis;
     }
-    return -1;
+    return has_last ? dense : -1;
 }
 
 void

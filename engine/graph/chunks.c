@@ -18,8 +18,7 @@ enum {
     // Small enough that a few of them fit any machine, large enough that a task is worth its cost.
     CHOSEN_BYTES = 16 << 20,
     // Rows of a chunk that is cut on several axes are multiples of this, so that they start on
-    // cache
-    // lines where the array does.
+    // cache lines where the array does.
     CHOSEN_MULTIPLE = 16,
     CHUNKS_TEXT_MAX = 512,
     LIST_SHOWN_MAX = 4,
@@ -153,8 +152,8 @@ check_shape(const struct tess_shape *shape, tess_dtype dtype, struct tsi_error *
         fits = fits && tsi_mul_i64(bytes, size > 0 ? size : 1, &bytes);
     }
     if (!fits) {
-        return tsi_error_set(error, TESS_EOVERFLOW, "%s: the bytes in %s do not fit 64 bits",
-                             text, tess_dtype_name(dtype));
+        return tsi_error_set(error, TESS_EOVERFLOW, "%s: the bytes in %s do not fit 64 bits", text,
+                             tess_dtype_name(dtype));
     }
     return TESS_OK;
 }

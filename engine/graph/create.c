@@ -333,7 +333,7 @@ tess_array *(tess_load_npy)(tess_session *session, const char *path, tess_chunks
         return bad;
     }
     char resolved[TSI_PATH_MAX];
-    struct tsi_npy_header header;
+    struct tsi_npy_header header = {.dtype = TESS_NONE};
     struct tsi_error error;
     const tess_status status = read_header(path, resolved, &header, &error);
     if (status != TESS_OK) {

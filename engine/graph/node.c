@@ -61,10 +61,11 @@ format_message(char text[TSI_ERROR_TEXT_MAX], const char *name, const char *form
     if (site != NULL && site[0] != '\0') {
         snprintf(place, sizeof place, " (at %.*s)", SITE_MAX - 8, site);
     }
-    const size_t room = TSI_ERROR_TEXT_MAX - strlen(place);
+    const size_t place_bytes = strlen(place) + 1;
+    const size_t room = TSI_ERROR_TEXT_MAX - place_bytes + 1;
     const int head = snprintf(text, room, "%.64s: ", name);
     vsnprintf(text + head, room - (size_t)head, format, arguments);
-    strcat(text, place);
+    memcpy(text + strlen(text), place, place_bytes);
 }
 
 struct tess_array *
@@ -139,8 +140,7 @@ tsi_node_bad(struct tess_array *const *operands, int count, const char *name)
     return tsi_node_bad_session(session, name);
 }
 
-// Sizes of 0 count as 1: then strides fit int64 too, and taking a part of the array makes it no
-// larger.
+// Sizes of 0 count as 1: then strides fit int64 too, and so does every part of the array.
 static bool
 fits_bytes(const struct tsi_grid *grid, tess_dtype dtype)
 {

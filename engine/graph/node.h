@@ -12,13 +12,11 @@
 // - The operands of a MAP all have the shape and the cut of the result, and the type in which the
 //   operation computes (the condition of `where` is bool).
 // - The operands of a MATMUL are [batch …, i, k] and [batch …, k, j] of the dtype of the result,
-// which is
-//   [batch …, i, j]. Their batch axes are those of the result in size and cut. The result is cut on
-//   i as the first operand is, on j as the second; the two may be cut differently on k.
+//   which is [batch …, i, j]. Their batch axes are those of the result in size and cut. The result
+//   is cut on i as the first operand is, on j as the second; the two may be cut differently on k.
 // - The operand of a VIEW is never a VIEW or a CONST, and a SOURCE only where a random one is
-// repeated,
-//   since making its elements again and again costs more than reading them. All other views of
-//   these are nodes of their kind. A VIEW never leaves all as it was.
+//   repeated, since making its elements again and again costs more than reading them. All other
+//   views of these are nodes of their kind. A VIEW never leaves all as it was.
 // - A CAST changes the dtype, and its operand is no CONST.
 // - No operand is weak.
 
@@ -62,7 +60,8 @@ struct tsi_node_memory {
 
 // Axis a of the operand is read at offset[a] + stride[a]·i[axis[a]], or at offset[a] if axis[a] is
 // −1. An axis of the result that none names repeats the operand. At most one operand axis names an
-// axis. Where i[axis[a]] takes no other value than 0, or axis[a] is −1, stride[a] is 1.
+// axis. Where i[axis[a]] takes no other value than 0, or axis[a] is −1, stride[a] is 1; where it
+// takes no value at all, offset[a] is 0 too.
 struct tsi_node_view {
     int axis[TESS_NDIM_MAX];
     int64_t offset[TESS_NDIM_MAX];

@@ -47,7 +47,7 @@ resolve_order(struct tess_array *x, const struct tess_order *order, int from[TES
 
 tess_array *(tess_transpose)(tess_array *x, tess_order order)
 {
-    int from[TESS_NDIM_MAX];
+    int from[TESS_NDIM_MAX] = {0};
     struct tess_array *bad = tsi_node_bad(&x, 1, "transpose");
     if (bad == NULL) {
         bad = resolve_order(x, &order, from);

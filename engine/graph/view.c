@@ -51,8 +51,7 @@ compose(const struct tsi_node_view *inner, int ndim, const struct tsi_node_view 
     return view;
 }
 
-// Gives numbers that do not matter the one value that node.h says, so that equal views are one
-// node.
+// Gives numbers that do not matter the value that node.h says, so that equal views are one node.
 static void
 settle(struct tsi_node_view *view, int ndim, const struct tsi_grid *grid)
 {

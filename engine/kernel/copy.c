@@ -11,13 +11,23 @@
 // side, and every cache line that is touched is used whole.
 #define BLOCK 32
 
-// One row; the contiguous case by itself.
+// Columns below which it pays to walk along rows instead, if these are longer.
+#define SHORT 8
+
+// One row; the case of one element that is repeated by itself, as its loop needs no loads.
 #define COPY_ROW(bits)                                                                             \
     static void copy_row_##bits(int64_t columns, uint8_t *out, int64_t out_step,                   \
                                 const uint8_t *in, int64_t in_step)                                \
     {                                                                                              \
+        uint##bits##_t x;                                                                          \
+        if (in_step == 0 && out_step == bits / 8 && columns > 0) {                                 \
+            memcpy(&x, in, sizeof(x));                                                             \
+            for (int64_t j = 0; j < columns; j++) {                                                \
+                memcpy(out + j * (bits / 8), &x, sizeof(x));                                       \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
         for (int64_t j = 0; j < columns; j++) {                                                    \
-            uint##bits##_t x;                                                                      \
             memcpy(&x, in + j * in_step, sizeof(x));                                               \
             memcpy(out + j * out_step, &x, sizeof(x));                                             \
         }                                                                                          \
@@ -71,6 +81,14 @@ copy_blocks(int64_t rows, int64_t columns, size_t bytes, uint8_t *out, int64_t o
     }
 }
 
+static void
+swap_steps(int64_t *a, int64_t *b)
+{
+    const int64_t c = *a;
+    *a = *b;
+    *b = c;
+}
+
 void
 tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t out_row_step,
                 int64_t out_column_step, const void *in, int64_t in_row_step,
@@ -82,10 +100,15 @@ tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t 
     if (rows <= 0 || columns <= 0) {
         return;
     }
-    if (is_transpose(rows, columns, bytes, in_row_step, in_column_step)) {
+    if (columns >= SHORT && is_transpose(rows, columns, bytes, in_row_step, in_column_step)) {
         copy_blocks(rows, columns, bytes, to, out_row_step, out_column_step, from, in_row_step,
                     in_column_step);
         return;
+    }
+    if (columns < SHORT && rows > columns) {
+        swap_steps(&rows, &columns);
+        swap_steps(&out_row_step, &out_column_step);
+        swap_steps(&in_row_step, &in_column_step);
     }
     copy_row *row = copy_row_of(bytes);
     for (int64_t i = 0; i < rows; i++) {

@@ -124,10 +124,9 @@ minus_two_log(real64 u)
     const real64 p23 = z * 0x1.c71c62e3f11e6p-3 + 0x1.2492492df281ap-2;
     const real64 p45 = z * 0x1.39fe51a7c18f9p-3 + 0x1.7462b51cb66b1p-3;
     const real64 p = ((z2 * 0x1.2b5900de53b32p-3 + p45) * z2 + p23) * z2 + p01;
-    // p·z is ln(m)/s − 2, of which the 2 is exact, so everything is scaled to −2·(2·s + s·p·z).
-    const real64 s2 = s * -2.0;
-    const real64 log_m = (s2 + s2) + s2 * (p * z);
-    return k * -0x1.62e42fefa39efp+0 + log_m;
+    // ln m = f − s·(f − p·z), where the first f is exact and the rest is small.
+    const real64 minus_log = s * (f - p * z) - f;
+    return k * -0x1.62e42fefa39efp+0 + (minus_log + minus_log);
 }
 
 struct turn {
@@ -146,15 +145,15 @@ turn_of(bits64 low, bits64 high)
     const real64 d = (real_of_high(rest) - (HIGH_BIAS + 0.125 + LOW_BIAS)) + real_of_low(low);
     const real64 y = d * d;
     const real64 y2 = y * y;
-    const real64 s01 = y * -0x1.4abbce625be52p+5 + 0x1.921fb54442d18p+2;
-    const real64 s23 = y * -0x1.32d2cce500387p+6 + 0x1.466bc6775a476p+6;
-    const real64 s45 = y * -0x1.e3027dea82bd7p+3 + 0x1.50783208843ebp+5;
-    const real64 s = d * (((y2 * 0x1.e4a9d9166f052p+1 + s45) * y2 + s23) * y2 + s01);
-    const real64 c01 = y * -0x1.3bd3cc9be45dep+4 + 1.0;
-    const real64 c23 = y * -0x1.55d3c7e3cb241p+6 + 0x1.03c1f081b5ac0p+6;
-    const real64 c45 = y * -0x1.a6d1eef479be1p+4 + 0x1.e1f5068688d5bp+5;
-    const real64 c67 = y * -0x1.b2f3eb054afcdp+0 + 0x1.f9ce245cada0bp+2;
-    const real64 c = ((c67 * y2 + c45) * y2 + c23) * y2 + c01;
+    const real64 s12 = y * 0x1.466bc6775a476p+6 - 0x1.4abbce625be52p+5;
+    const real64 s34 = y * 0x1.50783208843ebp+5 - 0x1.32d2cce500387p+6;
+    const real64 s56 = y * 0x1.e4a9d9166f052p+1 - 0x1.e3027dea82bd7p+3;
+    const real64 s = d * (((s56 * y2 + s34) * y2 + s12) * y + 0x1.921fb54442d18p+2);
+    const real64 c12 = y * 0x1.03c1f081b5ac0p+6 - 0x1.3bd3cc9be45dep+4;
+    const real64 c34 = y * 0x1.e1f5068688d5bp+5 - 0x1.55d3c7e3cb241p+6;
+    const real64 c56 = y * 0x1.f9ce245cada0bp+2 - 0x1.a6d1eef479be1p+4;
+    const real64 c7 = tsi_lanes_all_f64(-0x1.b2f3eb054afcdp+0);
+    const real64 c = (((c7 * y2 + c56) * y2 + c34) * y2 + c12) * y + 1.0;
 
     // Odd quarters swap the two; the cosine is negative in quarters 1 and 2, the sine in 2 and 3.
     const bits64 sign = tsi_lanes_all(UINT64_C(1) << 63);

@@ -138,7 +138,9 @@ targets_ready(struct tsi_local *local, const struct tsi_sched_action *action)
     bool failed = job == NULL;
     for (size_t i = 0; i < action->ready.count && !failed; i++) {
         const uint32_t task = action->ready.items[i].task;
-        struct tsi_buf *chunk = tsi_worker_chunk(local->worker, tsi_key_of(action->job, task), NULL);
+        uint64_t bytes;
+        struct tsi_buf *chunk =
+            tsi_worker_chunk(local->worker, tsi_key_of(action->job, task), &bytes);
         if (chunk == NULL) {
             failed = true;
             break;

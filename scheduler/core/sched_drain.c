@@ -12,6 +12,9 @@ enum { COPIES_MAX = 64 }; // under way from one worker
 
 static const uint64_t copy_patience_ns = UINT64_C(20000000000);
 
+// Before a copy that failed is tried again.
+static const uint64_t copy_pause_ns = UINT64_C(200000000);
+
 static struct tsi_sched_copy *
 find_copy(const struct tsi_sched *sched, tsi_key key)
 {
@@ -60,6 +63,31 @@ tsi_sched_drain_forget(struct tsi_sched *sched, uint32_t peer)
             i++;
         }
     }
+}
+
+void
+tsi_sched_drain_forget_job(struct tsi_sched *sched, uint32_t job)
+{
+    for (size_t i = 0; i < sched->copies.count;) {
+        if (tsi_key_job(sched->copies.items[i].key) == job) {
+            end_copy(sched, i);
+        } else {
+            i++;
+        }
+    }
+}
+
+bool
+tsi_sched_drain_failed(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
+                       const struct tsi_attempt *end)
+{
+    struct tsi_sched_copy *copy = find_copy(sched, end->input);
+    if (end->sequence != 0 || end->end != TSI_ATTEMPT_FETCH_FAILED || copy == NULL ||
+        copy->to != worker->peer) {
+        return false;
+    }
+    copy->due_ns = sched->now_ns + copy_pause_ns;
+    return true;
 }
 
 void

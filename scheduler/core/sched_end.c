@@ -128,6 +128,7 @@ drop(struct tsi_sched *sched, struct tsi_sched_job *job)
     sched->queued -= job->counts[TSI_TASK_QUEUED];
     tsi_sched_ready_purge(sched, job->slot);
     drop_retries(sched, job->id);
+    tsi_sched_drain_forget_job(sched, job->id);
     drop_refs(sched, job);
     job->dropping = true;
     job->drop_slot = 0;

@@ -232,27 +232,17 @@ count_report(struct tsi_sched *sched, struct tsi_sched_job *maker, uint32_t task
     return false;
 }
 
-// An input could not be had from its holder: after two reports it is no holder any more.
+// A worker has a chunk no more, whatever the books say.
 static void
-suspect_holder(struct tsi_sched *sched, const struct tsi_attempt *end)
+forget_holder(struct tsi_sched *sched, struct tsi_sched_job *maker, uint32_t task,
+              struct tsi_sched_worker *holder)
 {
-    struct tsi_sched_job *maker = tsi_sched_job_find(sched, tsi_key_job(end->input));
-    struct tsi_sched_worker *holder = tsi_sched_peer_worker(sched, end->peer);
-    const uint32_t task = tsi_key_task(end->input);
-    if (maker == NULL || holder == NULL || task >= maker->program->task_count) {
-        return;
-    }
     struct tsi_sched_task *record = &maker->tasks[task];
     const uint32_t op = tsi_sched_job_op(maker, task);
-    if (!tsi_sched_task_is_there(record) || maker->ops[op].work == TSI_WORK_KEPT ||
-        !tsi_sched_chunk_is_at(sched, record, holder->slot) ||
-        !count_report(sched, maker, task, holder->slot)) {
-        return;
-    }
     const struct tsi_sched_chunk chunk = {maker, op, task, record};
     uint32_t bytes = 0;
     tsi_sched_chunk_remove(sched, &chunk, holder->slot);
-    tsi_sched_chunk_tell_free(sched, holder->slot, end->input);
+    tsi_sched_chunk_tell_free(sched, holder->slot, tsi_key_of(maker->id, task));
     if (tsi_sched_chunk_holder(sched, record, 0) == TSI_SLOT_NONE &&
         maker->ops[op].work != TSI_WORK_HELD &&
         tsi_sched_chunk_data(sched, record, &bytes) == NULL) {
@@ -260,10 +250,34 @@ suspect_holder(struct tsi_sched *sched, const struct tsi_attempt *end)
     }
 }
 
+// An input could not be had from its holder: after two reports it is no holder any more. Without a
+// holder it is the worker itself that misses what it should have, and one report is enough.
 static void
-on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task, uint32_t rank,
+suspect_holder(struct tsi_sched *sched, struct tsi_sched_worker *worker,
+               const struct tsi_attempt *end)
+{
+    struct tsi_sched_job *maker = tsi_sched_job_find(sched, tsi_key_job(end->input));
+    const bool is_own = end->peer == TSI_PEER_NONE || end->peer == worker->peer;
+    struct tsi_sched_worker *holder = is_own ? worker : tsi_sched_peer_worker(sched, end->peer);
+    const uint32_t task = tsi_key_task(end->input);
+    if (maker == NULL || holder == NULL || task >= maker->program->task_count) {
+        return;
+    }
+    const struct tsi_sched_task *record = &maker->tasks[task];
+    const uint32_t op = tsi_sched_job_op(maker, task);
+    if (tsi_sched_task_is_there(record) && maker->ops[op].work != TSI_WORK_KEPT &&
+        tsi_sched_chunk_is_at(sched, record, holder->slot) &&
+        (is_own || count_report(sched, maker, task, holder->slot))) {
+        forget_holder(sched, maker, task, holder);
+    }
+}
+
+static void
+on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t rank,
                 const struct tsi_attempt *end)
 {
+    const uint32_t task = end->task;
+    struct tsi_sched_job *job = tsi_sched_job_find(sched, end->job);
     struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
     trouble.fetches++;
     if (!tsi_sched_trouble_put(job, task, trouble)) {
@@ -277,7 +291,7 @@ on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t tas
                            place, (unsigned)trouble.fetches, end->text == NULL ? "" : end->text);
         return;
     }
-    suspect_holder(sched, end);
+    suspect_holder(sched, worker, end);
     if (trouble.fetches <= REPORTS_OF_LOSS) {
         tsi_sched_activate_again(sched, job, task, rank);
     } else {
@@ -319,7 +333,9 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
                                  ? TSI_ATTEMPT_NONE
                                  : find_attempt(worker, job, end->task, end->sequence);
     if (attempt == TSI_ATTEMPT_NONE) {
-        sched->stale_reports++;
+        if (worker == NULL || !tsi_sched_drain_failed(sched, worker, end)) {
+            sched->stale_reports++;
+        }
         return;
     }
     const uint32_t rank = worker->attempts.items[attempt].rank;
@@ -331,7 +347,7 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
     tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_RELEASED);
     switch (end->end) {
     case TSI_ATTEMPT_FETCH_FAILED:
-        on_fetch_failed(sched, job, end->task, rank, end);
+        on_fetch_failed(sched, worker, rank, end);
         break;
     case TSI_ATTEMPT_REFUSED:
         on_refused(sched, worker, job, end->task, rank);

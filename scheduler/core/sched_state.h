@@ -123,7 +123,6 @@ struct tsi_sched {
     uint64_t tasks_assigned;
     uint64_t stale_reports;
     uint64_t workers_lost;
-    uint64_t history; // a running hash of all events
 };
 
 static inline void
@@ -250,6 +249,12 @@ void tsi_sched_drain_run(struct tsi_sched *sched);
 void tsi_sched_drain_timeout(struct tsi_sched *sched);
 // Forgets the copies to and from a worker that is gone.
 void tsi_sched_drain_forget(struct tsi_sched *sched, uint32_t peer);
+
+// Forgets the copies of a job's chunks.
+void tsi_sched_drain_forget_job(struct tsi_sched *sched, uint32_t job);
+// Whether a report is about a copy that failed; it is tried again later.
+bool tsi_sched_drain_failed(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
+                            const struct tsi_attempt *end);
 
 // sched_emit.c
 

@@ -143,7 +143,7 @@ uint16_t
 tsi_take_u16(struct tsi_take *take)
 {
     const unsigned char *at = take_bytes(take, 2);
-    return at != NULL ? (uint16_t)(at[0] | at[1] << 8) : 0;
+    return at != NULL ? (uint16_t)((unsigned)at[0] | (unsigned)at[1] << 8) : 0;
 }
 
 uint32_t

@@ -118,7 +118,7 @@ cancel_some(struct sim_client *client)
     for (size_t i = 0; i < world->jobs.count; i++) {
         struct sim_job *job = world->jobs.items[i];
         if (job->client == client && !job->ended && !job->cancelled &&
-            job->number != TSI_JOB_NONE && sim_chance(&world->random, 100)) {
+            job->number != TSI_JOB_NONE && sim_chance(&world->random, 20)) {
             sim_trace(world, "client %d cancels job %u", client->id, job->number);
             job->cancelled = true;
             tell_about(client, TSI_SCHED_JOB_CANCELLED, job);

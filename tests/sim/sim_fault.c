@@ -23,7 +23,7 @@ sim_fault_draw(struct sim_world *world)
     if (is_calm) {
         return;
     }
-    const uint64_t count = sim_below(random, 12);
+    const uint64_t count = sim_below(random, sim_chance(random, 300) ? 60 : 12);
     for (uint64_t i = 0; i < count; i++) {
         sim_at(world, sim_below(random, world->fault_end), SIM_FAULT);
     }
@@ -89,45 +89,48 @@ static void
 vanish(struct sim_world *world)
 {
     struct sim_client *client = world->clients.items[sim_below(&world->random, world->clients.count)];
-    if (client->joined && !client->vanished && !client->left) {
+    const bool is_due = sim_chance(&world->random, 300);
+    if (is_due && client->joined && !client->vanished && !client->left) {
         sim_client_vanish(client);
     }
+}
+
+static void
+crash_seen(struct sim_world *world)
+{
+    crash(world, true);
+}
+
+static void
+crash_unseen(struct sim_world *world)
+{
+    crash(world, false);
+}
+
+static void
+join_late(struct sim_world *world)
+{
+    join_later(world, sim_worker_new(world), 0);
 }
 
 void
 sim_fault_happen(struct sim_world *world)
 {
-    switch (sim_below(&world->random, 6)) {
-    case 0:
-        if (world->faults.crash) {
-            crash(world, true);
+    const struct {
+        bool on;
+        void (*happen)(struct sim_world *world);
+    } kinds[] = {
+        {world->faults.crash, crash_seen}, {world->faults.silent, crash_unseen},
+        {world->faults.freeze, freeze},    {world->faults.drain, drain},
+        {world->faults.late, join_late},   {world->faults.vanish, vanish},
+    };
+    const size_t count = sizeof kinds / sizeof *kinds;
+    const size_t first = sim_below(&world->random, count);
+    for (size_t i = 0; i < count; i++) {
+        if (kinds[(first + i) % count].on) {
+            kinds[(first + i) % count].happen(world);
+            return;
         }
-        break;
-    case 1:
-        if (world->faults.silent) {
-            crash(world, false);
-        }
-        break;
-    case 2:
-        if (world->faults.freeze) {
-            freeze(world);
-        }
-        break;
-    case 3:
-        if (world->faults.drain) {
-            drain(world);
-        }
-        break;
-    case 4:
-        if (world->faults.late) {
-            join_later(world, sim_worker_new(world), 0);
-        }
-        break;
-    default:
-        if (world->faults.vanish && sim_chance(&world->random, 300)) {
-            vanish(world);
-        }
-        break;
     }
 }
 

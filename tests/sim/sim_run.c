@@ -26,11 +26,11 @@ draw_config(struct sim_world *world)
         world->sched_config.prefetch = (int)sim_between(random, 0, 8);
         world->sched_config.client_lease_ns = sim_below(random, 5 * TSI_SECOND);
     }
-    static const uint64_t task_us[] = {20, 500, 5000, 50000};
+    static const uint64_t task_us[] = {50, 2000, 20000, 100000};
     static const uint64_t net_us[] = {5, 100, 1000, 5000};
-    world->task_ns = task_us[is_big ? 2 : sim_below(random, 4)] * 1000;
+    world->task_ns = task_us[is_big ? 1 : sim_below(random, 4)] * 1000;
     world->net_ns = net_us[is_big ? 1 : sim_below(random, 4)] * 1000;
-    world->fault_end = is_big ? 0 : sim_below(random, 3 * TSI_SECOND) + TSI_SECOND / 10;
+    world->fault_end = is_big ? 0 : sim_below(random, 2 * TSI_SECOND) + TSI_SECOND / 10;
 }
 
 static void
@@ -45,9 +45,10 @@ populate(struct sim_world *world)
         const uint64_t time = is_big ? 0 : sim_delay(world, 20 * TSI_MILLISECOND);
         sim_at(world, time, SIM_JOIN)->worker = worker;
     }
+    sim_at(world, world->fault_end, SIM_HEAL);
     const int clients = is_big ? 1 : (int)sim_between(random, 1, 3);
     for (int i = 0; i < clients; i++) {
-        sim_client_new(world, is_big ? 1 : (int)sim_between(random, 1, 5));
+        sim_client_new(world, is_big ? 1 : (int)sim_between(random, 1, 8));
     }
 }
 
@@ -110,6 +111,9 @@ handle(struct sim_world *world, struct sim_event *event)
         break;
     case SIM_FAULT:
         sim_fault_happen(world);
+        break;
+    case SIM_HEAL:
+        sim_fault_heal(world);
         break;
     case SIM_JOIN:
         join(event);
@@ -178,6 +182,21 @@ is_finished(const struct sim_world *world)
 }
 
 static void
+report_chunks(const struct sim_world *world, const struct sim_worker *worker)
+{
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        const struct sim_job *job = world->jobs.items[i];
+        for (uint32_t task = 0; task < job->program->task_count; task++) {
+            uint64_t bytes = UINT64_MAX;
+            tsi_worker_chunk(worker->core, tsi_key_of(job->number, task), &bytes);
+            if (bytes != UINT64_MAX) {
+                printf("  holds %u:%u\n", job->number, task);
+            }
+        }
+    }
+}
+
+static void
 report_stuck(struct sim_world *world)
 {
     for (size_t i = 0; i < world->jobs.count; i++) {
@@ -193,6 +212,7 @@ report_stuck(struct sim_world *world)
             printf("worker %d, peer %u: %zu tasks, %zu running, %zu chunks, %zu fetches\n",
                    worker->id, worker->peer, stats.assignments, stats.running, stats.chunks,
                    stats.fetches);
+            report_chunks(world, worker);
         }
     }
     const struct tsi_sched_stats stats = tsi_sched_stats(world->sched);
@@ -208,9 +228,6 @@ loop(struct sim_world *world)
         if (event == NULL || event->time > world->fault_end + BOUND_NS) {
             report_stuck(world);
             sim_fail(world, "not finished in time");
-        }
-        if (!world->quiet && event->time >= world->fault_end) {
-            sim_fault_heal(world);
         }
         world->now = event->time;
         world->step++;

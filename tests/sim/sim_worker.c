@@ -47,7 +47,7 @@ sim_worker_new(struct sim_world *world)
     worker->threads = is_big ? 4 : (int)sim_between(&world->random, 1, 4);
     worker->memory_bytes = UINT64_C(1) << 40;
     if (world->faults.tight) {
-        worker->memory_bytes = (uint64_t)sim_between(&world->random, 8 << 10, 64 << 10);
+        worker->memory_bytes = (uint64_t)sim_between(&world->random, 32 << 10, 200 << 10);
     }
     worker->runs = sim_alloc(sizeof *worker->runs * (size_t)worker->threads);
     TSI_CHECK(tsi_vec_push(&world->workers, worker));

@@ -109,6 +109,7 @@ enum sim_event_kind {
     SIM_HEARTBEAT,
     SIM_TICK,
     SIM_FAULT,
+    SIM_HEAL,
     SIM_JOIN,
     SIM_CLIENT_ACT,
     SIM_CLIENT_FETCHED,

@@ -26,6 +26,15 @@ test_value_is_integer(tess_dtype dtype)
     return dtype != TESS_BOOL && !test_value_is_float(dtype);
 }
 
+// The low `bits` bits of `value` as a signed integer.
+static int64_t
+extend_sign(uint64_t value, int bits)
+{
+    const uint64_t sign = UINT64_C(1) << (bits - 1);
+    const uint64_t low = value & (sign | (sign - 1));
+    return (int64_t)((low ^ sign) - sign);
+}
+
 struct test_value
 test_value_of_bits(tess_dtype dtype, uint64_t bits)
 {
@@ -35,16 +44,16 @@ test_value_of_bits(tess_dtype dtype, uint64_t bits)
         value.i = bits != 0;
         break;
     case TESS_I8:
-        value.i = (int8_t)(uint8_t)bits;
+        value.i = extend_sign(bits, 8);
         break;
     case TESS_I16:
-        value.i = (int16_t)(uint16_t)bits;
+        value.i = extend_sign(bits, 16);
         break;
     case TESS_I32:
-        value.i = (int32_t)(uint32_t)bits;
+        value.i = extend_sign(bits, 32);
         break;
     case TESS_I64:
-        value.i = (int64_t)bits;
+        value.i = extend_sign(bits, 64);
         break;
     case TESS_U8:
         value.u = (uint8_t)bits;

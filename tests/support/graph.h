@@ -92,6 +92,7 @@ expect_view(const struct tess_array *x)
         const int64_t size = axis < 0 ? 1 : x->grid.axis[axis].size;
         const int64_t last = x->view.offset[a] + (size > 0 ? size - 1 : 0) * x->view.stride[a];
         cr_assert(size > 1 || x->view.stride[a] == 1);
+        cr_assert(size > 0 || x->view.offset[a] == 0);
         cr_assert(tsi_node_count(x) == 0 ||
                   (x->view.offset[a] >= 0 && x->view.offset[a] < from->grid.axis[a].size &&
                    last >= 0 && last < from->grid.axis[a].size));

@@ -58,8 +58,8 @@ Test(graph_random, each_sound_call_takes_the_next_stream)
 
 Test(graph_random, values_do_not_depend_on_the_cut)
 {
-    double a[4];
-    double b[4];
+    uint64_t a[4];
+    uint64_t b[4];
     tess_array *x = normal(4, 1);
     cr_assert(test_eval(x, a));
     cr_assert(test_eval(tess_rechunk(x, TESS_CHUNKS(3)), b));

@@ -431,6 +431,8 @@ Test(graph_view, kinds_of_results)
     tess_array *many = tess_broadcast_to(r, TESS_SHAPE(4, 8, 5));
     cr_assert_eq(many->kind, TSI_NODE_VIEW, "making it four times costs more than keeping it");
     cr_assert(tess_slice(many, TESS_INDEX(TESS_AT(2))) == r);
+    cr_assert_eq(tess_broadcast_to(r, TESS_SHAPE(2, 8, 5))->kind, TSI_NODE_VIEW);
+    cr_assert_eq(tess_broadcast_to(r, TESS_SHAPE(1, 8, 5))->kind, TSI_NODE_SOURCE);
     tess_array *a = tess_arange(&session, 0, 5, 1, TESS_CHUNKS(2), TESS_I64);
     cr_assert_eq(tess_broadcast_to(a, TESS_SHAPE(4, 5))->kind, TSI_NODE_SOURCE);
     cr_assert_eq(tess_transpose(matrix(), TESS_REVERSED)->kind, TSI_NODE_VIEW);

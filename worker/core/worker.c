@@ -179,7 +179,7 @@ copy_chunk(struct tsi_worker *worker, const struct tsi_location *place)
         tsi_worker_chunk_settle(worker, chunk);
     } else if (chunk->state == TSI_WORKER_HELD) {
         chunk->known = true;
-        chunk->temporary = false;
+        chunk->unclaimed = false;
         (void)tsi_vec_push(&worker->copied, place->key);
     } else if (!chunk->copying) {
         chunk->copying = true;
@@ -263,7 +263,7 @@ take_chunk(struct tsi_worker *worker, const struct tsi_worker_event *event)
         (void)tsi_vec_push(&worker->releases, event->fetched.handle);
         return true;
     }
-    chunk->temporary = !is_expected;
+    chunk->unclaimed = !is_expected;
     tsi_worker_chunk_arrived(worker, chunk, event->fetched.handle, event->fetched.bytes);
     if (is_expected) {
         tsi_worker_chunk_settle(worker, chunk);

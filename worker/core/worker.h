@@ -12,10 +12,9 @@
 // touches a fetch.
 //
 // What a worker holds is what the scheduler can know from its reports: outputs of tasks reported done,
-// inputs that were fetched for them, and copies reported. It holds them until FREE or DROP_JOB. Inputs
-// whose bytes came with an assignment, and what was fetched for tasks that did not come to be done, go
-// when no task uses them any more. FREE of a chunk that tasks use takes effect after them, unless a
-// later assignment or COPY asks for the chunk again.
+// inputs of those tasks, and copies reported. It holds them until FREE or DROP_JOB. What came for tasks
+// that did not come to be done goes when no task uses it any more. FREE of a chunk that tasks use takes
+// effect after them, unless a later assignment or COPY asks for the chunk again.
 
 #ifndef TSI_WORKER_H
 #define TSI_WORKER_H

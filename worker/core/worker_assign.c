@@ -52,6 +52,7 @@ add_input(struct tsi_worker *worker, struct tsi_worker_task *task, tsi_key key, 
         return NO_MEMORY;
     }
     chunk->pins++;
+    chunk->unclaimed = false;
     (void)tsi_vec_push(&task->inputs, (struct tsi_worker_input){.chunk = chunk});
     const bool is_held = chunk->state == TSI_WORKER_HELD;
     if (chunk->state == TSI_WORKER_NOWHERE) {
@@ -204,6 +205,7 @@ tsi_worker_assign_batch(struct tsi_worker *worker, const struct tsi_assignment *
         struct tsi_worker_chunk *chunk =
             locations[i].data != NULL ? tsi_worker_chunk_find(worker, locations[i].key) : NULL;
         if (chunk != NULL) {
+            chunk->unclaimed = false;
             tsi_worker_chunk_settle(worker, chunk);
         }
     }

@@ -93,7 +93,7 @@ tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chun
         return;
     }
     if (chunk->state == TSI_WORKER_HELD) {
-        if (chunk->known) {
+        if (chunk->known || chunk->unclaimed) {
             return;
         }
         (void)tsi_vec_push(&worker->releases, chunk->handle); // reserved when it arrived
@@ -210,6 +210,7 @@ tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     chunk->freed = true;
     chunk->known = false;
+    chunk->unclaimed = false;
     if (chunk->copying) {
         chunk->copying = false;
         worker->copying_count--;

@@ -73,7 +73,7 @@ struct tsi_worker_chunk {
     bool mapped;    // found by its key
     bool known;     // the scheduler was told, or will be, that it is here: stays without pins
     bool freed;     // by the scheduler, since it was last asked for
-    bool temporary; // came with an assignment, and will come again if it is needed again
+    bool unclaimed; // came before the assignment that it is for
     bool copying;   // COPIED is owed
     bool late;      // an answer to a fetch that was given up may still come
 };

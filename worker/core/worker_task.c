@@ -73,7 +73,7 @@ release_inputs(struct tsi_worker *worker, struct tsi_worker_task *task, bool kno
                 chunk->waiters = input->next;
             }
         }
-        if (known && !chunk->freed && !chunk->temporary) {
+        if (known && !chunk->freed) {
             chunk->known = true;
         }
         tsi_worker_chunk_unpin(worker, chunk);
@@ -210,7 +210,7 @@ finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worke
     }
     output->known = true;
     output->freed = false;
-    output->temporary = false;
+    output->unclaimed = false;
     output->pins++;
     task->output = output;
     task->state = TSI_WORKER_DONE;

@@ -42,7 +42,8 @@ struct tsi_buf *
 tsi_worker_loop_lookup(void *context, tsi_key key, const char **text)
 {
     const struct tsi_worker_loop *loop = context;
-    struct tsi_buf *chunk = tsi_worker_chunk(loop->core, key, NULL);
+    uint64_t bytes;
+    struct tsi_buf *chunk = tsi_worker_chunk(loop->core, key, &bytes);
     *text = "the worker does not hold this chunk";
     return chunk != NULL ? tsi_buf_ref(chunk) : NULL;
 }

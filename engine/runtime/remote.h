@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The client of a scheduler daemon: remote.c takes the session's calls, remote_thread.c is the one thread
+// that owns the sockets, remote_receive.c what it does with messages, remote_gather.c how chunks come and
+// go.
+
+#ifndef TSI_RUNTIME_REMOTE_H
+#define TSI_RUNTIME_REMOTE_H
+
+#include <pthread.h>
+
+#include "engine/base/map.h"
+#include "engine/base/vec.h"
+#include "engine/net/transfer.h"
+#include "engine/runtime/backend.h"
+
+// A target chunk to fetch.
+struct tsi_remote_chunk {
+    uint32_t task;
+    uint32_t peer;
+    uint64_t bytes;
+};
+
+// One submitted program.
+struct tsi_remote_job {
+    uint64_t token;
+    uint32_t number; // 0 until it is accepted
+    struct tess_future *future;
+    bool cancelled;
+    uint64_t started_ns;
+    uint64_t workerless_since_ns; // 0 while there are workers
+    bool ended;                   // the scheduler said so; it goes when nothing is being fetched
+    struct tsi_error ending;
+    TSI_VEC(struct tsi_remote_chunk) wanted; // ready, not asked for yet; taken from the front
+    size_t wanted_taken;
+    size_t fetching;
+    TSI_VEC(uint32_t) taken; // delivered, not told yet
+};
+
+// What the session's thread asks of the socket thread.
+enum tsi_remote_wish { TSI_REMOTE_SUBMIT, TSI_REMOTE_CANCEL, TSI_REMOTE_RELEASE, TSI_REMOTE_CLOSE };
+
+struct tsi_remote_command {
+    enum tsi_remote_wish wish;
+    struct tess_future *future; // SUBMIT: a reference; CANCEL: to compare only
+    unsigned char *bytes;       // SUBMIT: the program
+    size_t count;
+    uint32_t job; // RELEASE
+};
+
+struct tsi_remote {
+    struct tsi_backend backend;
+    char where[TSI_WIRE_ENDPOINT_MAX]; // the scheduler's address
+    int64_t worker_timeout_ns;         // negative: for ever
+    pthread_t thread;
+    int wake_fd;
+
+    pthread_mutex_t lock; // of the next three, which both threads touch
+    pthread_cond_t settled_cond;
+    TSI_VEC(struct tsi_remote_command) commands;
+    tess_status settled; // TESS_RUNNING until the scheduler has answered the hello
+    struct tsi_error refusal;
+    int worker_threads; // as the scheduler last told
+
+    // The socket thread's own.
+    struct tsi_connection connection;
+    struct tsi_net *net;
+    void *socket;
+    void *monitor;
+    struct tsi_server *server;
+    struct tsi_fetcher *fetcher;
+    char endpoint[TSI_WIRE_ENDPOINT_MAX];
+    uint32_t peer;
+    uint64_t next_token;
+    uint64_t next_heartbeat_ns;
+    uint64_t heard_ns;
+    bool closing;
+    bool lost; // the scheduler is gone; every job fails
+    TSI_VEC(struct tsi_remote_job *) jobs;
+    uint64_t bytes_fetching;
+    struct tsi_arena scratch;
+    struct tsi_wire_buf out;
+};
+
+void *tsi_remote_thread(void *argument);
+
+// remote_receive.c
+void tsi_remote_receive(struct tsi_remote *remote);
+void tsi_remote_send(struct tsi_remote *remote, struct tsi_message *message);
+struct tsi_remote_job *tsi_remote_job(const struct tsi_remote *remote, uint32_t number);
+void tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status,
+                        const char *text);
+void tsi_remote_lose(struct tsi_remote *remote, const char *why);
+
+// remote_gather.c
+void tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
+                      const struct tsi_message *message);
+void tsi_remote_gather(struct tsi_remote *remote);
+void tsi_remote_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
+                        const char *text);
+struct tsi_buf *tsi_remote_lookup(void *context, tsi_key key, const char **text);
+
+#endif

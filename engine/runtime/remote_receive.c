@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the scheduler says to a client.
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/runtime/remote.h"
+
+enum { MESSAGES_PER_TURN = 1000 };
+
+void
+tsi_remote_send(struct tsi_remote *remote, struct tsi_message *message)
+{
+    if (remote->peer == 0 || remote->lost) {
+        return;
+    }
+    message->epoch = remote->connection.epoch;
+    message->peer = remote->peer;
+    if (tsi_message_encode(message, &remote->out)) {
+        tsi_net_send(remote->socket, NULL, remote->out.bytes, remote->out.count);
+    }
+}
+
+struct tsi_remote_job *
+tsi_remote_job(const struct tsi_remote *remote, uint32_t number)
+{
+    for (size_t i = 0; i < remote->jobs.count; i++) {
+        if (remote->jobs.items[i]->number == number) {
+            return remote->jobs.items[i];
+        }
+    }
+    return NULL;
+}
+
+static struct tsi_remote_job *
+job_by_token(const struct tsi_remote *remote, uint64_t token)
+{
+    for (size_t i = 0; i < remote->jobs.count; i++) {
+        if (remote->jobs.items[i]->token == token) {
+            return remote->jobs.items[i];
+        }
+    }
+    return NULL;
+}
+
+void
+tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status,
+                   const char *text)
+{
+    for (size_t i = 0; i < remote->jobs.count; i++) {
+        if (remote->jobs.items[i] == job) {
+            remote->jobs.items[i] = tsi_vec_last(&remote->jobs);
+            remote->jobs.count--;
+            break;
+        }
+    }
+    tsi_future_end(job->future, status, text);
+    tsi_future_unref(job->future);
+    tsi_vec_fini(&job->wanted);
+    tsi_vec_fini(&job->taken);
+    tsi_free(job);
+}
+
+void
+tsi_remote_lose(struct tsi_remote *remote, const char *why)
+{
+    char text[TSI_ERROR_TEXT_MAX];
+    remote->lost = true;
+    snprintf(text, sizeof text, "compute: the scheduler at %s is gone: %s", remote->where, why);
+    while (remote->jobs.count > 0) {
+        tsi_remote_end_job(remote, tsi_vec_last(&remote->jobs), TESS_ECONNECT, text);
+    }
+}
+
+static void
+settle(struct tsi_remote *remote, tess_status status, const char *text)
+{
+    pthread_mutex_lock(&remote->lock);
+    if (remote->settled == TESS_RUNNING) {
+        remote->settled = status;
+        tsi_error_set(&remote->refusal, status, "%s", text);
+        pthread_cond_broadcast(&remote->settled_cond);
+    }
+    pthread_mutex_unlock(&remote->lock);
+}
+
+static void
+accepted(struct tsi_remote *remote, const struct tsi_message *message)
+{
+    struct tsi_remote_job *job = job_by_token(remote, message->accepted.token);
+    struct tsi_message cancel = {.type = TSI_MESSAGE_CANCEL,
+                                 .job = {.job = message->accepted.job}};
+    if (job == NULL) {
+        tsi_remote_send(remote, &cancel);
+        return;
+    }
+    job->number = message->accepted.job;
+    tsi_future_set_job(job->future, job->number);
+    if (job->cancelled) {
+        tsi_remote_send(remote, &cancel);
+    }
+}
+
+static void
+progress(struct tsi_remote *remote, const struct tsi_message *message)
+{
+    struct tsi_remote_job *job = tsi_remote_job(remote, message->progress.job);
+    if (job == NULL) {
+        return;
+    }
+    tsi_future_set_progress(job->future, message->progress.done, message->progress.total,
+                            (int)message->progress.workers);
+    if (message->progress.workers > 0) {
+        job->workerless_since_ns = 0;
+    } else if (job->workerless_since_ns == 0) {
+        job->workerless_since_ns = tsi_clock_ns();
+    }
+}
+
+static void
+job_ended(struct tsi_remote *remote, const struct tsi_message *message)
+{
+    struct tsi_remote_job *job = message->job_ended.job != TSI_JOB_NONE
+                                     ? tsi_remote_job(remote, message->job_ended.job)
+                                     : job_by_token(remote, message->job_ended.token);
+    if (job == NULL) {
+        return;
+    }
+    tsi_future_set_peaks(job->future, message->job_ended.tasks_run,
+                         message->job_ended.peak_predicted, message->job_ended.peak_measured);
+    tsi_remote_end_job(remote, job, message->job_ended.status, message->job_ended.text);
+}
+
+static void
+take_news(struct tsi_remote *remote, const struct tsi_peer_news *news)
+{
+    if (news->is_there) {
+        tsi_fetcher_peer(remote->fetcher, news->peer, news->endpoint);
+    } else {
+        tsi_fetcher_peer_gone(remote->fetcher, news->peer);
+    }
+}
+
+static void
+take_message(struct tsi_remote *remote, const struct tsi_message *message)
+{
+    struct tsi_remote_job *job;
+    switch (message->type) {
+    case TSI_MESSAGE_ACCEPTED:
+        accepted(remote, message);
+        break;
+    case TSI_MESSAGE_READY:
+        job = tsi_remote_job(remote, message->ready.job);
+        if (job != NULL) {
+            job->workerless_since_ns = 0;
+            tsi_remote_ready(remote, job, message);
+        }
+        break;
+    case TSI_MESSAGE_PROGRESS:
+        progress(remote, message);
+        break;
+    case TSI_MESSAGE_JOB_ENDED:
+        job_ended(remote, message);
+        break;
+    case TSI_MESSAGE_PEER:
+        take_news(remote, &message->news);
+        break;
+    case TSI_MESSAGE_GOODBYE:
+        tsi_remote_lose(remote, "it was stopped");
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+take_any(struct tsi_remote *remote, const struct tsi_message *message)
+{
+    remote->heard_ns = tsi_clock_ns();
+    if (message->type == TSI_MESSAGE_WELCOME && remote->peer == 0) {
+        remote->peer = message->welcome.peer;
+        remote->connection.epoch = message->epoch;
+        settle(remote, TESS_OK, "");
+    } else if (message->type == TSI_MESSAGE_REFUSE) {
+        settle(remote, message->refuse.status, message->refuse.text);
+        tsi_remote_lose(remote, message->refuse.text);
+    } else if (remote->peer != 0 && message->peer == remote->peer &&
+               message->epoch == remote->connection.epoch) {
+        take_message(remote, message);
+    }
+}
+
+void
+tsi_remote_receive(struct tsi_remote *remote)
+{
+    for (int i = 0; i < MESSAGES_PER_TURN && !remote->lost; i++) {
+        struct tsi_error error = {.status = TESS_OK};
+        struct tsi_message message;
+        zmq_msg_t frame;
+        const int frames = tsi_net_receive(remote->socket, NULL, &frame, 1);
+        if (frames == 0) {
+            return;
+        }
+        const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
+                                                      &remote->scratch, &message, &error);
+        if (status == TESS_OK ||
+            (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
+            take_any(remote, &message);
+        }
+        tsi_net_close_frames(&frame, frames);
+    }
+}

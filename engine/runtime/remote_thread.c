@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The thread that owns the sockets: waits for commands, messages and chunks, and carries them out.
+
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/runtime/remote.h"
+#include "tessera/version.h"
+
+enum {
+    FIXED_ITEMS = 4,
+    SOCKETS_MAX = 1024, // of workers that are polled at once
+    TURN_MS_MAX = 200,  // to look at timeouts
+};
+
+#define HEARTBEAT_NS (1 * TSI_SECOND)
+
+// A scheduler that is silent for so long is gone; it sends a sign of life every second.
+#define SILENCE_NS (15 * TSI_SECOND)
+
+static void
+say_hello(struct tsi_remote *remote)
+{
+    char host[TSI_WIRE_NAME_MAX + 1];
+    tsi_net_host_identity(host, sizeof host);
+    struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
+                                .hello = {.role = TSI_ROLE_CLIENT,
+                                          .name = "client",
+                                          .library = tess_version(),
+                                          .endpoint = remote->endpoint,
+                                          .host = host,
+                                          .pid = (uint32_t)getpid()}};
+    if (tsi_message_encode(&hello, &remote->out)) {
+        tsi_net_send(remote->socket, NULL, remote->out.bytes, remote->out.count);
+    }
+}
+
+static struct tsi_remote_job *
+new_job(struct tsi_remote *remote, struct tess_future *future)
+{
+    struct tsi_remote_job *job = tsi_calloc(1, sizeof *job);
+    if (job == NULL || !tsi_vec_push(&remote->jobs, job)) {
+        tsi_free(job);
+        return NULL;
+    }
+    job->token = remote->next_token++;
+    job->future = future;
+    job->started_ns = job->workerless_since_ns = tsi_clock_ns();
+    return job;
+}
+
+static void
+submit(struct tsi_remote *remote, const struct tsi_remote_command *command)
+{
+    struct tsi_remote_job *job = remote->lost ? NULL : new_job(remote, command->future);
+    if (job == NULL) {
+        tsi_future_end(command->future, remote->lost ? TESS_ECONNECT : TESS_ENOMEM,
+                       remote->lost ? "compute: the scheduler is gone" : "compute: out of memory");
+        tsi_future_unref(command->future);
+        return;
+    }
+    struct tsi_message message = {
+        .type = TSI_MESSAGE_SUBMIT,
+        .submit = {.token = job->token, .bytes = command->bytes, .count = command->count}};
+    tsi_remote_send(remote, &message);
+}
+
+static void
+cancel(struct tsi_remote *remote, const struct tess_future *future)
+{
+    for (size_t i = 0; i < remote->jobs.count; i++) {
+        struct tsi_remote_job *job = remote->jobs.items[i];
+        if (job->future == future && !job->cancelled) {
+            struct tsi_message message = {.type = TSI_MESSAGE_CANCEL,
+                                          .job = {.job = job->number}};
+            job->cancelled = true;
+            if (job->number != 0) {
+                tsi_remote_send(remote, &message);
+            }
+            return;
+        }
+    }
+}
+
+static void
+obey(struct tsi_remote *remote, struct tsi_remote_command *command)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_RELEASE, .job = {.job = command->job}};
+    switch (command->wish) {
+    case TSI_REMOTE_SUBMIT:
+        submit(remote, command);
+        break;
+    case TSI_REMOTE_CANCEL:
+        cancel(remote, command->future);
+        break;
+    case TSI_REMOTE_RELEASE:
+        tsi_remote_send(remote, &message);
+        break;
+    case TSI_REMOTE_CLOSE:
+        remote->closing = true;
+        break;
+    }
+    tsi_free(command->bytes);
+}
+
+static bool
+next_command(struct tsi_remote *remote, struct tsi_remote_command *command)
+{
+    pthread_mutex_lock(&remote->lock);
+    const bool found = remote->commands.count > 0;
+    if (found) {
+        *command = remote->commands.items[0];
+        remote->commands.count--;
+        memmove(&remote->commands.items[0], &remote->commands.items[1],
+                remote->commands.count * sizeof *command);
+    }
+    pthread_mutex_unlock(&remote->lock);
+    return found;
+}
+
+static void
+take_commands(struct tsi_remote *remote)
+{
+    uint64_t count;
+    struct tsi_remote_command command;
+    (void)!read(remote->wake_fd, &count, sizeof count);
+    // Until the scheduler has said hello there is nobody to send a command to, but closing is heard.
+    while ((remote->peer != 0 || remote->lost || remote->closing ||
+            (remote->commands.count > 0 && remote->commands.items[0].wish == TSI_REMOTE_CLOSE)) &&
+           next_command(remote, &command)) {
+        obey(remote, &command);
+    }
+}
+
+static int
+wait_ms(const struct tsi_remote *remote, uint64_t now)
+{
+    const uint64_t fetches = tsi_fetcher_deadline(remote->fetcher);
+    const uint64_t latest = now + TURN_MS_MAX * TSI_MILLISECOND;
+    const uint64_t until = fetches < latest ? fetches : latest;
+    return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
+}
+
+static void
+wait_for_events(struct tsi_remote *remote)
+{
+    zmq_pollitem_t items[FIXED_ITEMS + SOCKETS_MAX];
+    void *sockets[SOCKETS_MAX];
+    int count = 0;
+    items[count++] = (zmq_pollitem_t){.fd = remote->wake_fd, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.socket = remote->monitor, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.socket = remote->socket, .events = ZMQ_POLLIN};
+    items[count++] =
+        (zmq_pollitem_t){.socket = tsi_server_socket(remote->server), .events = ZMQ_POLLIN};
+    const int peers = tsi_fetcher_sockets(remote->fetcher, sockets, SOCKETS_MAX);
+    for (int i = 0; i < peers; i++) {
+        items[count++] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};
+    }
+    zmq_poll(items, count, wait_ms(remote, tsi_clock_ns()));
+    // A connection that never was there is tried again by the transport; one that was is the
+    // scheduler's end.
+    if (items[1].revents != 0 && tsi_net_broke(remote->monitor) && remote->peer != 0) {
+        tsi_remote_lose(remote, "its connection broke");
+    }
+}
+
+static void
+watch_time(struct tsi_remote *remote, uint64_t now)
+{
+    if (remote->peer != 0 && now > remote->heard_ns + SILENCE_NS) {
+        tsi_remote_lose(remote, "it is silent");
+    }
+    if (now >= remote->next_heartbeat_ns && remote->peer != 0 && !remote->lost) {
+        struct tsi_message message = {.type = TSI_MESSAGE_HEARTBEAT};
+        remote->next_heartbeat_ns = now + HEARTBEAT_NS;
+        tsi_remote_send(remote, &message);
+    }
+    for (size_t i = remote->jobs.count; i-- > 0;) {
+        struct tsi_remote_job *job = remote->jobs.items[i];
+        if (remote->worker_timeout_ns < 0 || job->workerless_since_ns == 0 ||
+            now < job->workerless_since_ns + (uint64_t)remote->worker_timeout_ns) {
+            continue;
+        }
+        char text[TSI_ERROR_TEXT_MAX];
+        struct tsi_message message = {.type = TSI_MESSAGE_CANCEL, .job = {.job = job->number}};
+        snprintf(text, sizeof text,
+                 "compute: the scheduler at %s has had no workers for %.1f seconds; start some with "
+                 "tessera-worker",
+                 remote->where, (double)(now - job->workerless_since_ns) / (double)TSI_SECOND);
+        tsi_remote_send(remote, &message);
+        tsi_remote_end_job(remote, job, TESS_EWORKERS, text);
+    }
+}
+
+static void
+close_down(struct tsi_remote *remote)
+{
+    struct tsi_message goodbye = {.type = TSI_MESSAGE_GOODBYE};
+    struct tsi_remote_command command;
+    while (next_command(remote, &command)) {
+        if (command.wish == TSI_REMOTE_SUBMIT) {
+            tsi_future_end(command.future, TESS_ECLOSED, "compute: the session was closed");
+            tsi_future_unref(command.future);
+            tsi_free(command.bytes);
+        }
+    }
+    while (remote->jobs.count > 0) {
+        struct tsi_remote_job *job = tsi_vec_last(&remote->jobs);
+        job->fetching = 0;
+        tsi_remote_end_job(remote, job, TESS_ECLOSED, "compute: the session was closed");
+    }
+    tsi_remote_send(remote, &goodbye);
+}
+
+void *
+tsi_remote_thread(void *argument)
+{
+    struct tsi_remote *remote = argument;
+    remote->heard_ns = tsi_clock_ns();
+    say_hello(remote);
+    while (!remote->closing) {
+        wait_for_events(remote);
+        take_commands(remote);
+        tsi_remote_receive(remote);
+        tsi_server_turn(remote->server);
+        tsi_fetcher_turn(remote->fetcher, tsi_clock_ns());
+        tsi_remote_gather(remote);
+        watch_time(remote, tsi_clock_ns());
+    }
+    close_down(remote);
+    return NULL;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Copies with steps of any sign and size, fills and byte swaps, against loops over bytes.
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "engine/kernel/kernel.h"
+
+#define SIDE 80
+#define BYTES ((size_t)SIDE * SIDE * 8 * 2)
+
+static uint8_t in[BYTES];
+static uint8_t out[BYTES];
+static uint8_t wanted[BYTES];
+
+struct steps {
+    int64_t row;
+    int64_t column;
+};
+
+// Copies from `in` + `in_start` to `out` + `out_start` both ways.
+static void
+check_copy(int64_t rows, int64_t columns, size_t bytes, struct steps to, size_t out_start,
+           struct steps from, size_t in_start)
+{
+    memset(out, 0xEE, sizeof(out));
+    memset(wanted, 0xEE, sizeof(wanted));
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < columns; j++) {
+            memcpy(wanted + out_start + i * to.row + j * to.column,
+                   in + in_start + i * from.row + j * from.column, bytes);
+        }
+    }
+    tsi_kernel_copy(rows, columns, bytes, out + out_start, to.row, to.column, in + in_start,
+                    from.row, from.column);
+    cr_assert(memcmp(out, wanted, sizeof(out)) == 0, "%lldx%lld of %zu bytes", (long long)rows,
+              (long long)columns, bytes);
+}
+
+static void
+fill_input(void)
+{
+    for (size_t i = 0; i < sizeof(in); i++) {
+        in[i] = (uint8_t)(i * 131 + i / 251);
+    }
+}
+
+Test(kernel_copy, copies_any_steps)
+{
+    static const int64_t sizes[][2] = {{1, 1},   {1, 80},  {80, 1},  {3, 5}, {31, 33},
+                                       {32, 32}, {64, 79}, {80, 80}, {0, 7}, {7, 0}};
+    fill_input();
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+        for (size_t bytes = 1; bytes <= 8; bytes *= 2) {
+            const int64_t b = (int64_t)bytes;
+            const int64_t rows = sizes[s][0];
+            const int64_t columns = sizes[s][1];
+            const struct steps plain = {SIDE * b, b};
+            const struct steps transposed = {b, SIDE * b};
+            const struct steps odd = {SIDE * b + 1, b};
+            const struct steps repeated = {0, 0};
+            const struct steps backward = {-SIDE * b, -b};
+            const size_t end = (size_t)SIDE * SIDE * bytes;
+            check_copy(rows, columns, bytes, plain, 0, plain, 0);
+            check_copy(rows, columns, bytes, plain, 8, odd, 3);
+            check_copy(rows, columns, bytes, plain, 0, transposed, 1);
+            check_copy(rows, columns, bytes, transposed, 0, plain, 0);
+            check_copy(rows, columns, bytes, plain, 0, repeated, 5);
+            check_copy(rows, columns, bytes, plain, 0, backward, end);
+            check_copy(rows, columns, bytes, backward, end, plain, 0);
+        }
+    }
+}
+
+Test(kernel_copy, fills_with_the_first_bytes_of_the_scalar)
+{
+    const struct tsi_scalar scalar = {UINT64_C(0x8877665544332211)};
+    for (size_t bytes = 1; bytes <= 8; bytes *= 2) {
+        for (int64_t count = 0; count < 70; count++) {
+            memset(out, 0, sizeof(out));
+            tsi_kernel_fill(count, out, bytes, scalar);
+            for (size_t i = 0; i < (size_t)count * bytes; i++) {
+                cr_assert(out[i] == 0x11 * (i % bytes + 1));
+            }
+            cr_assert(out[(size_t)count * bytes] == 0);
+        }
+    }
+}
+
+Test(kernel_copy, swaps_the_bytes_of_each_element)
+{
+    fill_input();
+    for (size_t bytes = 1; bytes <= 8; bytes *= 2) {
+        memcpy(out, in, sizeof(out));
+        tsi_kernel_swap(50, out, bytes);
+        for (size_t i = 0; i < 50 * bytes; i++) {
+            cr_assert(out[i] == in[i - i % bytes + (bytes - 1 - i % bytes)]);
+        }
+        cr_assert(memcmp(out + 50 * bytes, in + 50 * bytes, 100) == 0);
+    }
+}

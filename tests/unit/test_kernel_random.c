@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The random sources against docs/random.md: the bits by the scalar Philox, whose known answers are
+// published, the numbers by 80-bit arithmetic, the distributions by their moments and distances.
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/philox.h"
+#include "tests/support/kernel_case.h"
+
+#define MANY 1000000
+
+static const struct tsi_source_params standard = {.a = 0, .b = 1, .seed = 42, .stream = 3};
+
+Test(kernel_random, philox_gives_its_published_answers)
+{
+    static const uint32_t rows[3][10] = {
+        {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d,
+         0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09,
+         0x94fdcceb, 0x5001e420, 0x24126ea1},
+    };
+    for (int i = 0; i < 3; i++) {
+        uint32_t out[4];
+        tsi_philox4x32(rows[i], rows[i] + 4, out);
+        cr_assert(memcmp(out, rows[i] + 6, sizeof(out)) == 0, "known answer %d", i);
+    }
+}
+
+// The 64 bits of element `index`.
+static uint64_t
+bits_of(int64_t index, const struct tsi_source_params *params, uint32_t attempt)
+{
+    const uint64_t block = (uint64_t)index >> 1;
+    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), params->stream, attempt};
+    const uint32_t key[2] = {(uint32_t)params->seed, (uint32_t)(params->seed >> 32)};
+    uint32_t word[4];
+    tsi_philox4x32(counter, key, word);
+    const int half = (int)(index & 1);
+    return word[2 * half] | (uint64_t)word[2 * half + 1] << 32;
+}
+
+// How far a kernel's standard normal may be from the exact number of its bits.
+#define NORMAL_ULPS 4.0
+
+static double
+normal_error(int64_t index, const struct tsi_source_params *params, double got)
+{
+    const long double u =
+        ldexpl((long double)(bits_of(index & ~INT64_C(1), params, 0) >> 11) + 1, -53);
+    const long double v = ldexpl((long double)(bits_of(index | 1, params, 0) >> 11), -53);
+    const long double radius = sqrtl(-2 * logl(u));
+    const bool is_odd = (index & 1) != 0;
+    // The quarters that the angle is cut into, so that sinl() and cosl() see small arguments.
+    const int quarter = (int)floorl(4 * v + 0.5L);
+    const long double rest = 2 * 3.14159265358979323846264338327950288L * (v - quarter / 4.0L);
+    const int turn = (quarter + (is_odd ? 3 : 0)) & 3;
+    const long double wave = turn == 0   ? cosl(rest)
+                             : turn == 1 ? -sinl(rest)
+                             : turn == 2 ? -cosl(rest)
+                                         : sinl(rest);
+    return kernel_case_ulps(TESS_F64, got, radius * wave);
+}
+
+Test(kernel_random, normals_are_what_box_and_muller_say)
+{
+    static double x[200000];
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        double worst = 0;
+        const struct tsi_kernel_index index = {INT64_C(12345678901), 1};
+        table->source[TSI_SOURCE_NORMAL][TESS_F64](200000, x, index, &standard);
+        for (int64_t i = 0; i < 200000; i++) {
+            worst = fmax(worst, normal_error(index.first + i, &standard, x[i]));
+        }
+        cr_assert(worst <= NORMAL_ULPS, "%s: %g ulp", table->isa, worst);
+    }
+}
+
+// Blocks whose first half is at the ends of its range; found by running Philox backwards.
+static const struct {
+    uint64_t block;
+    uint32_t stream;
+    uint64_t upper; // the upper 53 bits of half 0
+} extremes[] = {
+    {UINT64_C(0x27f28965d8815c7c), 0x9baf5b3d, UINT64_C(0x1FFFFFFFFFFFFF)},
+    {UINT64_C(0x1bf8fca7aceb94e8), 0x5536a686, UINT64_C(0x1FFFFFFFFFFFFF)},
+    {UINT64_C(0x1406eaa2da849f84), 0x6e54ccc2, 0},
+};
+
+Test(kernel_random, normals_are_right_at_the_ends_of_the_radius)
+{
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (size_t i = 0; i < sizeof(extremes) / sizeof(*extremes); i++) {
+            struct tsi_source_params params = standard;
+            params.stream = extremes[i].stream;
+            const int64_t first = (int64_t)(extremes[i].block * 2);
+            double x[2];
+            cr_assert(bits_of(first, &params, 0) >> 11 == extremes[i].upper);
+            table->source[TSI_SOURCE_NORMAL][TESS_F64](2, x, (struct tsi_kernel_index){first, 1},
+                                                       &params);
+            if (extremes[i].upper == UINT64_C(0x1FFFFFFFFFFFFF)) {
+                cr_assert(x[0] == 0 && x[1] == 0);
+                continue;
+            }
+            cr_assert(normal_error(first, &params, x[0]) <= NORMAL_ULPS);
+            cr_assert(normal_error(first + 1, &params, x[1]) <= NORMAL_ULPS);
+        }
+    }
+}
+
+Test(kernel_random, uniforms_are_exactly_their_bits)
+{
+    static double x[20001];
+    struct tsi_source_params params = standard;
+    const struct tsi_kernel_index index = {1, 1};
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        params.a = 0;
+        params.b = 1;
+        table->source[TSI_SOURCE_UNIFORM][TESS_F64](20001, x, index, &params);
+        for (int64_t i = 0; i < 20001; i++) {
+            cr_assert(x[i] == ldexp((double)(bits_of(1 + i, &params, 0) >> 11), -53));
+        }
+        params.a = -3;
+        params.b = 10;
+        table->source[TSI_SOURCE_UNIFORM][TESS_F64](20001, x, index, &params);
+        for (int64_t i = 0; i < 20001; i++) {
+            const double u = ldexp((double)(bits_of(1 + i, &params, 0) >> 11), -53);
+            cr_assert(x[i] == -3 + 13 * u);
+        }
+    }
+}
+
+Test(kernel_random, uniforms_stay_below_the_end_of_every_range)
+{
+    static const double ranges[][2] = {
+        {1, 1 + 0x1p-52}, {-1 - 0x1p-52, -1}, {0, 5e-324},         {-1.5e308, 1.5e308},
+        {7, 7},           {1e16, 1e16 + 6},   {-0x1.8p1023, 1e308}};
+    static double x[1000];
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (size_t r = 0; r < sizeof(ranges) / sizeof(*ranges); r++) {
+            const double low = ranges[r][0];
+            const double high = ranges[r][1];
+            const struct tsi_source_params params = {.a = low, .b = high, .seed = 1};
+            table->source[TSI_SOURCE_UNIFORM][TESS_F64](1000, x, (struct tsi_kernel_index){0, 1},
+                                                        &params);
+            for (int i = 0; i < 1000; i++) {
+                cr_assert(x[i] >= low && (x[i] < high || low == high), "[%a, %a): %a", low, high,
+                          x[i]);
+            }
+        }
+    }
+}
+
+static void
+check_integers(const struct tsi_kernel_table *table, int64_t low, uint64_t bound)
+{
+    static int64_t x[3000];
+    struct tsi_source_params params = standard;
+    params.ia = low;
+    params.ib = (int64_t)bound;
+    const struct tsi_kernel_index index = {INT64_C(1) << 33, 1};
+    table->source[TSI_SOURCE_INTEGERS][TESS_I64](3000, x, index, &params);
+    for (int64_t i = 0; i < 3000; i++) {
+        uint64_t wanted = bits_of(index.first + i, &params, 0);
+        for (uint32_t attempt = 0; bound != 0; attempt++) {
+            __extension__ const unsigned __int128 product =
+                (unsigned __int128)bits_of(index.first + i, &params, attempt) * bound;
+            wanted = (uint64_t)(product >> 64);
+            if ((uint64_t)product >= (0 - bound) % bound) {
+                break;
+            }
+        }
+        cr_assert((uint64_t)x[i] == (uint64_t)low + wanted, "%s: bound %llu", table->isa,
+                  (unsigned long long)bound);
+    }
+}
+
+Test(kernel_random, integers_take_the_next_attempt_where_the_product_is_biased)
+{
+    static const uint64_t bounds[] = {1,
+                                      2,
+                                      3,
+                                      1000,
+                                      UINT64_C(1) << 32,
+                                      UINT64_C(0x8000000000000001),
+                                      UINT64_C(0xC000000000000000),
+                                      UINT64_MAX,
+                                      0};
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (size_t b = 0; b < sizeof(bounds) / sizeof(*bounds); b++) {
+            check_integers(table, -5, bounds[b]);
+        }
+    }
+}
+
+Test(kernel_random, integers_fill_every_type)
+{
+    const struct tsi_kernel_table *table;
+    static const tess_dtype types[] = {TESS_I8,  TESS_U8,  TESS_I16, TESS_U16,
+                                       TESS_I32, TESS_U32, TESS_U64};
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        static int64_t wide[777];
+        static uint64_t narrow[777];
+        static uint64_t wanted[777];
+        const struct tsi_source_params params = {.ia = 5, .ib = 100, .seed = 9};
+        const struct tsi_kernel_index index = {3, 1};
+        table->source[TSI_SOURCE_INTEGERS][TESS_I64](777, wide, index, &params);
+        for (size_t k = 0; k < sizeof(types) / sizeof(*types); k++) {
+            table->source[TSI_SOURCE_INTEGERS][types[k]](777, narrow, index, &params);
+            table->cast[TESS_I64][types[k]](777, wanted, wide);
+            cr_assert(memcmp(narrow, wanted, 777 * tess_dtype_bytes(types[k])) == 0);
+        }
+        for (int i = 0; i < 777; i++) {
+            cr_assert(wide[i] >= 5 && wide[i] < 105);
+        }
+    }
+}
+
+// Any run of an array gives the elements of the whole: other strides, other starts, other cuts.
+static void
+check_runs(tsi_kernel_source *source, tess_dtype dtype)
+{
+    static uint64_t whole[4000];
+    static uint64_t part[4000];
+    const size_t bytes = tess_dtype_bytes(dtype);
+    const struct tsi_source_params params = {
+        .a = -1, .b = 2, .ia = 7, .ib = 1000, .seed = 77, .stream = 1};
+    const int64_t base = (INT64_C(1) << 33) - 2000;
+    source(4000, whole, (struct tsi_kernel_index){base, 1}, &params);
+    for (int64_t stride = -9; stride <= 9; stride++) {
+        for (int64_t count = 0; count < 45; count++) {
+            const int64_t first = 2000 + count % 3;
+            source(count, part, (struct tsi_kernel_index){base + first, stride}, &params);
+            for (int64_t i = 0; i < count; i++) {
+                cr_assert(memcmp((char *)part + (size_t)i * bytes,
+                                 (char *)whole + (size_t)(first + i * stride) * bytes, bytes) == 0,
+                          "%s: stride %lld, element %lld of %lld", tess_dtype_name(dtype),
+                          (long long)stride, (long long)i, (long long)count);
+            }
+        }
+    }
+}
+
+Test(kernel_random, an_element_has_the_same_bits_in_every_run)
+{
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (int source = TSI_SOURCE_NORMAL; source <= TSI_SOURCE_INTEGERS; source++) {
+            for (int dtype = TESS_BOOL; dtype < TESS_DTYPE_COUNT; dtype++) {
+                if (table->source[source][dtype] != NULL) {
+                    check_runs(table->source[source][dtype], (tess_dtype)dtype);
+                }
+            }
+        }
+    }
+}
+
+Test(kernel_random, float32_normals_are_the_float64_ones_rounded)
+{
+    static double wide[2500];
+    static float narrow[2500];
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        const struct tsi_kernel_index index = {5, 1};
+        table->source[TSI_SOURCE_NORMAL][TESS_F64](2500, wide, index, &standard);
+        table->source[TSI_SOURCE_NORMAL][TESS_F32](2500, narrow, index, &standard);
+        for (int i = 0; i < 2500; i++) {
+            cr_assert(narrow[i] == (float)wide[i]);
+        }
+    }
+}
+
+Test(kernel_random, mean_and_deviation_scale_the_standard_normal)
+{
+    static double z[500];
+    static double x[500];
+    struct tsi_source_params params = standard;
+    params.a = 1e3;
+    params.b = 0.25;
+    const struct tsi_kernel_index index = {0, 1};
+    tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](500, z, index, &standard);
+    tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](500, x, index, &params);
+    for (int i = 0; i < 500; i++) {
+        cr_assert(x[i] == 1e3 + 0.25 * z[i]);
+    }
+}
+
+static double many[MANY];
+
+static int
+compare(const void *x, const void *y)
+{
+    const double a = *(const double *)x;
+    const double b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static double
+normal_cdf(double x)
+{
+    return 0.5 * erfc(-x * M_SQRT1_2);
+}
+
+static double
+uniform_cdf(double x)
+{
+    return x;
+}
+
+// The Kolmogorov–Smirnov distance times √n: above 2.2 once in 10,000 samples.
+static double
+distance(double (*cdf)(double))
+{
+    double worst = 0;
+    qsort(many, MANY, sizeof(*many), compare);
+    for (int i = 0; i < MANY; i++) {
+        const double expected = cdf(many[i]);
+        worst = fmax(worst, fabs(expected - (double)i / MANY));
+        worst = fmax(worst, fabs(expected - (double)(i + 1) / MANY));
+    }
+    return worst * sqrt((double)MANY);
+}
+
+static double
+moment(int power)
+{
+    double sum = 0;
+    for (int i = 0; i < MANY; i++) {
+        sum += pow(many[i], power);
+    }
+    return sum / MANY;
+}
+
+Test(kernel_random, normals_have_the_moments_and_the_distribution_of_the_normal)
+{
+    for (uint32_t stream = 0; stream < 2; stream++) {
+        struct tsi_source_params params = standard;
+        params.stream = stream;
+        tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](MANY, many,
+                                                          (struct tsi_kernel_index){0, 1}, &params);
+        // Five standard errors of each.
+        cr_assert(fabs(moment(1)) < 5 * 1e-3);
+        cr_assert(fabs(moment(2) - 1) < 5 * sqrt(2.0) * 1e-3);
+        cr_assert(fabs(moment(3)) < 5 * sqrt(15.0) * 1e-3);
+        cr_assert(fabs(moment(4) - 3) < 5 * sqrt(96.0) * 1e-3);
+        cr_assert(distance(normal_cdf) < 2.2);
+    }
+}
+
+Test(kernel_random, the_two_normals_of_a_block_are_not_correlated)
+{
+    tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](MANY, many, (struct tsi_kernel_index){0, 1},
+                                                      &standard);
+    double within = 0;
+    double next = 0;
+    double squares = 0;
+    for (int i = 0; i + 2 < MANY; i += 2) {
+        within += many[i] * many[i + 1];
+        next += many[i + 1] * many[i + 2];
+        squares += (many[i] * many[i] - 1) * (many[i + 1] * many[i + 1] - 1);
+    }
+    const double n = MANY / 2.0;
+    cr_assert(fabs(within / n) < 5 / sqrt(n));
+    cr_assert(fabs(next / n) < 5 / sqrt(n));
+    cr_assert(fabs(squares / n) < 5 * 2 / sqrt(n));
+}
+
+Test(kernel_random, uniforms_have_the_moments_and_the_distribution_of_the_uniform)
+{
+    tsi_kernel()->source[TSI_SOURCE_UNIFORM][TESS_F64](MANY, many, (struct tsi_kernel_index){0, 1},
+                                                       &standard);
+    cr_assert(fabs(moment(1) - 0.5) < 5 * sqrt(1.0 / 12) * 1e-3);
+    cr_assert(fabs(moment(2) - 1.0 / 3) < 5 * sqrt(4.0 / 45) * 1e-3);
+    cr_assert(distance(uniform_cdf) < 2.2);
+}
+
+Test(kernel_random, integers_are_as_likely_as_each_other)
+{
+    static uint8_t x[MANY];
+    static int64_t found[100];
+    const struct tsi_source_params params = {.ia = 0, .ib = 100, .seed = 3};
+    tsi_kernel()->source[TSI_SOURCE_INTEGERS][TESS_U8](MANY, x, (struct tsi_kernel_index){0, 1},
+                                                       &params);
+    for (int i = 0; i < MANY; i++) {
+        found[x[i]]++;
+    }
+    double chi = 0;
+    for (int k = 0; k < 100; k++) {
+        chi += pow((double)found[k] - MANY / 100.0, 2) / (MANY / 100.0);
+    }
+    // 99 degrees of freedom: beyond these once in 10,000 times.
+    cr_assert(chi > 53 && chi < 161, "%g", chi);
+}
+
+Test(kernel_random, streams_and_seeds_differ)
+{
+    double x[3][8];
+    struct tsi_source_params params[3] = {standard, standard, standard};
+    params[1].stream = 4;
+    params[2].seed = UINT64_C(42) | UINT64_C(1) << 32;
+    for (int k = 0; k < 3; k++) {
+        tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](8, x[k], (struct tsi_kernel_index){0, 1},
+                                                          &params[k]);
+    }
+    for (int i = 0; i < 8; i++) {
+        cr_assert(x[0][i] != x[1][i] && x[0][i] != x[2][i] && x[1][i] != x[2][i]);
+    }
+}
