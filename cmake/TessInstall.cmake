@@ -18,7 +18,11 @@ if(manual_pages)
     install(FILES ${manual_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
 
-# An absolute libdir or includedir is legal for GNUInstallDirs and must not be prefixed again.
+# The file says where everything is from where it is itself, so an installation may be moved, or be
+# staged by --prefix. An absolute libdir or includedir is taken as it is.
+cmake_path(APPEND CMAKE_INSTALL_FULL_LIBDIR pkgconfig OUTPUT_VARIABLE pc_dir)
+file(RELATIVE_PATH pc_to_prefix ${pc_dir} ${CMAKE_INSTALL_PREFIX})
+cmake_path(APPEND pc_prefix "\${pcfiledir}" ${pc_to_prefix})
 cmake_path(APPEND pc_libdir "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
 cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
 configure_file(cmake/tessera.pc.in tessera.pc @ONLY)

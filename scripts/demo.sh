@@ -60,8 +60,9 @@ echo "== cluster: a scheduler and two workers on this machine"
 file=$room/scheduler.json
 start scheduler "$bin/tessera-scheduler" --scheduler-file "$file"
 wait_for_file "$file" "$!"
-start worker-1 "$bin/tessera-worker" --scheduler-file "$file"
-start worker-2 "$bin/tessera-worker" --scheduler-file "$file"
+threads=$((($(nproc) + 1) / 2))
+start worker-1 "$bin/tessera-worker" --scheduler-file "$file" --nthreads "$threads"
+start worker-2 "$bin/tessera-worker" --scheduler-file "$file" --nthreads "$threads"
 "$bin/tessera-demo" "$file" | tee "$room/cluster"
 
 echo

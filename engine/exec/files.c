@@ -149,43 +149,66 @@ check_allowed(const struct tsi_files *files, const char *name, const char *resol
                          "%s is outside the directories that files may be in here", name);
 }
 
-// Opens the file by its resolved path, the one that was checked.
-static tess_status
-open_file(const struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
-          struct tsi_mapped_file **opened, struct tsi_error *error)
+// A file without a mapping yet; NULL when memory is out.
+static struct tsi_mapped_file *
+new_file(const char *name)
 {
-    char resolved[PATH_MAX];
-    if (realpath(name, resolved) == NULL) {
-        return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", name, strerror(errno));
-    }
-    tess_status status = check_allowed(files, name, resolved, error);
-    if (status != TESS_OK) {
-        return status;
-    }
     struct tsi_mapped_file *const file = tsi_calloc(1, sizeof *file);
     char *const copy = tsi_strdup(name);
     if (file == NULL || copy == NULL) {
         tsi_free(file);
         tsi_free(copy);
-        return tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
+        return NULL;
     }
     file->name = copy;
     file->refs = 1;
-    status = tsi_npy_map_open(resolved, header, &file->map, error);
+    return file;
+}
+
+static tess_status
+map_file(struct tsi_mapped_file *file, const char *resolved, const struct tsi_npy_header *header,
+         struct tsi_error *error)
+{
+    const tess_status status = tsi_npy_map_open(resolved, header, &file->map, error);
     if (status != TESS_OK) {
-        tsi_free(copy);
-        tsi_free(file);
         return status;
     }
     struct stat now;
     if (fstat(file->map.file, &now) != 0) {
-        close_file(file);
-        return tsi_error_set(error, TESS_EIO, "cannot read %s: %s", name, strerror(errno));
+        tsi_npy_map_close(&file->map);
+        return tsi_error_set(error, TESS_EIO, "cannot read %s: %s", file->name, strerror(errno));
     }
     file->device = now.st_dev;
     file->inode = now.st_ino;
-    *opened = file;
     return TESS_OK;
+}
+
+// Opens the file by its resolved path, the one that was checked. NULL with the reason in `*status`.
+static struct tsi_mapped_file *
+open_file(const struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
+          tess_status *status, struct tsi_error *error)
+{
+    char resolved[PATH_MAX];
+    if (realpath(name, resolved) == NULL) {
+        *status = tsi_error_set(error, TESS_EIO, "cannot open %s: %s", name, strerror(errno));
+        return NULL;
+    }
+    *status = check_allowed(files, name, resolved, error);
+    if (*status != TESS_OK) {
+        return NULL;
+    }
+    struct tsi_mapped_file *const file = new_file(name);
+    if (file == NULL) {
+        *status = tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
+        return NULL;
+    }
+    *status = map_file(file, resolved, header, error);
+    if (*status != TESS_OK) {
+        tsi_free(file->name);
+        tsi_free(file);
+        return NULL;
+    }
+    return file;
 }
 
 // Takes the least recently used file that nobody reads out of the list, if there are too many. The
@@ -213,40 +236,33 @@ evict_file(struct tsi_files *files)
     return file;
 }
 
-// Opens the file and puts it into the list, unless another thread did so meanwhile.
-static tess_status
+// Opens the file and puts it into the list, unless another thread did so meanwhile. NULL with the
+// reason in `*status`.
+static struct tsi_mapped_file *
 add_file(struct tsi_files *files, const char *name, const struct tsi_npy_header *header,
-         struct tsi_mapped_file **result, struct tsi_error *error)
+         tess_status *status, struct tsi_error *error)
 {
-    struct tsi_mapped_file *file = NULL;
-    const tess_status status = open_file(files, name, header, &file, error);
-    if (status != TESS_OK) {
-        return status;
+    struct tsi_mapped_file *const file = open_file(files, name, header, status, error);
+    if (file == NULL) {
+        return NULL;
     }
     const struct stat now = {.st_dev = file->device, .st_ino = file->inode};
-    struct tsi_mapped_file *unused = NULL;
-    bool has_memory = true;
+    struct tsi_mapped_file *unused = file;
     (void)pthread_mutex_lock(&files->mutex);
-    struct tsi_mapped_file *const other = find_file(files, name, header, &now);
-    if (other != NULL) {
-        unused = file;
-        file = other;
-    } else if (tsi_vec_push(&files->open, file)) {
+    struct tsi_mapped_file *added = find_file(files, name, header, &now);
+    if (added == NULL && tsi_vec_push(&files->open, file)) {
         file->used = ++files->clock;
+        added = file;
         unused = evict_file(files);
-    } else {
-        unused = file;
-        has_memory = false;
     }
     (void)pthread_mutex_unlock(&files->mutex);
     if (unused != NULL) {
         close_file(unused);
     }
-    if (!has_memory) {
-        return tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
+    if (added == NULL) {
+        *status = tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
     }
-    *result = file;
-    return TESS_OK;
+    return added;
 }
 
 tess_status
@@ -255,6 +271,7 @@ tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op *op,
 {
     const struct tsi_npy_header header = header_of(op);
     const char *const name = op->file.path;
+    tess_status status = TESS_OK;
     struct stat now;
     if (stat(name, &now) != 0) {
         return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", name, strerror(errno));
@@ -263,12 +280,12 @@ tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op *op,
     struct tsi_mapped_file *found = find_file(files, name, &header, &now);
     (void)pthread_mutex_unlock(&files->mutex);
     if (found == NULL) {
-        const tess_status status = add_file(files, name, &header, &found, error);
-        if (status != TESS_OK) {
-            return status;
-        }
+        found = add_file(files, name, &header, &status, error);
     }
-    const tess_status status = tsi_npy_map_check(&found->map, error);
+    if (found == NULL) {
+        return status;
+    }
+    status = tsi_npy_map_check(&found->map, error);
     if (status != TESS_OK) {
         tsi_files_release(files, found, 0, 0);
         return status;
@@ -302,10 +319,9 @@ tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t
     if (low < high && file->map.header.data_bytes >= RELEASE_BYTES_MIN) {
         release_pages(file, low, high);
     }
-    struct tsi_mapped_file *unused = NULL;
     (void)pthread_mutex_lock(&files->mutex);
     file->refs--;
-    unused = evict_file(files);
+    struct tsi_mapped_file *const unused = evict_file(files);
     (void)pthread_mutex_unlock(&files->mutex);
     if (unused != NULL) {
         close_file(unused);

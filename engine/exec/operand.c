@@ -99,14 +99,17 @@ look_into(const struct tsi_run *run, const struct tsi_index_map *map, const stru
     view->data = (const unsigned char *)data + offset;
 }
 
-static tess_status
-take_chunk(struct tsi_run *run, const struct tsi_exec_chunk **chunk)
+// The next chunk of the task, NULL at the end.
+static const struct tsi_exec_chunk *
+take_chunk(struct tsi_run *run)
 {
-    if (run->next_chunk == run->task->chunk_count) {
-        return tsi_run_internal(run, "a chunk that it reads is missing");
-    }
-    *chunk = &run->task->chunks[run->next_chunk++];
-    return TESS_OK;
+    return run->next_chunk == run->task->chunk_count ? NULL : &run->task->chunks[run->next_chunk++];
+}
+
+static tess_status
+lack_chunk(const struct tsi_run *run)
+{
+    return tsi_run_internal(run, "a chunk that it reads is missing");
 }
 
 // The bytes from the first to the last that the view sees, as a distance from its first element.
@@ -253,12 +256,9 @@ gather(struct tsi_run *run, int input, size_t bytes, void *out, const int64_t *o
         tsi_index_map_deps(&from->map, &run->op->loop, source, run->task->chunk);
     int64_t chunk = 0;
     while (tsi_chunk_set_next(&set, &chunk)) {
-        const struct tsi_exec_chunk *part = NULL;
-        tess_status status = take_chunk(run, &part);
-        if (status == TESS_OK) {
-            status = tsi_run_check(run);
-        }
-        if (status != TESS_OK) {
+        const struct tsi_exec_chunk *const part = take_chunk(run);
+        const tess_status status = part == NULL ? lack_chunk(run) : tsi_run_check(run);
+        if (part == NULL || status != TESS_OK) {
             return status;
         }
         gather_chunk(run, &from->map, source, chunk, part, bytes, out, out_stride);
@@ -325,10 +325,9 @@ tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
     if (!window.is_one) {
         return bind_several(run, input, view);
     }
-    const struct tsi_exec_chunk *chunk = NULL;
-    const tess_status status = take_chunk(run, &chunk);
-    if (status != TESS_OK) {
-        return status;
+    const struct tsi_exec_chunk *const chunk = take_chunk(run);
+    if (chunk == NULL) {
+        return lack_chunk(run);
     }
     int64_t dense[TESS_NDIM_MAX];
     const int64_t *strides = chunk->strides;
@@ -343,7 +342,7 @@ tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
 tess_status
 tsi_operand_pack(struct tsi_run *run, struct tsi_operand *view)
 {
-    int64_t stride[TESS_NDIM_MAX];
+    int64_t stride[TESS_NDIM_MAX] = {0};
     int64_t size[TESS_NDIM_MAX];
     void *block = NULL;
     if (view->data == NULL) {

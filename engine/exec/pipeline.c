@@ -242,7 +242,7 @@ make_source(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
             const struct tsi_step *step, int64_t first, void *out)
 {
     const struct tsi_reach *const reach = &step->reach;
-    int64_t size[TESS_NDIM_MAX];
+    int64_t size[TESS_NDIM_MAX] = {0};
     int64_t place[TESS_NDIM_MAX] = {0};
     for (int i = 0; i < reach->ndim; i++) {
         size[i] = tsi_reach_size(tiling, reach, at, i);

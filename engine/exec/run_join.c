@@ -49,5 +49,18 @@ tsi_run_join(struct tsi_run *run)
         .shape = tsi_grid_shape(&writer->loop),
         .chunk_count = tsi_grid_chunk_count(&writer->loop),
     };
+    // Nothing waits for empty chunks, so those of an array without elements are written here.
+    if (tsi_grid_element_count(&writer->loop) == 0) {
+        int64_t start[TESS_NDIM_MAX];
+        int64_t size[TESS_NDIM_MAX];
+        for (int64_t chunk = 0; chunk < target.chunk_count; chunk++) {
+            tsi_grid_box(&writer->loop, chunk, start, size);
+            const tess_status written =
+                tsi_npy_write_chunk(&target, chunk, start, size, NULL, run->error);
+            if (written != TESS_OK) {
+                return written;
+            }
+        }
+    }
     return tsi_npy_commit(&target, run->error);
 }

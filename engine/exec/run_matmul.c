@@ -145,10 +145,10 @@ tsi_run_matmul(struct tsi_run *run)
         return make_product(run, count, product);
     }
     tsi_kernel_cast *const cast = run->kernel->cast[dtype][layout.dtype[0]];
-    tess_status status = tsi_run_take(run, (size_t)count * tess_dtype_bytes(dtype), &product);
-    if (status == TESS_OK && cast == NULL) {
-        status = tsi_run_internal(run, "there is no such cast of a product");
+    if (cast == NULL) {
+        return tsi_run_internal(run, "there is no such cast of a product");
     }
+    tess_status status = tsi_run_take(run, (size_t)count * tess_dtype_bytes(dtype), &product);
     if (status == TESS_OK) {
         status = make_product(run, count, product);
     }

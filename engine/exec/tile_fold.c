@@ -134,7 +134,7 @@ void
 tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at, const void *x)
 {
     const struct tsi_reach *const reach = &fold->reach;
-    int64_t size[TESS_NDIM_MAX];
+    int64_t size[TESS_NDIM_MAX] = {0};
     int64_t place[TESS_NDIM_MAX] = {0};
     for (int i = 0; i < reach->ndim; i++) {
         size[i] = tsi_reach_size(fold->tiling, reach, at, i);

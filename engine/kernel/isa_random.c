@@ -9,8 +9,8 @@
 // element and take its half, by the same arithmetic, so that an element has the same bits in every
 // run.
 //
-// Everything is inlined into one loop per source, and the loop is unrolled where that keeps the
-// processor busy; no branch depends on random bits but the rare rejection of an integer.
+// Everything is inlined into one loop per source. No branch depends on random bits but the rare
+// rejection of an integer.
 
 #include <math.h>
 
@@ -134,7 +134,8 @@ struct turn {
     real64 sine;
 };
 
-// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2 ulp. v is cut into
+// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2.2·2^−53 of
+// their values. v is cut into
 // the nearest quarter q/4 and a rest |d| <= 1/8, both exact, from the bits themselves: a half
 // quarter is added to the bits, then the two upper ones are q and the others d + 1/8.
 TSI_LANES_INLINE struct turn

@@ -81,10 +81,57 @@ join_level(struct tsi_plan_builder *builder, const struct tsi_plan_target *targe
     return status;
 }
 
+// The cut of `axis` without its empty chunks: nothing waits for those, so they must not be there.
+static tess_status
+drop_empty_chunks(struct tsi_plan_builder *builder, const struct tsi_axis *axis,
+                  struct tsi_axis *dense)
+{
+    *dense = *axis;
+    if (axis->bounds == NULL || axis->size == 0) {
+        return TESS_OK;
+    }
+    int64_t *sizes = tsi_calloc((size_t)axis->count, sizeof *sizes);
+    int64_t count = 0;
+    if (sizes == NULL) {
+        return tsi_plan_nomem(builder);
+    }
+    for (int64_t i = 0; i < axis->count; i++) {
+        sizes[count] = tsi_axis_chunk_size(axis, i);
+        count += sizes[count] > 0 ? 1 : 0;
+    }
+    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes, count,
+                                                   dense, builder->error);
+    tsi_free(sizes);
+    return status;
+}
+
+// How the file is cut for its writers: an array without elements is one chunk.
+static tess_status
+cut_for_writers(struct tsi_plan_builder *builder, const struct tess_array *array,
+                struct tsi_grid *grid)
+{
+    const bool is_empty = tsi_grid_element_count(&array->grid) == 0;
+    tess_status status = TESS_OK;
+    grid->ndim = array->grid.ndim;
+    for (int a = 0; a < grid->ndim && status == TESS_OK; a++) {
+        const struct tsi_axis *axis = &array->grid.axis[a];
+        if (is_empty) {
+            grid->axis[a] = tsi_axis_regular(axis->size, TESS_WHOLE_AXIS);
+        } else {
+            status = drop_empty_chunks(builder, axis, &grid->axis[a]);
+        }
+    }
+    return status;
+}
+
 tess_status
 tsi_plan_write(struct tsi_plan_builder *builder, const struct tsi_plan_target *target, int *op)
 {
-    tess_status status = tsi_plan_region(builder, target->array, &target->array->grid, op);
+    struct tsi_grid grid;
+    tess_status status = cut_for_writers(builder, target->array, &grid);
+    if (status == TESS_OK) {
+        status = tsi_plan_region(builder, target->array, &grid, op);
+    }
     if (status == TESS_OK) {
         builder->ops.items[*op].tile.sink = TSI_SINK_WRITE;
         status = set_file(builder, target, false, *op);

@@ -88,6 +88,7 @@ remote_free(struct tsi_remote *remote)
     if (remote->wake_fd >= 0) {
         close(remote->wake_fd);
     }
+    tsi_buf_unref(remote->served);
     tsi_vec_fini(&remote->commands);
     tsi_vec_fini(&remote->jobs);
     tsi_arena_fini(&remote->scratch);

@@ -29,11 +29,10 @@ struct tsi_remote_job {
     bool cancelled;
     uint64_t started_ns;
     uint64_t workerless_since_ns; // 0 while there are workers
-    bool ended;                   // the scheduler said so; it goes when nothing is being fetched
-    struct tsi_error ending;
     TSI_VEC(struct tsi_remote_chunk) wanted; // ready, not asked for yet; taken from the front
     size_t wanted_taken;
-    size_t fetching;
+    uint64_t ask_again_ns; // after a fetch that failed: not before
+    int failures;          // of fetches
     TSI_VEC(uint32_t) taken; // delivered, not told yet
 };
 
@@ -78,6 +77,8 @@ struct tsi_remote {
     bool lost; // the scheduler is gone; every job fails
     TSI_VEC(struct tsi_remote_job *) jobs;
     uint64_t bytes_fetching;
+    tsi_key served_key; // the last chunk of the caller's memory that had to be copied, and the copy:
+    struct tsi_buf *served; // workers ask for large chunks in parts
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
 };

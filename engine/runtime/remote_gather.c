@@ -5,8 +5,9 @@
 // their place; then the scheduler is told, so that the worker's copy can go. Arrays in the caller's memory
 // are served chunk by chunk to workers that ask.
 
-#include <string.h>
+#include <stdio.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/remote.h"
 #include "engine/runtime/scatter.h"
@@ -14,6 +15,10 @@
 // Bytes of target chunks that may be under way at once; one chunk may be larger.
 #define FETCHING_BYTES_MAX ((uint64_t)256 << 20)
 #define TAKEN_BATCH 512
+
+// Fetches of one job that may fail before it does, and the pause after each.
+#define FAILURES_MAX 300
+#define PAUSE_NS (100 * TSI_MILLISECOND)
 
 static bool
 deliver(struct tsi_remote_job *job, uint32_t task, const void *data, uint64_t bytes)
@@ -62,6 +67,22 @@ note_taken(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task)
     return true;
 }
 
+// A chunk that is reported again has been made anew: where it was before does not count any more.
+static void
+forget_wanted(struct tsi_remote_job *job, uint32_t task)
+{
+    if (job->failures == 0) {
+        return;
+    }
+    size_t kept = job->wanted_taken;
+    for (size_t i = job->wanted_taken; i < job->wanted.count; i++) {
+        if (job->wanted.items[i].task != task) {
+            job->wanted.items[kept++] = job->wanted.items[i];
+        }
+    }
+    job->wanted.count = kept;
+}
+
 void
 tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
                  const struct tsi_message *message)
@@ -80,6 +101,7 @@ tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
             continue;
         }
         const struct tsi_remote_chunk chunk = {item->task, item->peer, item->bytes};
+        forget_wanted(job, item->task);
         if (!tsi_vec_push(&job->wanted, chunk)) {
             fail_job(remote, job, TESS_ENOMEM, "compute: out of memory while gathering the result");
             return;
@@ -91,6 +113,9 @@ tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
 static bool
 ask_for_chunks(struct tsi_remote *remote, struct tsi_remote_job *job)
 {
+    if (tsi_clock_ns() < job->ask_again_ns) {
+        return true;
+    }
     while (job->wanted_taken < job->wanted.count) {
         const struct tsi_remote_chunk *chunk = &job->wanted.items[job->wanted_taken];
         if (remote->bytes_fetching > 0 &&
@@ -122,45 +147,108 @@ tsi_remote_gather(struct tsi_remote *remote)
     }
 }
 
-// A chunk that could not be fetched is lost with its worker: the scheduler makes it again and reports it
-// as ready again.
+// A chunk that could not be fetched is asked for again after a pause. If its worker is gone, the
+// scheduler has it made again and says where; a worker that lives but has lost it fails the job in the
+// end.
+static void
+fetch_failed(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task, uint32_t peer,
+             const char *why)
+{
+    const struct tsi_program *program = job->future->plan.program;
+    const struct tsi_chunk_op *op = &program->ops[tsi_program_op_of(program, task)];
+    const struct tsi_remote_chunk chunk = {task, peer,
+                                           tsi_chunk_op_bytes(op, task - op->task_base)};
+    remote->bytes_fetching -=
+        chunk.bytes < remote->bytes_fetching ? chunk.bytes : remote->bytes_fetching;
+    if (++job->failures > FAILURES_MAX || !tsi_vec_push(&job->wanted, chunk)) {
+        char text[TSI_ERROR_TEXT_MAX];
+        char place[256];
+        tsi_chunk_op_place(op, place, sizeof place);
+        snprintf(text, sizeof text, "%s: a chunk of the result cannot be fetched from its worker: %s",
+                 place, why);
+        fail_job(remote, job, TESS_ELOST, text);
+        return;
+    }
+    job->ask_again_ns = tsi_clock_ns() + PAUSE_NS;
+}
+
+static void
+fetch_done(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task,
+           const struct tsi_buf *chunk)
+{
+    if (!deliver(job, task, chunk->data, chunk->bytes)) {
+        fail_job(remote, job, TESS_EPROTOCOL,
+                 "compute: a worker sent a result that was not asked for");
+    } else {
+        note_taken(remote, job, task);
+    }
+}
+
 void
 tsi_remote_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
                    const char *text)
 {
     struct tsi_remote *remote = context;
     struct tsi_remote_job *job = tsi_remote_job(remote, tsi_key_job(key));
-    (void)peer;
-    (void)text;
     const uint64_t bytes = chunk != NULL ? chunk->bytes : 0;
     remote->bytes_fetching -= bytes < remote->bytes_fetching ? bytes : remote->bytes_fetching;
-    if (job != NULL && chunk != NULL) {
-        if (!deliver(job, tsi_key_task(key), chunk->data, chunk->bytes)) {
-            fail_job(remote, job, TESS_EPROTOCOL,
-                     "compute: a worker sent a result that was not asked for");
-        } else {
-            note_taken(remote, job, tsi_key_task(key));
-        }
+    if (job == NULL) {
+        // Nothing counts what ended jobs had under way; when no job is left, nothing is.
+        remote->bytes_fetching = remote->jobs.count == 0 ? 0 : remote->bytes_fetching;
+    } else if (chunk != NULL) {
+        fetch_done(remote, job, tsi_key_task(key), chunk);
+    } else {
+        fetch_failed(remote, job, tsi_key_task(key), peer, text);
     }
     tsi_buf_unref(chunk);
 }
 
-// Copies a chunk of the caller's memory, which may have any strides.
-static struct tsi_buf *
-copy_held(const struct tsi_chunk_op *op, int64_t chunk, const struct tess_array *array)
+// Whether a chunk lies in the caller's memory as it is sent: in C order, without gaps.
+static bool
+is_contiguous(const struct tess_array *array, int64_t chunk)
 {
-    struct tsi_buf *copy = tsi_buf_new(tsi_chunk_op_bytes(op, chunk));
-    if (copy != NULL) {
-        tsi_gather_chunk(&array->grid, chunk, tess_dtype_bytes(array->dtype), array->memory.data,
-                         array->memory.stride, copy->data);
+    int64_t start[TESS_NDIM_MAX];
+    int64_t size[TESS_NDIM_MAX];
+    int64_t stride = (int64_t)tess_dtype_bytes(array->dtype);
+    tsi_grid_box(&array->grid, chunk, start, size);
+    for (int a = array->grid.ndim - 1; a >= 0; a--) {
+        if (size[a] != 1 && array->memory.stride[a] != stride) {
+            return false;
+        }
+        stride *= size[a];
     }
-    return copy;
+    return true;
+}
+
+// A chunk of the caller's memory: the memory itself where that is possible, else a copy. The last copy is
+// kept, since a large chunk is asked for in parts.
+static struct tsi_buf *
+held_chunk(struct tsi_remote *remote, tsi_key key, const struct tsi_chunk_op *op,
+           const struct tess_array *array)
+{
+    const int64_t chunk = tsi_key_task(key) - op->task_base;
+    const size_t bytes = tsi_chunk_op_bytes(op, chunk);
+    if (is_contiguous(array, chunk)) {
+        const void *origin =
+            tsi_chunk_origin(&array->grid, chunk, array->memory.data, array->memory.stride);
+        return tsi_buf_wrap((void *)(uintptr_t)origin, bytes, NULL, NULL);
+    }
+    if (remote->served == NULL || remote->served_key != key) {
+        tsi_buf_unref(remote->served);
+        remote->served = tsi_buf_new(bytes);
+        remote->served_key = key;
+        if (remote->served != NULL) {
+            tsi_gather_chunk(&array->grid, chunk, tess_dtype_bytes(array->dtype),
+                             array->memory.data, array->memory.stride, remote->served->data);
+        }
+    }
+    return remote->served != NULL ? tsi_buf_ref(remote->served) : NULL;
 }
 
 struct tsi_buf *
 tsi_remote_lookup(void *context, tsi_key key, const char **text)
 {
-    const struct tsi_remote *remote = context;
+    struct tsi_remote *remote = context;
     const struct tsi_remote_job *job = tsi_remote_job(remote, tsi_key_job(key));
     const uint32_t task = tsi_key_task(key);
     *text = "the client does not hold this chunk";
@@ -172,8 +260,7 @@ tsi_remote_lookup(void *context, tsi_key key, const char **text)
     if (op->work != TSI_WORK_HELD) {
         return NULL;
     }
-    struct tsi_buf *chunk = copy_held(op, task - op->task_base,
-                                      job->future->plan.held[op->held.array]);
+    struct tsi_buf *chunk = held_chunk(remote, key, op, job->future->plan.held[op->held.array]);
     if (chunk == NULL) {
         *text = "the client is out of memory";
     }

@@ -209,7 +209,6 @@ close_down(struct tsi_remote *remote)
     }
     while (remote->jobs.count > 0) {
         struct tsi_remote_job *job = tsi_vec_last(&remote->jobs);
-        job->fetching = 0;
         tsi_remote_end_job(remote, job, TESS_ECLOSED, "compute: the session was closed");
     }
     tsi_remote_send(remote, &goodbye);

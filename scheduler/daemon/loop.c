@@ -159,8 +159,9 @@ wait_for_events(struct tsi_loop *loop)
         {.fd = loop->signals, .events = ZMQ_POLLIN},
     };
     zmq_poll(items, 3, wait_ms(loop, tsi_clock_ns()));
+    // What a peer said before its connection broke is heard first: the probe follows the messages.
     if (items[1].revents != 0 && tsi_net_broke(loop->monitor)) {
-        tsi_members_probe(loop);
+        loop->next_heartbeat_ns = 0;
     }
     if (items[2].revents != 0) {
         take_signals(loop);

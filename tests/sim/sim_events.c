@@ -122,5 +122,6 @@ sim_fail(struct sim_world *world, const char *format, ...)
     vprintf(format, arguments);
     putchar('\n');
     va_end(arguments);
+    fflush(stdout);
     exit(1);
 }

@@ -118,6 +118,7 @@ sim_fetch_answer(struct sim_world *world, const struct sim_event *event)
     world->handles++;
     answer.kind = TSI_WORKER_FETCHED;
     answer.fetched.key = fetch->key;
+    answer.fetched.peer = fetch->peer;
     answer.fetched.handle = handle;
     answer.fetched.bytes = handle->bytes;
     sim_worker_feed(worker, &answer);

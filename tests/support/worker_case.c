@@ -164,14 +164,20 @@ worker_case_assign(struct worker_case *c, uint32_t task, uint32_t rank)
 }
 
 void *
-worker_case_fetched(struct worker_case *c, tsi_key key)
+worker_case_arrived(struct worker_case *c, tsi_key key, uint32_t from)
 {
     void *handle = worker_case_handle(c);
     worker_case_feed(c, (struct tsi_worker_event){
                             .kind = TSI_WORKER_FETCHED,
-                            .fetched = {key, handle, CASE_CHUNK_BYTES},
+                            .fetched = {key, from, handle, CASE_CHUNK_BYTES},
                         });
     return handle;
+}
+
+void *
+worker_case_fetched(struct worker_case *c, tsi_key key)
+{
+    return worker_case_arrived(c, key, CASE_PEER);
 }
 
 void

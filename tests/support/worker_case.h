@@ -34,6 +34,7 @@ enum {
     CASE_KEPT_JOB = 3,
     CASE_KEPT_BASE = 100,
     CASE_CHUNK_BYTES = 8000,
+    CASE_PEER = 500,
     CASE_ACTIONS_MAX = 256,
     CASE_INPUTS_MAX = 16,
 };
@@ -77,8 +78,9 @@ uint32_t worker_case_assign(struct worker_case *c, uint32_t task, uint32_t rank)
 uint32_t worker_case_assign_from(struct worker_case *c, uint32_t task, uint32_t rank,
                                  const struct tsi_location *places, size_t count);
 
-// A chunk arrives; its handle is returned.
+// A chunk arrives from some peer, or from nobody if it came with an assignment; its handle is returned.
 void *worker_case_fetched(struct worker_case *c, tsi_key key);
+void *worker_case_arrived(struct worker_case *c, tsi_key key, uint32_t from);
 void worker_case_fetch_failed(struct worker_case *c, tsi_key key, uint32_t peer);
 // A run ends well; the handle of its output is returned.
 void *worker_case_executed(struct worker_case *c, uint32_t run);

@@ -307,14 +307,11 @@ Test(exec_reduce, every_reduction_over_every_set_of_axes)
 
 Test(exec_reduce, over_many_tiles)
 {
-    uint64_t seed = 1;
-    for (int reduction = 0; reduction < TSI_REDUCE_COUNT; reduction++) {
-        for (uint32_t axes = 0; axes < 8; axes++) {
-            const struct reduction_case r = {seed, (enum tsi_reduction)reduction,
-                                             dtypes[seed % DTYPES], axes, true};
-            run_reduction(&r);
-            seed++;
-        }
+    for (uint64_t seed = 1; seed <= 4 * TSI_REDUCE_COUNT * 8; seed++) {
+        const enum tsi_reduction reduction = (enum tsi_reduction)(seed / 8 % TSI_REDUCE_COUNT);
+        const struct reduction_case r = {seed, reduction, dtypes[seed % DTYPES],
+                                         (uint32_t)(seed % 8), true};
+        run_reduction(&r);
     }
 }
 

@@ -239,8 +239,8 @@ Test(worker_fetch, bytes_that_come_with_a_task_are_held_for_it)
 {
     struct worker_case c;
     worker_case_init(&c, 1, no_limit);
-    worker_case_fetched(&c, own(12));
-    worker_case_fetched(&c, kept(0));
+    worker_case_arrived(&c, own(12), TSI_PEER_NONE);
+    worker_case_arrived(&c, kept(0), TSI_PEER_NONE);
     worker_case_poll(&c);
     cr_assert_eq(c.action_count, 0, "the task that needs them is still to come");
     const struct tsi_location places[] = {
@@ -253,7 +253,7 @@ Test(worker_fetch, bytes_that_come_with_a_task_are_held_for_it)
 
     // With a task that cannot be taken they go at once.
     const struct tsi_location more = {.key = own(13), .data = "z", .bytes = 1};
-    const void *handle = worker_case_fetched(&c, own(13));
+    const void *handle = worker_case_arrived(&c, own(13), TSI_PEER_NONE);
     worker_case_assign_from(&c, 1000, 0, &more, 1);
     worker_case_poll(&c);
     cr_assert(worker_case_released(&c, handle));

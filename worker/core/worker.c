@@ -238,7 +238,6 @@ lose_peer(struct tsi_worker *worker, uint32_t peer)
     for (size_t i = 0; i < worker->scratch.count; i++) {
         struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, worker->scratch.items[i]);
         if (chunk != NULL && is_from(chunk, peer)) {
-            chunk->late = chunk->late || chunk->state == TSI_WORKER_FETCHING;
             tsi_worker_chunk_lost(worker, chunk, "the peer that had it has left");
         }
     }
@@ -252,22 +251,19 @@ take_chunk(struct tsi_worker *worker, const struct tsi_worker_event *event)
         return false;
     }
     struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, event->fetched.key);
-    const bool is_expected = chunk != NULL;
-    if (!is_expected) {
-        chunk = tsi_worker_chunk_add(worker, event->fetched.key);
-    }
-    if (chunk == NULL) {
-        return false;
-    }
-    if (chunk->state == TSI_WORKER_HELD) {
+    const bool is_known = chunk != NULL;
+    const bool is_late = !is_known && event->fetched.peer != TSI_PEER_NONE;
+    if (is_late || (is_known && chunk->state == TSI_WORKER_HELD)) {
         (void)tsi_vec_push(&worker->releases, event->fetched.handle);
         return true;
     }
-    chunk->unclaimed = !is_expected;
-    tsi_worker_chunk_arrived(worker, chunk, event->fetched.handle, event->fetched.bytes);
-    if (is_expected) {
-        tsi_worker_chunk_settle(worker, chunk);
+    chunk = tsi_worker_chunk_add(worker, event->fetched.key);
+    if (chunk == NULL) {
+        return false;
     }
+    chunk->unclaimed = !is_known;
+    tsi_worker_chunk_arrived(worker, chunk, event->fetched.handle, event->fetched.bytes);
+    tsi_worker_chunk_settle(worker, chunk);
     return true;
 }
 
@@ -275,14 +271,9 @@ static void
 take_fetch_failure(struct tsi_worker *worker, const struct tsi_worker_event *event)
 {
     struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, event->fetch_failed.key);
-    if (chunk == NULL) {
-        return;
-    }
-    if (chunk->state == TSI_WORKER_FETCHING && chunk->peer == event->fetch_failed.peer) {
+    if (chunk != NULL && chunk->state == TSI_WORKER_FETCHING &&
+        chunk->peer == event->fetch_failed.peer) {
         tsi_worker_chunk_lost(worker, chunk, event->fetch_failed.text);
-    } else if (chunk->late) {
-        chunk->late = false;
-        tsi_worker_chunk_settle(worker, chunk);
     }
 }
 

@@ -42,8 +42,8 @@ enum tsi_worker_event_kind {
     TSI_WORKER_COPY,           // chunks to fetch and keep
     TSI_WORKER_DROP_JOB,
     TSI_WORKER_PEER_LEFT,      // nothing can be fetched from it any more
-    // Every FETCH is answered by one of these two. For a peer that has left the answer may stay out.
-    TSI_WORKER_FETCHED,        // a chunk arrived
+    // Every FETCH is answered by one of these two. Of a peer that has left answers may come or not.
+    TSI_WORKER_FETCHED,        // a chunk arrived, or came with an assignment
     TSI_WORKER_FETCH_FAILED,
     TSI_WORKER_EXECUTED,       // a run ended
     // The scheduler is gone: forget everything it said. FETCHes from before are not answered any more;
@@ -86,6 +86,7 @@ struct tsi_worker_event {
         } peer_left;
         struct {
             tsi_key key;
+            uint32_t peer; // from whom; TSI_PEER_NONE if it came with the next assignment or COPY
             void *handle; // the core's from here on, until RELEASE_CHUNK; taken even if nobody waits
             uint64_t bytes;
         } fetched;

@@ -103,9 +103,7 @@ tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chun
         tsi_worker_queue_remove(&worker->fetches, &chunk->entry);
         chunk->state = TSI_WORKER_NOWHERE;
     }
-    if (!chunk->late || chunk->state == TSI_WORKER_HELD) {
-        remove_record(worker, chunk);
-    }
+    remove_record(worker, chunk);
 }
 
 void
@@ -226,7 +224,6 @@ tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chun
         tsi_map_remove(&worker->chunks, chunk->key);
         chunk->mapped = false;
     }
-    chunk->late = false;
     if (chunk->state != TSI_WORKER_HELD) {
         stop_fetch(worker, chunk);
     }

@@ -43,7 +43,7 @@ struct tsi_worker_job {
 };
 
 enum tsi_worker_chunk_state {
-    TSI_WORKER_NOWHERE, // not held and not on its way; a late answer to a fetch may still come
+    TSI_WORKER_NOWHERE, // not held and not on its way
     TSI_WORKER_QUEUED,  // for a fetch
     TSI_WORKER_FETCHING,
     TSI_WORKER_HELD,
@@ -75,7 +75,6 @@ struct tsi_worker_chunk {
     bool freed;     // by the scheduler, since it was last asked for
     bool unclaimed; // came before the assignment that it is for
     bool copying;   // COPIED is owed
-    bool late;      // an answer to a fetch that was given up may still come
 };
 
 enum tsi_worker_task_state {

@@ -70,8 +70,7 @@ check_chunk(const struct tsi_worker *worker, const struct tsi_worker_chunk *chun
     }
     const bool has_reason =
         chunk->pins > 0 || chunk->copying || chunk->state == TSI_WORKER_FETCHING ||
-        (chunk->state == TSI_WORKER_HELD && (chunk->known || chunk->unclaimed)) ||
-        (chunk->state == TSI_WORKER_NOWHERE && chunk->late);
+        (chunk->state == TSI_WORKER_HELD && (chunk->known || chunk->unclaimed));
     if (!has_reason) {
         return "W4: a chunk that nobody needs";
     }
@@ -207,7 +206,7 @@ mix_chunk(uint64_t hash, const struct tsi_worker_chunk *chunk)
 {
     const uint64_t flags = (uint64_t)chunk->mapped | (uint64_t)chunk->known << 1 |
                            (uint64_t)chunk->freed << 2 | (uint64_t)chunk->unclaimed << 3 |
-                           (uint64_t)chunk->copying << 4 | (uint64_t)chunk->late << 5;
+                           (uint64_t)chunk->copying << 4;
     hash = mix(hash, chunk->key);
     hash = mix(hash, (uint64_t)chunk->state << 8 | flags);
     hash = mix(hash, chunk->bytes);
