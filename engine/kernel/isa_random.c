@@ -134,10 +134,9 @@ struct turn {
     real64 sine;
 };
 
-// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2.2·2^−53 of
-// their values. v is cut into
-// the nearest quarter q/4 and a rest |d| <= 1/8, both exact, from the bits themselves: a half
-// quarter is added to the bits, then the two upper ones are q and the others d + 1/8.
+// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2 ulp. v is cut into
+// the nearest quarter q/4 and a rest |d| <= 1/8, both exact, from the bits themselves: after an
+// eighth of a turn is added, the two upper bits are q and the others d + 1/8.
 TSI_LANES_INLINE struct turn
 turn_of(bits64 low, bits64 high)
 {

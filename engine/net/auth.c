@@ -10,7 +10,7 @@
 #include "engine/net/auth.h"
 
 #include <pthread.h>
-#include <stdio.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -37,6 +37,15 @@ struct request {
     zmq_msg_t frames[FRAMES_MAX];
 };
 
+static void
+close_request(struct request *request)
+{
+    for (int i = 0; i < request->count; i++) {
+        zmq_msg_close(&request->frames[i]);
+    }
+    request->count = 0;
+}
+
 // Receives one whole request; what is beyond FRAMES_MAX frames is dropped. False when the context ends.
 static bool
 receive_request(void *socket, struct request *request)
@@ -47,8 +56,13 @@ receive_request(void *socket, struct request *request)
         zmq_msg_t frame;
         zmq_msg_init(&frame);
         if (zmq_msg_recv(&frame, socket, 0) < 0) {
+            const bool interrupted = zmq_errno() == EINTR;
             zmq_msg_close(&frame);
-            return zmq_errno() == EINTR && request->count == 0;
+            if (interrupted) {
+                continue;
+            }
+            close_request(request);
+            return false;
         }
         more = zmq_msg_more(&frame) != 0;
         if (request->count < FRAMES_MAX) {
@@ -95,12 +109,8 @@ answer_requests(void *argument)
     struct tsi_auth *auth = argument;
     struct request request;
     while (receive_request(auth->socket, &request)) {
-        if (request.count > 0) {
-            send_answer(auth->socket, &request, may_enter(auth, &request));
-        }
-        for (int i = 0; i < request.count; i++) {
-            zmq_msg_close(&request.frames[i]);
-        }
+        send_answer(auth->socket, &request, may_enter(auth, &request));
+        close_request(&request);
     }
     zmq_close(auth->socket);
     return NULL;
@@ -164,12 +174,10 @@ sees_refusal(void *monitor)
         if (!receive_request(monitor, &event)) {
             return false;
         }
-        if (event.count > 0 && zmq_msg_size(&event.frames[0]) >= sizeof number) {
+        if (zmq_msg_size(&event.frames[0]) >= sizeof number) {
             memcpy(&number, zmq_msg_data(&event.frames[0]), sizeof number);
         }
-        for (int i = 0; i < event.count; i++) {
-            zmq_msg_close(&event.frames[i]);
-        }
+        close_request(&event);
         if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
             return true;
         }
@@ -188,6 +196,9 @@ refuses_strangers(void *context, const struct tsi_connection *keys)
     void *server = open_test_server(context, keys, address, sizeof address, &monitor);
     void *stranger = address[0] != '\0' ? open_stranger(context, keys, address) : NULL;
     const bool refused = stranger != NULL && sees_refusal(monitor);
+    if (server != NULL) {
+        zmq_socket_monitor(server, NULL, 0);
+    }
     void *const sockets[] = {stranger, monitor, server};
     for (size_t i = 0; i < sizeof sockets / sizeof *sockets; i++) {
         if (sockets[i] != NULL) {
@@ -196,6 +207,19 @@ refuses_strangers(void *context, const struct tsi_connection *keys)
         }
     }
     return refused;
+}
+
+// The thread gets no signals: they are for threads of the program that uses the library.
+static bool
+start_thread(struct tsi_auth *auth)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const bool ok = pthread_create(&auth->thread, NULL, answer_requests, auth) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
 }
 
 struct tsi_auth *
@@ -213,7 +237,7 @@ tsi_auth_new(void *context, const struct tsi_connection *keys, struct tsi_error 
     }
     auth->socket = zmq_socket(context, ZMQ_REP);
     if (auth->socket == NULL || zmq_bind(auth->socket, ZAP_ENDPOINT) != 0 ||
-        pthread_create(&auth->thread, NULL, answer_requests, auth) != 0) {
+        !start_thread(auth)) {
         tsi_error_set(error, TESS_ECONNECT, "authenticator: cannot start");
         if (auth->socket != NULL) {
             zmq_close(auth->socket);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connection files: written whole or not at all, read with suspicion.
+// Connection files: written whole or not at all, read with suspicion. A file that has one key must have
+// all, so that damage never turns into a connection without keys; and no message quotes a file's contents,
+// since they are secrets.
 
 #include "engine/net/connection.h"
 
@@ -14,6 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
@@ -45,7 +48,7 @@ tsi_connection_directory(char *out, size_t bytes, struct tsi_error *error)
     } else {
         const bool fits = temporary != NULL && temporary[0] == '/' &&
                           strlen(temporary) < DIRECTORY_MAX;
-        length = snprintf(out, bytes, "%s/tessera-%ld", fits ? temporary : "/tmp", (long)getuid());
+        length = snprintf(out, bytes, "%s/tessera-%ld", fits ? temporary : "/tmp", (long)geteuid());
     }
     if (length < 0 || (size_t)length >= bytes) {
         return tsi_error_set(error, TESS_ELIMIT, "the directory for sockets has too long a name");
@@ -88,19 +91,53 @@ is_address(const char *text)
     return strncmp(text, "tcp://", 6) == 0 || strncmp(text, "ipc://", 6) == 0;
 }
 
+// Addresses get into messages and logs, where a control character could do mischief.
+static bool
+is_plain(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at <= ' ' || *at == 127) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+copy_key(const json_t *root, const char *name, char out[TSI_KEY_TEXT])
+{
+    uint8_t key[32];
+    const bool ok = copy_text(root, name, out, TSI_KEY_TEXT) && strlen(out) == TSI_KEY_TEXT - 1 &&
+                    zmq_z85_decode(key, out) != NULL;
+    explicit_bzero(key, sizeof key);
+    return ok;
+}
+
 static bool
 copy_keys(const json_t *root, struct tsi_connection *connection)
 {
-    connection->has_keys = json_object_get(root, "scheduler_public") != NULL;
-    if (!connection->has_keys) {
-        return true;
+    connection->has_keys = json_object_get(root, "scheduler_public") != NULL ||
+                           json_object_get(root, "member_public") != NULL ||
+                           json_object_get(root, "member_secret") != NULL;
+    return !connection->has_keys ||
+           (copy_key(root, "scheduler_public", connection->scheduler_public) &&
+            copy_key(root, "member_public", connection->member_public) &&
+            copy_key(root, "member_secret", connection->member_secret));
+}
+
+static bool
+copy_fields(const json_t *root, struct tsi_connection *connection)
+{
+    const json_int_t epoch = json_integer_value(json_object_get(root, "epoch"));
+    const json_int_t pid = json_integer_value(json_object_get(root, "pid"));
+    if (epoch <= 0 || epoch > UINT32_MAX || pid <= 0 || pid > INT32_MAX) {
+        return false;
     }
-    return copy_text(root, "scheduler_public", connection->scheduler_public, TSI_KEY_TEXT) &&
-           copy_text(root, "member_public", connection->member_public, TSI_KEY_TEXT) &&
-           copy_text(root, "member_secret", connection->member_secret, TSI_KEY_TEXT) &&
-           strlen(connection->scheduler_public) == TSI_KEY_TEXT - 1 &&
-           strlen(connection->member_public) == TSI_KEY_TEXT - 1 &&
-           strlen(connection->member_secret) == TSI_KEY_TEXT - 1;
+    connection->epoch = (uint32_t)epoch;
+    connection->pid = pid;
+    return copy_text(root, "address", connection->address, sizeof connection->address) &&
+           is_address(connection->address) && is_plain(connection->address) &&
+           copy_keys(root, connection);
 }
 
 tess_status
@@ -111,55 +148,75 @@ tsi_connection_parse(const char *text, size_t count, struct tsi_connection *conn
     json_t *root = json_loadb(text, count, JSON_REJECT_DUPLICATES, &json_error);
     *connection = (struct tsi_connection){0};
     if (root == NULL) {
-        return tsi_error_set(error, TESS_EFORMAT, "no connection file: line %d: %s", json_error.line,
-                             json_error.text);
+        return tsi_error_set(error, TESS_EFORMAT, "no connection file: line %d is not JSON",
+                             json_error.line);
     }
     const json_int_t format = json_integer_value(json_object_get(root, "tessera"));
-    const json_int_t epoch = json_integer_value(json_object_get(root, "epoch"));
-    const bool ok = format == FORMAT && epoch > 0 && epoch <= UINT32_MAX &&
-                    copy_text(root, "address", connection->address, sizeof connection->address) &&
-                    is_address(connection->address) && copy_keys(root, connection);
-    connection->epoch = ok ? (uint32_t)epoch : 0;
-    connection->pid = json_integer_value(json_object_get(root, "pid"));
+    const bool ok = format == FORMAT && copy_fields(root, connection);
     json_decref(root);
-    return ok ? TESS_OK
-              : tsi_error_set(error, TESS_EFORMAT,
-                              "no connection file of format %d: a field is missing or malformed",
-                              FORMAT);
+    if (!ok) {
+        explicit_bzero(connection, sizeof *connection);
+        return tsi_error_set(error, TESS_EFORMAT,
+                             "no connection file of format %d: a field is missing or malformed",
+                             FORMAT);
+    }
+    return TESS_OK;
+}
+
+// Parses the open file `file`.
+static tess_status
+read_open(int file, const char *path, struct tsi_connection *connection, struct tsi_error *error)
+{
+    struct stat info;
+    if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
+        return tsi_error_set(error, TESS_EIO, "%s: is no file", path);
+    }
+    if (info.st_size > FILE_BYTES_MAX) {
+        return tsi_error_set(error, TESS_EFORMAT, "%s: too large for a connection file", path);
+    }
+    char *text = tsi_alloc(FILE_BYTES_MAX);
+    if (text == NULL) {
+        return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory", path);
+    }
+    const ssize_t count = read(file, text, FILE_BYTES_MAX);
+    const tess_status status =
+        count < 0 ? fail_file(error, path)
+                  : tsi_connection_parse(text, (size_t)count, connection, error);
+    explicit_bzero(text, FILE_BYTES_MAX);
+    tsi_free(text);
+    if (count >= 0 && status != TESS_OK) {
+        tsi_error_prefix(error, "%s", path);
+    }
+    if (status == TESS_OK && connection->has_keys && (info.st_mode & 077) != 0) {
+        explicit_bzero(connection, sizeof *connection);
+        return tsi_error_set(error, TESS_EACCESS,
+                             "%s: holds keys, but others may read it (its mode is %03o; 600 is safe)",
+                             path, (unsigned)info.st_mode & 0777);
+    }
+    return status;
+}
+
+// As tsi_connection_read(); `*absent` tells whether there was no file.
+static tess_status
+read_file(const char *path, struct tsi_connection *connection, bool *absent,
+          struct tsi_error *error)
+{
+    *connection = (struct tsi_connection){0};
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *absent = file < 0 && errno == ENOENT;
+    if (file < 0) {
+        return fail_file(error, path);
+    }
+    const tess_status status = read_open(file, path, connection, error);
+    close(file);
+    return status;
 }
 
 tess_status
 tsi_connection_read(const char *path, struct tsi_connection *connection, struct tsi_error *error)
 {
-    struct stat info;
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0 || fstat(file, &info) != 0) {
-        const tess_status status = fail_file(error, path);
-        if (file >= 0) {
-            close(file);
-        }
-        return status;
-    }
-    char *text = tsi_alloc(FILE_BYTES_MAX);
-    const ssize_t count = text != NULL && S_ISREG(info.st_mode) ? read(file, text, FILE_BYTES_MAX)
-                                                                : -1;
-    close(file);
-    if (count < 0) {
-        tsi_free(text);
-        return tsi_error_set(error, TESS_EIO, "%s: cannot be read", path);
-    }
-    const tess_status status = tsi_connection_parse(text, (size_t)count, connection, error);
-    tsi_free(text);
-    if (status != TESS_OK) {
-        tsi_error_prefix(error, "%s", path);
-        return status;
-    }
-    if (connection->has_keys && (info.st_mode & 077) != 0) {
-        return tsi_error_set(error, TESS_EACCESS,
-                             "%s: holds keys, but others may read it (its mode is %03o; 600 is safe)",
-                             path, (unsigned)info.st_mode & 0777);
-    }
-    return TESS_OK;
+    bool absent;
+    return read_file(path, connection, &absent, error);
 }
 
 // Whether a scheduler with a higher epoch than `epoch` wrote the file at `path` and still runs here.
@@ -168,8 +225,7 @@ is_taken(const char *path, const struct tsi_connection *mine)
 {
     struct tsi_connection other;
     return tsi_connection_read(path, &other, NULL) == TESS_OK && other.epoch > mine->epoch &&
-           other.pid != mine->pid && other.pid > 0 &&
-           (kill((pid_t)other.pid, 0) == 0 || errno == EPERM);
+           other.pid != mine->pid && (kill((pid_t)other.pid, 0) == 0 || errno == EPERM);
 }
 
 static bool
@@ -186,20 +242,47 @@ write_whole(int file, const char *text, size_t count)
     return fsync(file) == 0;
 }
 
+static bool
+add_text(json_t *root, const char *name, const char *text)
+{
+    return json_object_set_new(root, name, json_string(text)) == 0;
+}
+
+// The text of the file, to be freed with free(); NULL when memory is out.
 static char *
 format_file(const struct tsi_connection *connection)
 {
     json_t *root = json_pack("{s:i, s:s, s:I, s:I}", "tessera", FORMAT, "address",
                              connection->address, "epoch", (json_int_t)connection->epoch, "pid",
                              (json_int_t)connection->pid);
-    if (root != NULL && connection->has_keys) {
-        json_object_set_new(root, "scheduler_public", json_string(connection->scheduler_public));
-        json_object_set_new(root, "member_public", json_string(connection->member_public));
-        json_object_set_new(root, "member_secret", json_string(connection->member_secret));
+    bool ok = root != NULL;
+    if (ok && connection->has_keys) {
+        ok = add_text(root, "scheduler_public", connection->scheduler_public) &&
+             add_text(root, "member_public", connection->member_public) &&
+             add_text(root, "member_secret", connection->member_secret);
     }
-    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *text = ok ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     return text;
+}
+
+// Writes `text` to a new file at `temporary`, then gives that the name `path`.
+static tess_status
+replace_file(const char *path, const char *temporary, const char *text, struct tsi_error *error)
+{
+    unlink(temporary); // of a process that had the same number and died
+    const int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) {
+        return fail_file(error, path);
+    }
+    const bool ok = fchmod(file, 0600) == 0 && write_whole(file, text, strlen(text)) &&
+                    rename(temporary, path) == 0;
+    const tess_status status = ok ? TESS_OK : fail_file(error, path);
+    close(file);
+    if (!ok) {
+        unlink(temporary);
+    }
+    return status;
 }
 
 tess_status
@@ -218,17 +301,9 @@ tsi_connection_write(const char *path, const struct tsi_connection *connection,
     if (text == NULL) {
         return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory", path);
     }
-    const int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    const bool ok = file >= 0 && fchmod(file, 0600) == 0 &&
-                    write_whole(file, text, strlen(text)) && rename(temporary, path) == 0;
-    const tess_status status = ok ? TESS_OK : fail_file(error, path);
+    const tess_status status = replace_file(path, temporary, text, error);
+    explicit_bzero(text, strlen(text));
     free(text);
-    if (file >= 0) {
-        close(file);
-    }
-    if (!ok) {
-        unlink(temporary);
-    }
     return status;
 }
 
@@ -266,8 +341,9 @@ tsi_connection_find(const char *where, uint64_t deadline_ns, bool (*stop)(void),
         where = standard;
     }
     for (;;) {
-        const tess_status status = tsi_connection_read(where, connection, error);
-        if (status == TESS_OK || access(where, F_OK) == 0) {
+        bool absent;
+        const tess_status status = read_file(where, connection, &absent, error);
+        if (!absent) {
             return status;
         }
         if (tsi_clock_ns() >= deadline_ns || (stop != NULL && stop())) {

@@ -5,7 +5,8 @@
 // Every option is set before a socket binds or connects. A ROUTER reports peers that are gone instead of
 // dropping what is sent to them; nothing ever blocks. With keys, CURVE is on for every tcp socket, and
 // a peer whose key is not the cluster's is refused by the authenticator (auth.c), which libzmq is told
-// to require: without that, a missing authenticator would let everybody in.
+// to require: without that, a missing authenticator would let everybody in. On ipc the kernel tells who
+// connects; other users are refused whatever the mode of the directory.
 
 #include "engine/net/net.h"
 
@@ -18,6 +19,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/net/auth.h"
+#include "engine/net/ipc.h"
 
 // Options that the header hides behind its draft switch, though the library has them.
 #define OPTION_ZAP_ENFORCE_DOMAIN 93
@@ -27,6 +29,9 @@ enum {
     CONTROL_HEARTBEAT_MS = 2000,
     CONTROL_TIMEOUT_MS = 10000,
     CONTROL_TTL_MS = 30000,
+    KEEPALIVE_IDLE_S = 30,
+    KEEPALIVE_STEP_S = 10,
+    KEEPALIVE_TRIES = 3,
     DATA_QUEUE_MESSAGES = 64,
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 1000,
@@ -68,7 +73,9 @@ set_limits(void *socket, enum tsi_net_use use, bool *ok)
     set_int(socket, ZMQ_LINGER, 0, ok);
     set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ok);
     set_int(socket, ZMQ_TCP_KEEPALIVE, 1, ok);
-    set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, 30, ok);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S, ok);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_STEP_S, ok);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_TRIES, ok);
     set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS, ok);
     set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS, ok);
     set_int(socket, ZMQ_IPV6, 1, ok);
@@ -109,21 +116,56 @@ set_client_keys(const struct tsi_net *net, void *socket, const char *server_publ
     set_text(socket, ZMQ_CURVE_SECRETKEY, net->keys.member_secret, ok);
 }
 
+// Whether `address` may be listened at. libzmq would take the name of an ipc socket that is in use away
+// from whoever listens there.
+static tess_status
+check_address(const char *address, struct tsi_error *error)
+{
+    const char *path = tsi_ipc_path(address);
+    if (path == NULL && !is_tcp(address)) {
+        return tsi_error_set(error, TESS_EINVAL, "cannot listen at %s: neither tcp:// nor ipc://",
+                             address);
+    }
+    if (tsi_ipc_is_abstract(address)) {
+        return tsi_error_set(error, TESS_EACCESS,
+                             "cannot listen at %s: an abstract name is not protected by a directory",
+                             address);
+    }
+    if (path != NULL && tsi_ipc_is_live(path)) {
+        return tsi_error_set(error, TESS_ECONNECT, "cannot listen at %s: somebody listens there",
+                             address);
+    }
+    return TESS_OK;
+}
+
+static void
+set_server_rules(const struct tsi_net *net, void *socket, enum tsi_net_use use, const char *address,
+                 bool *ok)
+{
+    const uid_t user = geteuid();
+    set_limits(socket, use, ok);
+    set_int(socket, ZMQ_ROUTER_MANDATORY, 1, ok);
+    if (!is_tcp(address)) {
+        *ok = zmq_setsockopt(socket, ZMQ_IPC_FILTER_UID, &user, sizeof user) == 0 && *ok;
+    } else if (net->keys.has_keys) {
+        set_server_keys(net, socket, use, ok);
+    }
+}
+
 void *
 tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *address, char *bound,
              size_t bound_bytes, struct tsi_error *error)
 {
     bool ok = true;
+    if (check_address(address, error) != TESS_OK) {
+        return NULL;
+    }
     void *socket = zmq_socket(net->context, ZMQ_ROUTER);
     if (socket == NULL) {
         fail_zmq(error, "cannot open a socket for", address);
         return NULL;
     }
-    set_limits(socket, use, &ok);
-    set_int(socket, ZMQ_ROUTER_MANDATORY, 1, &ok);
-    if (net->keys.has_keys && is_tcp(address)) {
-        set_server_keys(net, socket, use, &ok);
-    }
+    set_server_rules(net, socket, use, address, &ok);
     ok = ok && zmq_bind(socket, address) == 0 &&
          zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &bound_bytes) == 0;
     if (!ok) {
@@ -139,13 +181,18 @@ tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
                 const char *server_public, struct tsi_error *error)
 {
     bool ok = true;
+    const bool has_key = server_public != NULL && server_public[0] != '\0';
+    if (is_tcp(address) && net->keys.has_keys && !has_key) {
+        tsi_error_set(error, TESS_EACCESS, "cannot connect to %s: its key is not known", address);
+        return NULL;
+    }
     void *socket = zmq_socket(net->context, ZMQ_DEALER);
     if (socket == NULL) {
         fail_zmq(error, "cannot open a socket for", address);
         return NULL;
     }
     set_limits(socket, use, &ok);
-    if (is_tcp(address) && server_public != NULL && server_public[0] != '\0') {
+    if (is_tcp(address) && has_key) {
         set_client_keys(net, socket, server_public, &ok);
     }
     if (!ok || zmq_connect(socket, address) != 0) {
@@ -156,10 +203,26 @@ tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
     return socket;
 }
 
+// Removes the file of a bound ipc socket.
+static void
+remove_file(void *socket)
+{
+    char address[TSI_WIRE_ENDPOINT_MAX];
+    size_t bytes = sizeof address;
+    int type = 0;
+    size_t type_bytes = sizeof type;
+    if (zmq_getsockopt(socket, ZMQ_TYPE, &type, &type_bytes) == 0 && type == ZMQ_ROUTER &&
+        zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, address, &bytes) == 0 &&
+        tsi_ipc_path(address) != NULL) {
+        unlink(tsi_ipc_path(address));
+    }
+}
+
 void
 tsi_net_close(void *socket, int linger_ms)
 {
     if (socket != NULL) {
+        remove_file(socket);
         zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         zmq_close(socket);
     }
@@ -177,10 +240,19 @@ tsi_net_monitor(struct tsi_net *net, void *socket, struct tsi_error *error)
     }
     if (monitor == NULL || zmq_connect(monitor, address) != 0) {
         fail_zmq(error, "cannot watch", "connections");
-        tsi_net_close(monitor, 0);
+        tsi_net_unwatch(socket, monitor);
         return NULL;
     }
     return monitor;
+}
+
+void
+tsi_net_unwatch(void *socket, void *monitor)
+{
+    if (socket != NULL) {
+        zmq_socket_monitor(socket, NULL, 0);
+    }
+    tsi_net_close(monitor, 0);
 }
 
 bool
@@ -199,11 +271,24 @@ tsi_net_broke(void *monitor)
 bool
 tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes, size_t count)
 {
-    if (route != NULL &&
-        zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+    zmq_msg_t frame;
+    // First of all, so that a route is never sent without what is for it.
+    if (zmq_msg_init_size(&frame, count) != 0) {
+        errno = ENOMEM;
         return false;
     }
-    return zmq_send(socket, bytes, count, ZMQ_DONTWAIT) >= 0;
+    if (count > 0) {
+        memcpy(zmq_msg_data(&frame), bytes, count);
+    }
+    if ((route != NULL &&
+         zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) ||
+        zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
+        const int reason = errno;
+        zmq_msg_close(&frame);
+        errno = reason;
+        return false;
+    }
+    return true;
 }
 
 void
@@ -235,7 +320,7 @@ take_route(void *socket, struct tsi_route *route)
     if (!receive_frame(socket, &frame)) {
         return false;
     }
-    route->count = zmq_msg_size(&frame);
+    *route = (struct tsi_route){.count = zmq_msg_size(&frame)};
     if (route->count > sizeof route->bytes) {
         route->count = 0;
     }
@@ -319,6 +404,7 @@ tsi_net_free(struct tsi_net *net)
         tsi_auth_free(net->auth);
         zmq_ctx_term(net->context);
     }
+    explicit_bzero(net, sizeof *net); // the keys
     tsi_free(net);
 }
 
@@ -335,13 +421,15 @@ tsi_net_data_address(const char *like, const char *host, char *out, size_t bytes
     static atomic_uint counter;
     char directory[TSI_WIRE_ENDPOINT_MAX];
     if (is_tcp(like)) {
-        snprintf(out, bytes, "tcp://%s:*", host);
+        const bool is_bare = strchr(host, ':') != NULL && host[0] != '[';
+        snprintf(out, bytes, is_bare ? "tcp://[%s]:*" : "tcp://%s:*", host);
         return TESS_OK;
     }
     const tess_status status = tsi_connection_directory(directory, sizeof directory, error);
     if (status != TESS_OK) {
         return status;
     }
+    tsi_ipc_sweep(directory);
     const int length = snprintf(out, bytes, "ipc://%s/d%ld-%u-%llx", directory, (long)getpid(),
                                 atomic_fetch_add(&counter, 1),
                                 (unsigned long long)(tsi_clock_wall_ns() / 1000 & 0xffffff));

@@ -38,20 +38,26 @@ enum tsi_net_use {
 };
 
 // A ROUTER bound to `address` ("tcp://host:0" and "tcp://host:*" take any free port); where it really is
-// in `bound`. With keys the scheduler binds with its own, everybody else with those of the members.
+// in `bound`. With keys the scheduler binds with its own, everybody else with those of the members. Over
+// ipc only processes of the same user get in. Fails for an ipc path at which somebody listens.
 void *tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *address, char *bound,
                    size_t bound_bytes, struct tsi_error *error);
 
-// A DEALER connected to `address`. `server_public` (NULL or "": no keys) is the key of whoever is there.
+// A DEALER connected to `address`. `server_public` (NULL or "": no keys) is the key of whoever is there;
+// a network with keys connects to no tcp address without one.
 void *tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
                       const char *server_public, struct tsi_error *error);
 
 // A socket that becomes readable when a connection of `socket` breaks; tsi_net_broke() empties it and
-// tells whether one did. Closed with tsi_net_close() before `socket` is.
+// tells whether one did.
 void *tsi_net_monitor(struct tsi_net *net, void *socket, struct tsi_error *error);
 bool tsi_net_broke(void *monitor);
 
-// Closes; what is queued gets `linger_ms` to leave.
+// Closes `monitor` (which may be NULL), and must do so before `socket` is closed: a monitor that is only
+// closed leaves the transport's thread waiting for a reader of the next event, for ever.
+void tsi_net_unwatch(void *socket, void *monitor);
+
+// Closes; what is queued gets `linger_ms` to leave. Accepts NULL.
 void tsi_net_close(void *socket, int linger_ms);
 
 // A fresh ipc address in the user's directory, or "tcp://<host>:*" where `like` is a tcp address: for
@@ -69,13 +75,13 @@ bool tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes
 
 // Receives one message without blocking: its route (ROUTER only; NULL for a DEALER) and one frame, or,
 // in data messages, a head and a payload. Frames beyond `frame_count` are dropped. 0: nothing there;
-// otherwise the number of frames, which the caller closes with zmq_msg_close().
-
+// otherwise the number of frames, which the caller closes. A route that is none of libzmq's own (a peer
+// may choose a longer one) comes as one of 0 bytes: nothing can be sent there.
 int tsi_net_receive(void *socket, struct tsi_route *route, zmq_msg_t *frames, int frame_count);
 void tsi_net_close_frames(zmq_msg_t *frames, int count);
 
-// The identity of this host: boot id, network namespace and user, so that equal means that ipc and
-// shared memory reach.
+// The identity of this host: boot, namespaces and user, so that equal means that ipc and shared memory
+// reach. At most TSI_WIRE_NAME_MAX characters.
 void tsi_net_host_identity(char *out, size_t bytes);
 
 #endif

@@ -7,7 +7,9 @@
 // than the first largest one is read across its chunks; no chunk of it is copied first.
 //
 // They fail with TESS_ESHAPE if the shapes do not broadcast, TESS_EDTYPE if the operation is not
-// defined for the dtype, TESS_ESESSION if the operands belong to different sessions.
+// defined for the dtype, TESS_EOVERFLOW if the result is too large or an integer type that a scalar
+// of tess_scalar_int() would take does not hold it, TESS_ESESSION if the operands belong to
+// different sessions.
 
 #ifndef TESSERA_ELEMENTWISE_H
 #define TESSERA_ELEMENTWISE_H

@@ -68,7 +68,7 @@ template <class... Step> inline tess_chunks tess_chunks_each_axis(Step... steps)
 #define TESS_CHUNKS_NONE TESS_CHUNKS_EACH(TESS_WHOLE_AXIS)
 
 // A set of axes and how to fold them: TESS_AXIS(0) | TESS_AXIS(-1) | TESS_KEEPDIMS. A negative axis
-// counts from the last. An axis that no array can have makes the call fail with TESS_EAXIS.
+// counts from the last. An axis that no array can have makes the call fail with TESS_EINVAL.
 typedef uint64_t tess_axes;
 
 #define TESS_AXES_ALL ((tess_axes)0xFFFF)

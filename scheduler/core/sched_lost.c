@@ -221,8 +221,8 @@ tsi_sched_lost_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker, 
             forget_chunks(sched, sched->jobs.items[i], worker->slot);
         }
     }
-    TSI_CHECK(worker->held_bytes == 0 && worker->reserved_bytes == 0);
     tsi_sched_drain_forget(sched, worker->peer);
+    TSI_CHECK(worker->held_bytes == 0 && worker->reserved_bytes == 0);
     tsi_sched_peer_remove_worker(sched, worker);
     tsi_sched_peer_sum(sched);
     sched->policy_due = true;

@@ -8,40 +8,26 @@
 #include "scheduler/daemon/loop.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/signals.h"
 #include "tessera/version.h"
-
-static int
-open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static void
 take_signals(struct tsi_loop *loop)
 {
-    struct signalfd_siginfo info;
-    while (read(loop->signals, &info, sizeof info) == sizeof info) {
+    int number;
+    while ((number = tsi_signals_next()) != 0) {
         if (loop->draining) {
             tsi_log(TSI_LOG_WARNING, "stopping", "second signal");
             loop->stopping = true;
         }
-        tsi_log(TSI_LOG_INFO, "draining", "signal=%u", info.ssi_signo);
+        tsi_log(TSI_LOG_INFO, "draining", "signal=%d", number);
         loop->draining = true;
     }
 }
@@ -118,7 +104,7 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     config.lost_ns = loop->options->worker_ttl_ns;
     config.suspect_ns = config.lost_ns / 3;
     loop->next_peer = 1;
-    loop->signals = open_signals();
+    loop->signals = tsi_signals_open();
     loop->sched = tsi_sched_new(&config);
     if (loop->sched == NULL || loop->signals < 0) {
         return tsi_error_set(error, TESS_ENOMEM, "out of memory");
@@ -238,9 +224,6 @@ finish(struct tsi_loop *loop)
     tsi_arena_fini(&loop->scratch);
     tsi_wire_buf_fini(&loop->out);
     tsi_net_free(loop->net);
-    if (loop->signals >= 0) {
-        close(loop->signals);
-    }
 }
 
 int

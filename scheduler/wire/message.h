@@ -209,7 +209,8 @@ struct tsi_wire_buf {
 
 void tsi_wire_buf_fini(struct tsi_wire_buf *buf);
 
-// Writes `message` to `buf`, whose contents it replaces; false when memory is out.
+// Writes `message` to `buf`, whose contents it replaces; false when memory is out, or the message would be
+// larger than TSI_WIRE_MESSAGE_MAX. Of a SEGMENT it writes the head.
 bool tsi_message_encode(const struct tsi_message *message, struct tsi_wire_buf *buf);
 
 // The bytes of a SEGMENT before its payload, so that the payload can be sent without a copy. Returns their

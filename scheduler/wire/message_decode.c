@@ -343,7 +343,9 @@ decode_foreign(struct tsi_take *take, uint8_t version, struct tsi_message *messa
         message->hello = (struct tsi_hello){.role = tsi_take_u8(take)};
         message->hello.library = library = tsi_take_text(take, TSI_WIRE_NAME_MAX);
     } else if (message->type == TSI_MESSAGE_REFUSE) {
-        message->refuse.status = take_error_status(take);
+        const uint16_t status = tsi_take_u16(take);
+        const bool is_known = status > TESS_RUNNING && status < TESS_STATUS_COUNT;
+        message->refuse.status = is_known ? (tess_status)status : TESS_EVERSION;
         message->refuse.text = tsi_take_text(take, TSI_ERROR_TEXT_MAX - 1);
     }
     return tsi_error_set(error, TESS_EVERSION,
@@ -355,9 +357,12 @@ tess_status
 tsi_message_decode(const unsigned char *frame, size_t count, struct tsi_arena *scratch,
                    struct tsi_message *message, struct tsi_error *error)
 {
-    struct tsi_take take = {.at = frame, .end = frame + count, .scratch = scratch};
     tsi_arena_reset(scratch);
     *message = (struct tsi_message){.type = TSI_MESSAGE_NONE};
+    if (count < TSI_FORMAT_HEADER) {
+        return tsi_error_set(error, TESS_EPROTOCOL, "a frame of %zu bytes is no message", count);
+    }
+    struct tsi_take take = {.at = frame, .end = frame + count, .scratch = scratch};
     const bool is_ours = tsi_take_u8(&take) == TSI_FORMAT_MAGIC_0 &&
                          tsi_take_u8(&take) == TSI_FORMAT_MAGIC_1;
     const uint8_t version = tsi_take_u8(&take);
@@ -365,7 +370,7 @@ tsi_message_decode(const unsigned char *frame, size_t count, struct tsi_arena *s
     message->epoch = tsi_take_u32(&take);
     message->peer = tsi_take_u32(&take);
     const uint32_t length = tsi_take_u32(&take);
-    if (take.failed || !is_ours || length != tsi_take_left(&take)) {
+    if (!is_ours || length != tsi_take_left(&take)) {
         return tsi_error_set(error, TESS_EPROTOCOL, "a frame of %zu bytes is no message", count);
     }
     message->type = type;

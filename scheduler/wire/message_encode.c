@@ -193,6 +193,12 @@ put_client_body(struct tsi_put *put, const struct tsi_message *message)
         tsi_put_u64(put, message->get.offset);
         tsi_put_u64(put, message->get.length);
         break;
+    case TSI_MESSAGE_SEGMENT: // its bytes are a frame of their own
+        tsi_put_u64(put, message->segment.key);
+        tsi_put_u64(put, message->segment.offset);
+        tsi_put_u64(put, message->segment.total);
+        tsi_put_u64(put, message->segment.count);
+        break;
     case TSI_MESSAGE_MISSING:
         tsi_put_u64(put, message->missing.key);
         tsi_put_text(put, message->missing.text, TSI_ERROR_TEXT_MAX - 1);

@@ -3,6 +3,7 @@
 // The heap of events, the trace of the last lines, and how a simulation fails.
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,20 +109,46 @@ sim_trace(struct sim_world *world, const char *format, ...)
     }
 }
 
-void
-sim_fail(struct sim_world *world, const char *format, ...)
+static void
+print_trace(const struct sim_world *world)
 {
     const uint64_t count = world->trace_count;
     const uint64_t shown = count < SIM_TRACE_LINES ? count : SIM_TRACE_LINES;
     for (uint64_t i = count - shown; i < count && !world->config.verbose; i++) {
         puts(world->trace[i % SIM_TRACE_LINES]);
     }
+    printf("seed %" PRIu64 ", step %" PRIu64 ": ", world->config.seed, world->step);
+}
+
+void
+sim_fail(struct sim_world *world, const char *format, ...)
+{
+    print_trace(world);
     va_list arguments;
     va_start(arguments, format);
-    printf("seed %" PRIu64 ", step %" PRIu64 ": ", world->config.seed, world->step);
     vprintf(format, arguments);
-    putchar('\n');
     va_end(arguments);
+    putchar('\n');
     fflush(stdout);
     exit(1);
+}
+
+static struct sim_world *watched;
+
+// A core found one of its own invariants broken. The process is at its end, so anything may be called.
+static void
+on_abort(int signal)
+{
+    (void)signal;
+    print_trace(watched);
+    puts("a core aborted");
+    fflush(stdout);
+    _Exit(1);
+}
+
+void
+sim_watch(struct sim_world *world)
+{
+    watched = world;
+    signal(SIGABRT, on_abort);
 }

@@ -283,6 +283,7 @@ sim_run(const struct sim_config *config)
     world->random.state = config->seed;
     world->tick_time = UINT64_MAX;
     TSI_CHECK(tsi_vec_push(&world->links, (struct sim_link){0})); // no peer has the number 0
+    sim_watch(world);
     draw_config(world);
     world->sched = tsi_sched_new(&world->sched_config);
     TSI_CHECK(world->sched != NULL);

@@ -228,6 +228,8 @@ void sim_trace(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 _Noreturn void sim_fail(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+// Makes an abort of a core show the trace of `world`.
+void sim_watch(struct sim_world *world);
 // A random delay around `mean`.
 uint64_t sim_delay(struct sim_world *world, uint64_t mean);
 void *sim_alloc(size_t bytes); // zeroed; aborts when memory is out

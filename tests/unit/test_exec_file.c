@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/machine.h"
 #include "engine/base/memory.h"
 #include "engine/io/npy.h"
 #include "engine/kernel/kernel.h"
@@ -50,9 +51,22 @@ remove_folder(const struct folder *folder)
     cr_assert(rmdir(folder->path) == 0, "files are left in %s", folder->path);
 }
 
-// Turns HELD operation `op` into a file with its values, `lead` bytes before the first element.
+struct layout {
+    int64_t lead; // bytes before the first element
+    bool is_fortran;
+    bool is_swapped;
+};
+
+static struct layout
+random_layout(struct exec_case *c)
+{
+    return (struct layout){128 + exec_case_random(c, 3), exec_case_random(c, 2) == 0,
+                           exec_case_random(c, 2) == 0};
+}
+
+// Turns HELD operation `op` into a file with its values.
 static void
-make_file(struct exec_case *c, int op, const char *path, int64_t lead)
+make_file(struct exec_case *c, int op, const char *path, struct layout layout)
 {
     static const char *const codes[TESS_DTYPE_COUNT] = {"",   "b1", "i1", "i2", "i4", "i8",
                                                         "u1", "u2", "u4", "u8", "f4", "f8"};
@@ -60,8 +74,8 @@ make_file(struct exec_case *c, int op, const char *path, int64_t lead)
     const tess_dtype dtype = (tess_dtype)from->dtype;
     const size_t bytes = tess_dtype_bytes(dtype);
     const tess_shape shape = tsi_grid_shape(&from->array);
-    const bool is_fortran = exec_case_random(c, 2) == 0;
-    const bool is_swapped = bytes > 1 && exec_case_random(c, 2) == 0;
+    const bool is_fortran = layout.is_fortran;
+    const bool is_swapped = bytes > 1 && layout.is_swapped;
     const int64_t count = tsi_grid_element_count(&from->array);
     char header[512] = "\x93NUMPY\x01\x00";
     int used = 10;
@@ -74,7 +88,7 @@ make_file(struct exec_case *c, int op, const char *path, int64_t lead)
         used += snprintf(header + used, 40, "%lld,", (long long)shape.size[i]);
     }
     used += snprintf(header + used, 10, "), }");
-    while (used < lead - 1) {
+    while (used < layout.lead - 1) {
         header[used++] = ' ';
     }
     header[used++] = '\n';
@@ -156,7 +170,7 @@ run_read(const char *path, uint64_t seed)
     exec_case_map(&c, &loop, &map, &source);
     const struct tsi_grid whole = one_chunk(&source);
     const int from = exec_case_held(&c, dtype, &whole, EXEC_CASE_SMALL);
-    make_file(&c, from, path, 128 + exec_case_random(&c, 3));
+    make_file(&c, from, path, random_layout(&c));
     const int op = exec_case_op(&c, TSI_WORK_TILE, dtype, &loop, NULL);
     exec_case_input(&c, op, from, &map);
     const uint8_t type = (uint8_t)dtype;
@@ -259,7 +273,7 @@ load_program(struct exec_case *c, const char *path)
     const struct tsi_grid loop = {1, {tsi_axis_regular(1000, 300)}};
     const struct tsi_index_map map = tsi_index_map_identity(&loop);
     const int from = exec_case_held(c, TESS_F64, &grid, EXEC_CASE_SMALL);
-    make_file(c, from, path, 128);
+    make_file(c, from, path, (struct layout){128, false, false});
     const int op = exec_case_op(c, TSI_WORK_TILE, TESS_F64, &loop, NULL);
     exec_case_input(c, op, from, &map);
     exec_case_step(c, op, (struct tsi_tile_instruction){TSI_TILE_LOAD, TESS_F64, 0, 0, {0}, 0});
@@ -302,7 +316,7 @@ Test(exec_file, a_file_that_changes_is_an_error)
     (void)load_program(&next, other);
     next.values[0][300] = 1234;
     next.program->op_count--;
-    make_file(&next, 0, other, 128);
+    make_file(&next, 0, other, (struct layout){128, false, false});
     c.program->ops[0].file = next.program->ops[0].file;
     c.program->ops[0].file.path = path;
     cr_assert(rename(other, path) == 0, "cannot rename");
@@ -374,10 +388,108 @@ Test(exec_file, many_files)
         c.program->ops[0].file.path = names[i % FILES];
         expect(&c, TESS_OK, "");
     }
+    // One of the 64 that are kept is the next file that is opened here.
+    const int next = dup(0);
+    cr_assert(next < 90, "%d files are open", next);
+    (void)close(next);
     for (int i = 0; i < FILES; i++) {
         (void)remove(names[i]);
         free(names[i]);
     }
+    exec_case_fini(&c);
+    free(path);
+    remove_folder(&folder);
+}
+
+// Operands of a product as they lie in a file: big-endian, at odd places, in Fortran order.
+Test(exec_file, products_of_files)
+{
+    enum { ROWS = 9, INNER = 7 };
+    const struct folder folder = make_folder();
+    char *const path = name_in(&folder, "a.npy");
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct exec_case c;
+        exec_case_init(&c, seed);
+        const tess_dtype dtype = seed % 2 == 0 ? TESS_F64 : TESS_I32;
+        const struct tsi_grid grid = {2, {tsi_axis_regular(ROWS, 0), tsi_axis_regular(INNER, 0)}};
+        const struct tsi_grid loop = {
+            3, {tsi_axis_regular(ROWS, 4), tsi_axis_regular(ROWS, 5), tsi_axis_regular(INNER, 0)}};
+        const struct tsi_grid array = {2, {loop.axis[0], loop.axis[1]}};
+        const struct tsi_index_map maps[2] = {{.ndim = 2, .axis = {{0, 0, 1, 1}, {2, 0, 1, 1}}},
+                                              {.ndim = 2, .axis = {{1, 0, 1, 1}, {2, 0, 1, 1}}}};
+        const int from = exec_case_held(&c, dtype, &grid, EXEC_CASE_SMALL);
+        make_file(&c, from, path, random_layout(&c));
+        const int op = exec_case_op(&c, TSI_WORK_MATMUL, dtype, &loop, &array);
+        c.program->ops[op].matmul.finish = true;
+        exec_case_input(&c, op, from, &maps[0]);
+        exec_case_input(&c, op, from, &maps[1]);
+        exec_case_run(&c);
+        double *const result = exec_case_result(&c, op);
+        for (int i = 0; i < ROWS * ROWS; i++) {
+            const double *const a = c.values[from] + (ptrdiff_t)(i / ROWS) * INNER;
+            const double *const b = c.values[from] + (ptrdiff_t)(i % ROWS) * INNER;
+            double expected = 0;
+            for (int k = 0; k < INNER; k++) {
+                expected += a[k] * b[k];
+            }
+            cr_assert(result[i] == expected, "seed %llu, element %d: %g instead of %g",
+                      (unsigned long long)seed, i, result[i], expected);
+        }
+        tsi_free(result);
+        exec_case_fini(&c);
+    }
+    free(path);
+    remove_folder(&folder);
+}
+
+// Pages of a large file go once they have been read, and come back when they are read again.
+Test(exec_file, a_large_file_is_not_held_in_memory)
+{
+    enum { ELEMENTS = 9 << 20, CHUNK = 3 << 20, HEAD = 1000 };
+    const struct folder folder = make_folder();
+    char *const path = name_in(&folder, "a.npy");
+    struct exec_case c;
+    exec_case_init(&c, 1);
+    const struct tsi_grid small = {1, {tsi_axis_regular(HEAD, 0)}};
+    const struct tsi_grid large = {1, {tsi_axis_regular(ELEMENTS, 0)}};
+    const struct tsi_grid loop = {1, {tsi_axis_regular(ELEMENTS, CHUNK)}};
+    const struct tsi_grid array = {1, {tsi_axis_regular(3, 1)}};
+    const struct tsi_index_map map = tsi_index_map_identity(&loop);
+    // The header of the large array, then HEAD elements, then a hole.
+    const int from = exec_case_held(&c, TESS_F64, &small, EXEC_CASE_SMALL);
+    unsigned char header[TSI_NPY_FORMAT_BYTES_MAX];
+    const tess_shape shape = tsi_grid_shape(&large);
+    const size_t lead = tsi_npy_format_header(TESS_F64, &shape, header, sizeof header);
+    FILE *const file = fopen(path, "wb");
+    cr_assert(file != NULL && fwrite(header, lead, 1, file) == 1, "cannot write");
+    cr_assert(fwrite(c.values[from], sizeof(double), HEAD, file) == HEAD, "cannot write");
+    cr_assert(fclose(file) == 0 && truncate(path, (off_t)lead + INT64_C(8) * ELEMENTS) == 0,
+              "cannot write");
+    struct tsi_chunk_op *const source = &c.program->ops[from];
+    source->work = TSI_WORK_FILE;
+    source->loop = large;
+    source->array = large;
+    source->file = (struct tsi_work_file){path, false, false, (int64_t)lead};
+    const int op = exec_case_op(&c, TSI_WORK_TILE, TESS_F64, &loop, &array);
+    exec_case_input(&c, op, from, &map);
+    exec_case_step(&c, op, (struct tsi_tile_instruction){TSI_TILE_LOAD, TESS_F64, 0, 0, {0}, 0});
+    c.program->ops[op].is_planes = true;
+    c.program->ops[op].tile.sink = TSI_SINK_REDUCE;
+    c.program->ops[op].tile.reduce.dtype = TESS_F64;
+    c.program->ops[op].tile.reduce.axes = 1;
+    const uint64_t before = tsi_machine_resident_bytes();
+    exec_case_run(&c);
+    struct tsi_error error;
+    cr_assert(serial_run_task(c.serial, 0, NULL, &error) == TESS_OK, "%s", error.text);
+    const uint64_t after = tsi_machine_resident_bytes();
+    double expected = 0;
+    for (int i = 0; i < HEAD; i++) {
+        expected += c.values[from][i];
+    }
+    cr_assert(*(const double *)serial_chunk(c.serial, 0) == expected, "another sum");
+    cr_assert(*(const double *)serial_chunk(c.serial, 2) == 0, "another sum of nothing");
+    cr_assert(after < before + (16 << 20), "%llu bytes more are resident",
+              (unsigned long long)(after - before));
     exec_case_fini(&c);
     free(path);
     remove_folder(&folder);

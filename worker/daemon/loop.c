@@ -6,16 +6,15 @@
 #include "worker/daemon/loop.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
 #include "engine/base/memory.h"
+#include "engine/base/signals.h"
 #include "tessera/version.h"
 
 enum {
@@ -27,30 +26,17 @@ enum {
 // Part of the memory limit that chunks may not take: code, stacks, buffers of libraries.
 #define RESERVE_BYTES ((uint64_t)64 << 20)
 
-static int
-open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static void
 take_signals(struct tsi_worker_loop *loop)
 {
-    struct signalfd_siginfo info;
-    while (read(loop->signals, &info, sizeof info) == sizeof info) {
+    int number;
+    while ((number = tsi_signals_next()) != 0) {
         if (loop->draining || loop->peer == 0) {
             loop->stopping = true;
             continue;
         }
         struct tsi_message message = {.type = TSI_MESSAGE_DRAINING};
-        tsi_log(TSI_LOG_INFO, "draining", "signal=%u", info.ssi_signo);
+        tsi_log(TSI_LOG_INFO, "draining", "signal=%d", number);
         loop->draining = true;
         tsi_link_send(loop, &message);
     }
@@ -89,7 +75,7 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
     loop->memory_bytes = chunk_memory(options);
     loop->alone_since_ns = tsi_clock_ns();
-    loop->signals = open_signals();
+    loop->signals = tsi_signals_open();
     choose_name(loop);
     tsi_net_host_identity(loop->host, sizeof loop->host);
     const struct tsi_worker_config config = {.threads = loop->threads,
@@ -231,9 +217,6 @@ finish(struct tsi_worker_loop *loop)
     tsi_vec_fini(&loop->completions);
     tsi_arena_fini(&loop->scratch);
     tsi_wire_buf_fini(&loop->out);
-    if (loop->signals >= 0) {
-        close(loop->signals);
-    }
 }
 
 int

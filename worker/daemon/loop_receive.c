@@ -27,6 +27,7 @@ tsi_worker_loop_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_bu
     struct tsi_worker_event event = {.kind = TSI_WORKER_FETCHED};
     if (chunk != NULL) {
         event.fetched.key = key;
+        event.fetched.peer = peer;
         event.fetched.handle = chunk;
         event.fetched.bytes = chunk->bytes;
     } else {

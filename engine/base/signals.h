@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Signals that ask a daemon to end, as a descriptor that its loop polls.
+
+#ifndef TSI_BASE_SIGNALS_H
+#define TSI_BASE_SIGNALS_H
+
+// Catches SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE, for the whole process. Returns a descriptor that
+// is readable when one came, −1 on failure. Call it once.
+int tsi_signals_open(void);
+
+// The next signal that came, 0 if there is none.
+int tsi_signals_next(void);
+
+#endif
