@@ -111,6 +111,11 @@ check_shapes(struct tess_array *const operands[2], struct tess_array *const matr
     if (tsi_broadcast_grid(matrices, 2, MATRIX_AXES, batch, &error) != TESS_OK) {
         return tsi_node_fail(session, TESS_ESHAPE, "matmul", "%s: %s", text, error.text);
     }
+    for (int i = 0; i < batch->ndim; i++) {
+        if (batch->axis[i].size == 1) {
+            batch->axis[i] = tsi_axis_regular(1, TESS_WHOLE_AXIS);
+        }
+    }
     return NULL;
 }
 

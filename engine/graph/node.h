@@ -12,8 +12,9 @@
 // - The operands of a MAP all have the shape and the cut of the result, and the type in which the
 //   operation computes (the condition of `where` is bool).
 // - The operands of a MATMUL are [batch …, i, k] and [batch …, k, j] of the dtype of the result,
-//   which is [batch …, i, j]. Their batch axes are those of the result in size and cut. The result
-//   is cut on i as the first operand is, on j as the second; the two may be cut differently on k.
+//   which is [batch …, i, j]. Their batch axes are those of the result in size and cut; one of one
+//   element is one chunk. The result is cut on i as the first operand is, on j as the second; the
+//   two may be cut differently on k.
 // - The operand of a VIEW is never a VIEW or a CONST, and a SOURCE only where a random one is
 //   repeated, since making its elements again and again costs more than reading them. All other
 //   views of these are nodes of their kind. A VIEW never leaves all as it was.

@@ -20,10 +20,10 @@
 // Sizes of one call of OpenBLAS: a round number well below what 32 bits hold.
 #define SIZE_MAX_BLAS (INT64_C(1) << 30)
 
-static inline size_t
+static inline int64_t
 place(const struct tsi_kernel_matrix *matrix, int64_t row, int64_t column)
 {
-    return (size_t)(matrix->transposed ? column * matrix->step + row : row * matrix->step + column);
+    return matrix->transposed ? column * matrix->step + row : row * matrix->step + column;
 }
 
 // c += a · b for one block of `inner` × `columns` elements of b at (k0, j0), copied to `packed`
@@ -103,9 +103,9 @@ multiply_blas(tess_dtype dtype, const int64_t at[3], const int64_t size[3],
 {
     const CBLAS_TRANSPOSE ta = a->transposed ? CblasTrans : CblasNoTrans;
     const CBLAS_TRANSPOSE tb = b->transposed ? CblasTrans : CblasNoTrans;
-    const size_t from_a = place(a, at[0], at[2]);
-    const size_t from_b = place(b, at[2], at[1]);
-    const size_t to = (size_t)(at[0] * c_step + at[1]);
+    const int64_t from_a = place(a, at[0], at[2]);
+    const int64_t from_b = place(b, at[2], at[1]);
+    const int64_t to = at[0] * c_step + at[1];
     const blasint m = (blasint)size[0];
     const blasint n = (blasint)size[1];
     const blasint k = (blasint)size[2];

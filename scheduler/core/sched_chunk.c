@@ -175,6 +175,9 @@ tsi_sched_chunk_remove(struct tsi_sched *sched, const struct tsi_sched_chunk *ch
     sched->workers.items[slot]->held_bytes -=
         tsi_sched_job_bytes(chunk->job, chunk->op, chunk->task);
     tsi_sched_wake(sched, slot);
+    if (record->where != TSI_SLOT_NONE) {
+        tsi_sched_target_moved(sched, chunk->job, chunk->op, chunk->task);
+    }
 }
 
 void

@@ -255,3 +255,39 @@ tsi_sched_target_reached(struct tsi_sched *sched, struct tsi_sched_job *job, uin
         break;
     }
 }
+
+// Tells the client again where an open target is.
+static void
+tell_again(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    const struct tsi_sched_task *record = &job->tasks[task];
+    if (job->ops[op].target_mode != TSI_TARGET_DELIVER || !tsi_sched_task_is_there(record) ||
+        tsi_sched_task_is_satisfied(record) || (record->bits & TSI_TASK_OPENED) == 0 ||
+        !has_client(sched, job)) {
+        return;
+    }
+    if (!tsi_vec_push(&job->ready, task)) {
+        tsi_sched_job_doom_memory(sched, job);
+    }
+    sched->emit_due = true;
+}
+
+void
+tsi_sched_target_moved(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                       uint32_t task)
+{
+    tell_again(sched, job, op, task);
+    for (size_t i = 0; i < sched->jobs.count && job->refs > 0; i++) {
+        struct tsi_sched_job *user = sched->jobs.items[i];
+        if (user == NULL || user->dropping) {
+            continue;
+        }
+        for (int k = 0; k < user->program->op_count; k++) {
+            const struct tsi_sched_op *info = &user->ops[k];
+            const uint32_t chunk = task - user->program->ops[k].kept.base;
+            if (info->kept_slot == job->slot && chunk < info->count) {
+                tell_again(sched, user, (uint32_t)k, info->base + chunk);
+            }
+        }
+    }
+}

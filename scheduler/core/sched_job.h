@@ -178,5 +178,8 @@ void tsi_sched_target_reached(struct tsi_sched *sched, struct tsi_sched_job *job
                               uint32_t task);
 void tsi_sched_target_satisfied(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                                 uint32_t task);
+// A holder of the chunk of `task` has it no more, others have: who was told of the former has to know.
+void tsi_sched_target_moved(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                            uint32_t task);
 
 #endif

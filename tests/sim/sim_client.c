@@ -254,7 +254,7 @@ sim_client_fetched(struct sim_world *world, const struct sim_event *event)
         fetch_later(client, job, event->task, event->fetch.peer);
         return;
     }
-    const tsi_key key = tsi_key_of(job->number, event->task);
+    const tsi_key key = sim_job_key(job, event->task);
     uint64_t bytes = UINT64_MAX;
     const struct sim_handle *handle = tsi_worker_chunk(worker->core, key, &bytes);
     if (bytes == UINT64_MAX) {

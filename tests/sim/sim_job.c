@@ -21,6 +21,13 @@ key_of(const struct sim_job *job, const struct tsi_chunk_op *source, int64_t chu
     return tsi_key_of(job->number, source->task_base + (uint32_t)chunk);
 }
 
+tsi_key
+sim_job_key(const struct sim_job *job, uint32_t task)
+{
+    const struct tsi_chunk_op *op = &job->program->ops[tsi_program_op_of(job->program, task)];
+    return key_of(job, op, task - op->task_base);
+}
+
 size_t
 sim_job_inputs(const struct sim_job *job, int op_index, int64_t chunk, tsi_key *keys, size_t room)
 {

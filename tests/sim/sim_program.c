@@ -363,33 +363,33 @@ add_target(struct builder *b, int op, enum tsi_target_mode mode)
         (struct tsi_target){(uint16_t)op, (uint8_t)mode};
 }
 
-// Whether a target may be of this operation: what the client holds or was kept it has already.
+// Whether a target may be of this operation. What an earlier job keeps may be asked for.
 static bool
-may_be_target(const struct builder *b, int op)
+may_be_target(const struct builder *b, int op, enum tsi_target_mode mode)
 {
     const uint8_t work = b->program->ops[op].work;
-    return work != TSI_WORK_HELD && work != TSI_WORK_KEPT && work != TSI_WORK_FILE;
+    return work != TSI_WORK_HELD && work != TSI_WORK_FILE && work != TSI_WORK_JOIN &&
+           (work != TSI_WORK_KEPT || mode == TSI_TARGET_DELIVER);
 }
 
 static void
 add_targets(struct builder *b)
 {
     int last = b->program->op_count - 1;
-    if (!may_be_target(b, last)) {
+    const enum tsi_target_mode mode = b->shape->keeps ? TSI_TARGET_KEEP : TSI_TARGET_DELIVER;
+    const bool is_join = b->program->ops[last].work == TSI_WORK_JOIN;
+    if (!is_join && !may_be_target(b, last, mode)) {
         struct tsi_chunk_op *op = add_op(b, TSI_WORK_TILE, array_of(b, last), 1);
         op->inputs[0] = (struct tsi_input){(uint16_t)last, tsi_index_map_identity(&op->loop)};
         last++;
     }
-    const bool is_join = b->program->ops[last].work == TSI_WORK_JOIN;
-    const enum tsi_target_mode mode = is_join           ? TSI_TARGET_RUN
-                                      : b->shape->keeps ? TSI_TARGET_KEEP
-                                                        : TSI_TARGET_DELIVER;
-    add_target(b, last, mode);
+    add_target(b, last, is_join ? TSI_TARGET_RUN : mode);
     while (sim_chance(b->random, 300)) {
         const int op = pick(b);
-        if (may_be_target(b, op) && b->program->ops[op].work != TSI_WORK_JOIN) {
-            const bool keeps = b->shape->keeps && sim_chance(b->random, 500);
-            add_target(b, op, keeps ? TSI_TARGET_KEEP : TSI_TARGET_DELIVER);
+        const bool keeps = b->shape->keeps && sim_chance(b->random, 500);
+        const enum tsi_target_mode other = keeps ? TSI_TARGET_KEEP : TSI_TARGET_DELIVER;
+        if (may_be_target(b, op, other)) {
+            add_target(b, op, other);
         }
     }
 }

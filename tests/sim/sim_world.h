@@ -246,6 +246,8 @@ uint64_t sim_job_value(struct sim_world *world, tsi_key key);
 // The value of a task, from those of its inputs in order.
 uint64_t sim_job_compute(const struct sim_job *job, uint32_t task, const uint64_t *inputs,
                          size_t count);
+// The key of the chunk of a task; of a kept one that of the job that made it.
+tsi_key sim_job_key(const struct sim_job *job, uint32_t task);
 // The keys of the inputs of a task, in order.
 size_t sim_job_inputs(const struct sim_job *job, int op, int64_t chunk, tsi_key *keys, size_t room);
 bool sim_job_is_target(const struct sim_job *job, uint32_t task, enum tsi_target_mode mode);

@@ -213,31 +213,12 @@ check_round_trip(const struct tsi_program *program, const char *name)
     tsi_program_free(copy);
 }
 
-// A program with all kinds of work, and every field different from zero where it may be.
-static struct tsi_program *
-make_rich_program(void)
+// A tile program with all kinds of instructions that reads an int16, a bool and a float32 array.
+static int
+add_writer(struct test_build *build, const struct tsi_grid *grid, const int *from)
 {
-    static const int64_t sizes[] = {2, 0, 3, 2, 4};
-    struct test_build build = test_build_start();
-    struct tsi_axis uneven;
-    cr_assert(tsi_axis_from_sizes(&build.program->arena, 11, sizes, 5, &uneven, NULL) == TESS_OK);
-    const struct tsi_grid grid = {2, {uneven, tsi_axis_shifted(7, 2, 3)}};
-    const struct tsi_grid whole = {2, {tsi_axis_regular(11, -1), tsi_axis_regular(7, -1)}};
-    const struct tsi_index_map same = tsi_index_map_identity(&grid);
-
-    const int held = test_build_op(&build, TSI_WORK_HELD, TESS_I16, &grid, NULL);
-    test_build_at(&build, held)->held.array = 77;
-    const int kept = test_build_op(&build, TSI_WORK_KEPT, TESS_BOOL, &grid, NULL);
-    test_build_at(&build, kept)->kept =
-        (struct tsi_work_kept){.job = UINT64_C(0x123456789A), .base = 4000000000};
-    const int file = test_build_op(&build, TSI_WORK_FILE, TESS_F32, &whole, NULL);
-    test_build_at(&build, file)->file = (struct tsi_work_file){
-        .path = "/data/x y.npy", .swapped = true, .fortran_order = true, .data_offset = 128};
-    test_build_at(&build, file)->site = "sub/dir/main.c:4711";
-
-    const int write = test_build_op(&build, TSI_WORK_TILE, TESS_F64, &grid, NULL);
-    struct tsi_chunk_op *op = test_build_at(&build, write);
-    struct tsi_tile_instruction steps[] = {
+    struct tsi_arena *arena = &build->program->arena;
+    const struct tsi_tile_instruction steps[] = {
         {.code = TSI_TILE_LOAD, .dtype = TESS_I16, .out = 0, .operand = 0},
         {.code = TSI_TILE_CAST, .dtype = TESS_F64, .from = TESS_I16, .out = 1, .in = {0}},
         {.code = TSI_TILE_LOAD, .dtype = TESS_F32, .out = 2, .operand = 2},
@@ -253,32 +234,55 @@ make_rich_program(void)
          .in = {4, 6, 3},
          .operand = TSI_OP_WHERE},
     };
-    struct tsi_scalar constants[] = {{1}, {UINT64_C(0x4000000000000001)}};
-    struct tsi_tile_source sources[] = {{.source = TSI_SOURCE_LINSPACE,
-                                         .first = -5,
-                                         .step = {-7, 3},
-                                         .params = {.a = 0.1,
-                                                    .b = -2.5,
-                                                    .c = 1e300,
-                                                    .ia = -77,
-                                                    .ib = INT64_MIN,
-                                                    .seed = UINT64_MAX,
-                                                    .stream = UINT32_MAX}}};
-    op->tile = (struct tsi_tile){
+    const struct tsi_scalar constants[] = {{1}, {UINT64_C(0x4000000000000001)}};
+    const struct tsi_tile_source source = {
+        .source = TSI_SOURCE_LINSPACE,
+        .first = -5,
+        .step = {-7, 3},
+        .params = {0.1, -2.5, 1e300, -77, INT64_MIN, UINT64_MAX, UINT32_MAX},
+    };
+    const struct tsi_index_map same = tsi_index_map_identity(grid);
+    const int op = test_build_op(build, TSI_WORK_TILE, TESS_F64, grid, NULL);
+    test_build_at(build, op)->tile = (struct tsi_tile){
         .instruction_count = 10,
         .constant_count = 2,
         .source_count = 1,
         .register_count = 8,
-        .instructions = tsi_arena_copy(&build.program->arena, steps, sizeof steps),
-        .constants = tsi_arena_copy(&build.program->arena, constants, sizeof constants),
-        .sources = tsi_arena_copy(&build.program->arena, sources, sizeof sources),
-        .sink = TSI_SINK_WRITE};
-    op->target_file.temporary = "/data/.out.npy.part";
-    test_build_input(&build, write, held, &same);
-    test_build_input(&build, write, kept, &same);
-    test_build_input(&build, write, file, &same);
+        .instructions = tsi_arena_copy(arena, steps, sizeof steps),
+        .constants = tsi_arena_copy(arena, constants, sizeof constants),
+        .sources = tsi_arena_copy(arena, &source, sizeof source),
+        .sink = TSI_SINK_WRITE,
+    };
+    test_build_at(build, op)->target_file.temporary = "/data/.out.npy.part";
+    for (int i = 0; i < 3; i++) {
+        test_build_input(build, op, from[i], &same);
+    }
+    return op;
+}
 
-    const int join = test_build_join(&build, write);
+// A program with all kinds of work, and every field different from zero where it may be.
+static struct tsi_program *
+make_rich_program(void)
+{
+    static const int64_t sizes[] = {2, 0, 3, 2, 4};
+    struct test_build build = test_build_start();
+    struct tsi_axis uneven;
+    cr_assert(tsi_axis_from_sizes(&build.program->arena, 11, sizes, 5, &uneven, NULL) == TESS_OK);
+    const struct tsi_grid grid = {2, {uneven, tsi_axis_shifted(7, 2, 3)}};
+    const struct tsi_grid whole = {2, {tsi_axis_regular(11, -1), tsi_axis_regular(7, -1)}};
+
+    const int held = test_build_op(&build, TSI_WORK_HELD, TESS_I16, &grid, NULL);
+    test_build_at(&build, held)->held.array = 77;
+    const int kept = test_build_op(&build, TSI_WORK_KEPT, TESS_BOOL, &grid, NULL);
+    test_build_at(&build, kept)->kept =
+        (struct tsi_work_kept){.job = UINT64_C(0x123456789A), .base = 4000000000};
+    const int file = test_build_op(&build, TSI_WORK_FILE, TESS_F32, &whole, NULL);
+    test_build_at(&build, file)->file = (struct tsi_work_file){
+        .path = "/data/x y.npy", .swapped = true, .fortran_order = true, .data_offset = 128};
+    test_build_at(&build, file)->site = "sub/dir/main.c:4711";
+
+    const int leaves[] = {held, kept, file};
+    const int join = test_build_join(&build, add_writer(&build, &grid, leaves));
     test_build_at(&build, join)->target_file =
         (struct tsi_work_target_file){"/data/out.npy", "/data/.out.npy.part"};
 

@@ -84,6 +84,11 @@ Test(graph_matmul, cuts)
     tess_array *more = tess_zeros(&session, TESS_SHAPE(4, 7, 80), TESS_CHUNKS(2, 7, 80), TESS_F64);
     z = tess_matmul(x, more);
     EXPECT_CHUNKS(z, 0, 2, 2);
+    const int64_t sizes[] = {0, 1, 0};
+    tess_array *one = tess_zeros(&session, TESS_SHAPE(1, 6, 7),
+                                 tess_chunks_list(TESS_CHUNKS(1, 5, 2), 0, sizes, 3), TESS_F64);
+    z = tess_matmul(one, y);
+    EXPECT_CHUNKS(z, 0, 1);
     tess_array *row = tess_zeros(&session, TESS_SHAPE(7), TESS_CHUNKS(3), TESS_F64);
     z = tess_matmul(row, y);
     EXPECT_CHUNKS(z, 0, 3, 3, 2);

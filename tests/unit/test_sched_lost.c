@@ -3,6 +3,7 @@
 // Workers that are lost: what runs again, what does not, and who is blamed.
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
@@ -49,35 +50,34 @@ Test(sched_lost, a_lost_input_is_made_again_and_its_user_waits)
     struct sched_case c;
     sched_case_init(&c, NULL);
     const uint32_t client = sched_case_client(&c);
-    const uint32_t a = sched_case_worker(&c, 1, 0);
-    const uint32_t b = sched_case_worker(&c, 1, 0);
-    sched_case_submit(&c, client, sched_program_join(3));
+    const uint32_t a = sched_case_worker(&c, 3, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_join(3));
     sched_case_poll(&c);
-    // Both got one first; the third is somewhere.
-    const bool third_on_a = sched_case_assignment(&c, a, 2) != NULL;
-    const uint32_t low = third_on_a ? a : b;
-    const uint32_t high = third_on_a ? b : a;
-    const uint32_t low_task = sched_case_assignment(&c, low, 0) != NULL ? 0 : 1;
-    done(&c, low, low_task);
-    const struct tsi_assignment third = *sched_case_assignment(&c, low, 2);
-    sched_case_leave(&c, high, false, "gone");
+    done(&c, a, 0);
+    done(&c, a, 1);
+    const struct tsi_assignment third = *sched_case_assignment(&c, a, 2);
+    // The holder of two of three inputs goes while it runs the third.
+    sched_case_leave(&c, a, false, "gone");
+    const uint32_t b = sched_case_worker(&c, 3, 0);
     sched_case_poll(&c);
-    cr_assert(sched_case_assigned(&c, low) == 1, "the task of the lost worker");
-    done(&c, low, 1 - low_task);
-    // Now the holder of two of three inputs goes before the third is there.
-    const uint32_t d = sched_case_worker(&c, 1, 0);
-    sched_case_leave(&c, low, false, "gone");
+    cr_assert(sched_case_assigned(&c, b) == 3);
+    sched_case_done(&c, a, &third);
+    for (uint32_t task = 0; task < 3; task++) {
+        done(&c, b, task);
+    }
+    // The join is ready now, and loses its inputs once more before it is assigned.
+    sched_case_leave(&c, b, false, "gone");
+    const uint32_t d = sched_case_worker(&c, 3, 0);
     sched_case_poll(&c);
-    cr_assert(sched_case_assigned(&c, d) == 3);
-    sched_case_done(&c, low, &third);
+    cr_assert(sched_case_assigned(&c, d) == 3 && sched_case_assignment(&c, d, 3) == NULL);
     for (uint32_t task = 0; task < 3; task++) {
         done(&c, d, task);
     }
     sched_case_poll(&c);
     done(&c, d, 3);
     sched_case_poll(&c);
-    cr_assert(c.ended == TESS_OK);
-    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.tasks_run == 6);
+    cr_assert(c.ended == TESS_OK && c.ended_job == job);
+    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.tasks_run == 9);
     sched_case_fini(&c, 0);
 }
 
@@ -118,16 +118,18 @@ Test(sched_lost, a_chunk_with_a_second_holder_is_not_made_again)
 {
     struct sched_case c;
     sched_case_init(&c, NULL);
+    c.duration_us = 100000;
     const uint32_t client = sched_case_client(&c);
     const uint32_t a = sched_case_worker(&c, 1, 0);
-    sched_case_submit(&c, client, sched_program_broadcast(4));
+    sched_case_submit(&c, client, sched_program_broadcast(8));
     sched_case_hear(&c);
     const uint32_t b = sched_case_worker(&c, 1, 0);
     sched_case_work(&c, 1, true); // a makes the chunk
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4 && !sched_case_holds(&c, b, tsi_key_of(1, 0)); i++) {
         sched_case_work(&c, 1, true);
     }
     cr_assert(sched_case_holds(&c, b, tsi_key_of(1, 0)), "it was fetched");
+    cr_assert(c.ended == TESS_RUNNING);
     sched_case_leave(&c, a, false, "gone");
     sched_case_play(&c);
     cr_assert(c.ended == TESS_OK);
@@ -270,7 +272,7 @@ Test(sched_lost, silence_makes_suspect_and_then_lost)
     }
     sched_case_submit(&c, client, sched_program_leaves(8, TSI_TARGET_RUN));
     sched_case_poll(&c);
-    cr_assert(sched_case_assigned(&c, a) == 0 && sched_case_assigned(&c, b) == 8);
+    cr_assert(sched_case_assigned(&c, a) == 0 && sched_case_assigned(&c, b) > 0);
     cr_assert(sched_case_count(&c, TSI_SCHED_DROP_WORKER) == 0);
     for (int i = 0; i < 10; i++) {
         sched_case_wait(&c, TSI_SECOND);
