@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ZAP asks by six frames or more: version, request, domain, address, identity, mechanism, then what the
-// mechanism offers (for CURVE the peer's public key, 32 bytes). The answer is version, request, status
-// code, text, user, metadata.
+// ZAP asks by six frames or more: version, request, domain, address, identity, mechanism, then what
+// the mechanism offers (for CURVE the peer's public key, 32 bytes). The answer is version, request,
+// status code, text, user, metadata.
 //
-// A CURVE socket without an authenticator accepts every key. That is why the start includes a test with a
-// stranger's key, watched through the server's monitor: its handshake must fail for authentication.
+// A CURVE socket without an authenticator accepts every key. That is why the start includes a test
+// with a stranger's key, watched through the server's monitor: its handshake must fail for
+// authentication.
 
 #include "engine/net/auth.h"
 
@@ -46,7 +47,8 @@ close_request(struct request *request)
     request->count = 0;
 }
 
-// Receives one whole request; what is beyond FRAMES_MAX frames is dropped. False when the context ends.
+// Receives one whole request; what is beyond FRAMES_MAX frames is dropped. False when the context
+// ends.
 static bool
 receive_request(void *socket, struct request *request)
 {
@@ -236,8 +238,7 @@ tsi_auth_new(void *context, const struct tsi_connection *keys, struct tsi_error 
         return NULL;
     }
     auth->socket = zmq_socket(context, ZMQ_REP);
-    if (auth->socket == NULL || zmq_bind(auth->socket, ZAP_ENDPOINT) != 0 ||
-        !start_thread(auth)) {
+    if (auth->socket == NULL || zmq_bind(auth->socket, ZAP_ENDPOINT) != 0 || !start_thread(auth)) {
         tsi_error_set(error, TESS_ECONNECT, "authenticator: cannot start");
         if (auth->socket != NULL) {
             zmq_close(auth->socket);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connection files: written whole or not at all, read with suspicion. A file that has one key must have
-// all, so that damage never turns into a connection without keys; and no message quotes a file's contents,
-// since they are secrets.
+// Connection files: written whole or not at all, read with suspicion. A file that has one key must
+// have all, so that damage never turns into a connection without keys; and no message quotes a
+// file's contents, since they are secrets.
 
 #include "engine/net/connection.h"
 
@@ -25,7 +25,8 @@
 #define FILE_BYTES_MAX 65536
 #define WAIT_STEP_NS (50 * TSI_MILLISECOND)
 
-// Longer directories leave no room for a socket's name in the 107 characters that its path may have.
+// Longer directories leave no room for a socket's name in the 107 characters that its path may
+// have.
 #define DIRECTORY_MAX 64
 
 static tess_status
@@ -46,8 +47,8 @@ tsi_connection_directory(char *out, size_t bytes, struct tsi_error *error)
         access(runtime, W_OK | X_OK) == 0) {
         length = snprintf(out, bytes, "%s/tessera", runtime);
     } else {
-        const bool fits = temporary != NULL && temporary[0] == '/' &&
-                          strlen(temporary) < DIRECTORY_MAX;
+        const bool fits =
+            temporary != NULL && temporary[0] == '/' && strlen(temporary) < DIRECTORY_MAX;
         length = snprintf(out, bytes, "%s/tessera-%ld", fits ? temporary : "/tmp", (long)geteuid());
     }
     if (length < 0 || (size_t)length >= bytes) {
@@ -58,7 +59,8 @@ tsi_connection_directory(char *out, size_t bytes, struct tsi_error *error)
     }
     if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 077) != 0) {
         return tsi_error_set(error, TESS_EACCESS,
-                             "%s: must be a directory of this user that nobody else may enter", out);
+                             "%s: must be a directory of this user that nobody else may enter",
+                             out);
     }
     return TESS_OK;
 }
@@ -179,9 +181,9 @@ read_open(int file, const char *path, struct tsi_connection *connection, struct 
         return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory", path);
     }
     const ssize_t count = read(file, text, FILE_BYTES_MAX);
-    const tess_status status =
-        count < 0 ? fail_file(error, path)
-                  : tsi_connection_parse(text, (size_t)count, connection, error);
+    const tess_status status = count < 0
+                                   ? fail_file(error, path)
+                                   : tsi_connection_parse(text, (size_t)count, connection, error);
     explicit_bzero(text, FILE_BYTES_MAX);
     tsi_free(text);
     if (count >= 0 && status != TESS_OK) {
@@ -189,9 +191,10 @@ read_open(int file, const char *path, struct tsi_connection *connection, struct 
     }
     if (status == TESS_OK && connection->has_keys && (info.st_mode & 077) != 0) {
         explicit_bzero(connection, sizeof *connection);
-        return tsi_error_set(error, TESS_EACCESS,
-                             "%s: holds keys, but others may read it (its mode is %03o; 600 is safe)",
-                             path, (unsigned)info.st_mode & 0777);
+        return tsi_error_set(
+            error, TESS_EACCESS,
+            "%s: holds keys, but others may read it (its mode is %03o; 600 is safe)", path,
+            (unsigned)info.st_mode & 0777);
     }
     return status;
 }
@@ -219,7 +222,8 @@ tsi_connection_read(const char *path, struct tsi_connection *connection, struct 
     return read_file(path, connection, &absent, error);
 }
 
-// Whether a scheduler with a higher epoch than `epoch` wrote the file at `path` and still runs here.
+// Whether a scheduler with a higher epoch than `epoch` wrote the file at `path` and still runs
+// here.
 static bool
 is_taken(const char *path, const struct tsi_connection *mine)
 {
@@ -252,9 +256,9 @@ add_text(json_t *root, const char *name, const char *text)
 static char *
 format_file(const struct tsi_connection *connection)
 {
-    json_t *root = json_pack("{s:i, s:s, s:I, s:I}", "tessera", FORMAT, "address",
-                             connection->address, "epoch", (json_int_t)connection->epoch, "pid",
-                             (json_int_t)connection->pid);
+    json_t *root =
+        json_pack("{s:i, s:s, s:I, s:I}", "tessera", FORMAT, "address", connection->address,
+                  "epoch", (json_int_t)connection->epoch, "pid", (json_int_t)connection->pid);
     bool ok = root != NULL;
     if (ok && connection->has_keys) {
         ok = add_text(root, "scheduler_public", connection->scheduler_public) &&
@@ -291,7 +295,8 @@ tsi_connection_write(const char *path, const struct tsi_connection *connection,
 {
     char temporary[TSI_PATH_MAX];
     if (is_taken(path, connection)) {
-        return tsi_error_set(error, TESS_EACCESS, "%s: belongs to a newer scheduler that runs", path);
+        return tsi_error_set(error, TESS_EACCESS, "%s: belongs to a newer scheduler that runs",
+                             path);
     }
     const int length = snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof temporary) {
@@ -307,7 +312,8 @@ tsi_connection_write(const char *path, const struct tsi_connection *connection,
     return status;
 }
 
-// An address that the user gave: the keys are in the connection file if it tells of the same scheduler.
+// An address that the user gave: the keys are in the connection file if it tells of the same
+// scheduler.
 static tess_status
 find_address(const char *address, struct tsi_connection *connection)
 {

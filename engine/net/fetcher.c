@@ -1,72 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fetches chunks. The fetches from one peer are asked for one after the other, segment by segment, with a
-// bounded number of segments under way; each segment is copied to its place in a fresh chunk. What does
-// not fit what was asked for fails the fetch: sizes come from the program, never from the peer.
+// Fetches chunks from many peers; source.c asks one of them. Each segment is copied to its place in
+// a fresh chunk. What does not fit what was asked for fails the fetch: sizes come from the program,
+// never from the peer.
 //
-// A peer answers in the order in which it was asked, and each GET by one SEGMENT or MISSING. So a segment
-// that is not the next one of its fetch is an answer to a fetch that ended long ago, and is dropped. When
-// a connection breaks, what was under way is asked for again over a new one.
+// A peer answers in the order in which it was asked, and each GET by one SEGMENT or MISSING. So a
+// segment that is not the next one of its fetch answers a fetch that ended long ago, and is
+// dropped. When a connection breaks, what was under way is asked for again over a new one.
+//
+// The callback is called only from the turn, with the fetch in no list any more.
 
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
-#include "engine/base/map.h"
 #include "engine/base/memory.h"
 #include "engine/base/vec.h"
-#include "engine/net/transfer.h"
+#include "engine/net/source.h"
 
-enum {
-    // Questions to one peer under way. With the 31 that libzmq may not have counted off yet they are fewer
-    // than the 64 of the queues, so that neither side's queue fills.
-    GETS_MAX = 32,
-    MESSAGES_PER_TURN = 32, // of one peer
-    BREAKS_MAX = 3,         // of a connection, one after the other without a segment in between
-};
+enum { MESSAGES_PER_TURN = 32 }; // of one peer
 
-#define BYTES_AHEAD (4 * (uint64_t)TSI_WIRE_SEGMENT_MAX)
 #define TIMEOUT_NS (60 * TSI_SECOND)
 #define CHECK_NS (1 * TSI_SECOND)
-
-struct fetch {
-    tsi_key key;
-    uint32_t peer;
-    struct fetch *next; // in the list of its source, or of those that failed
-    struct fetch *before;
-    struct tsi_buf *chunk;
-    uint64_t asked;   // up to here
-    uint64_t arrived; // up to here
-    uint32_t gets;    // under way
-    uint64_t heard_ns;
-    const char *failed; // why, once it has
-};
-
-struct source {
-    uint32_t peer;
-    char endpoint[TSI_WIRE_ENDPOINT_MAX];
-    void *socket; // NULL until it is needed
-    void *monitor;
-    struct fetch *first; // in order of their start
-    struct fetch *last;
-    struct fetch *asking; // all before it have been asked for to their end
-    struct tsi_map by_key;
-    uint32_t gets; // under way
-    uint64_t bytes_ahead;
-    int breaks;
-};
 
 struct tsi_fetcher {
     struct tsi_net *net;
     tsi_fetcher_done *done;
     void *context;
-    TSI_VEC(struct source *) sources;
+    TSI_VEC(struct tsi_source *) sources;
     struct tsi_map by_peer;
-    struct fetch *failed; // to be reported
-    size_t fetch_count;   // without those
+    struct tsi_fetch *failed; // to be reported
+    size_t under_way;         // without those
     uint64_t next_check_ns;
     struct tsi_arena scratch;
-    struct tsi_wire_buf out;
 };
 
 struct tsi_fetcher *
@@ -81,35 +46,6 @@ tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context)
     return fetcher;
 }
 
-static void
-free_fetches(struct fetch *fetch)
-{
-    while (fetch != NULL) {
-        struct fetch *next = fetch->next;
-        tsi_buf_unref(fetch->chunk);
-        tsi_free(fetch);
-        fetch = next;
-    }
-}
-
-static void
-disconnect(struct source *source)
-{
-    tsi_net_unwatch(source->socket, source->monitor);
-    tsi_net_close(source->socket, 0);
-    source->socket = NULL;
-    source->monitor = NULL;
-}
-
-static void
-free_source(struct source *source)
-{
-    disconnect(source);
-    free_fetches(source->first);
-    tsi_map_fini(&source->by_key);
-    tsi_free(source);
-}
-
 void
 tsi_fetcher_free(struct tsi_fetcher *fetcher)
 {
@@ -117,21 +53,20 @@ tsi_fetcher_free(struct tsi_fetcher *fetcher)
         return;
     }
     for (size_t i = 0; i < fetcher->sources.count; i++) {
-        free_source(fetcher->sources.items[i]);
+        tsi_source_free(fetcher->sources.items[i]);
     }
-    free_fetches(fetcher->failed);
+    tsi_source_free_fetches(fetcher->failed);
     tsi_vec_fini(&fetcher->sources);
     tsi_map_fini(&fetcher->by_peer);
     tsi_arena_fini(&fetcher->scratch);
-    tsi_wire_buf_fini(&fetcher->out);
     tsi_free(fetcher);
 }
 
-static struct source *
+static struct tsi_source *
 find_source(const struct tsi_fetcher *fetcher, uint32_t peer)
 {
     const uint64_t *found = tsi_map_get(&fetcher->by_peer, peer);
-    return found != NULL ? (struct source *)(uintptr_t)*found : NULL;
+    return found != NULL ? (struct tsi_source *)(uintptr_t)*found : NULL;
 }
 
 bool
@@ -140,21 +75,19 @@ tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoin
     if (find_source(fetcher, peer) != NULL) {
         return true;
     }
-    struct source *source = tsi_calloc(1, sizeof *source);
+    struct tsi_source *source = tsi_source_new(fetcher->net, peer, endpoint);
     if (source == NULL || !tsi_vec_reserve(&fetcher->sources, 1) ||
         !tsi_map_put(&fetcher->by_peer, peer, (uint64_t)(uintptr_t)source)) {
-        tsi_free(source);
+        tsi_source_free(source);
         return false;
     }
-    source->peer = peer;
-    snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
     tsi_vec_push(&fetcher->sources, source);
     return true;
 }
 
 // Puts a fetch that is in no list to those that are reported as failed in the next turn.
 static void
-put_to_failed(struct tsi_fetcher *fetcher, struct fetch *fetch, const char *why)
+put_to_failed(struct tsi_fetcher *fetcher, struct tsi_fetch *fetch, const char *why)
 {
     tsi_buf_unref(fetch->chunk);
     fetch->chunk = NULL;
@@ -163,40 +96,41 @@ put_to_failed(struct tsi_fetcher *fetcher, struct fetch *fetch, const char *why)
     fetcher->failed = fetch;
 }
 
-// Takes a fetch out of the list of its source.
 static void
-unlink_fetch(struct tsi_fetcher *fetcher, struct source *source, struct fetch *fetch)
+unlink_fetch(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch)
 {
-    *(fetch->before != NULL ? &fetch->before->next : &source->first) = fetch->next;
-    *(fetch->next != NULL ? &fetch->next->before : &source->last) = fetch->before;
-    if (source->asking == fetch) {
-        source->asking = fetch->next;
-    }
-    source->gets -= fetch->gets;
-    source->bytes_ahead -= fetch->asked - fetch->arrived;
-    tsi_map_remove(&source->by_key, fetch->key);
-    fetcher->fetch_count--;
+    tsi_source_unlink(source, fetch);
+    fetcher->under_way--;
 }
 
 static void
-fail(struct tsi_fetcher *fetcher, struct source *source, struct fetch *fetch, const char *why)
+fail(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch,
+     const char *why)
 {
     unlink_fetch(fetcher, source, fetch);
     put_to_failed(fetcher, fetch, why);
 }
 
 static void
-fail_all(struct tsi_fetcher *fetcher, struct source *source, const char *why)
+fail_all(struct tsi_fetcher *fetcher, struct tsi_source *source, const char *why)
 {
     while (source->first != NULL) {
         fail(fetcher, source, source->first, why);
     }
 }
 
+static void
+ask(struct tsi_fetcher *fetcher, struct tsi_source *source)
+{
+    if (!tsi_source_ask(source)) {
+        fail_all(fetcher, source, "cannot connect to the peer");
+    }
+}
+
 void
 tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer)
 {
-    struct source *source = find_source(fetcher, peer);
+    struct tsi_source *source = find_source(fetcher, peer);
     if (source == NULL) {
         return;
     }
@@ -209,97 +143,30 @@ tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer)
         }
     }
     tsi_map_remove(&fetcher->by_peer, peer);
-    free_source(source);
-}
-
-static bool
-connect_to(struct tsi_fetcher *fetcher, struct source *source)
-{
-    if (source->socket == NULL) {
-        source->socket = tsi_net_connect(fetcher->net, TSI_NET_DATA, source->endpoint,
-                                         tsi_net_member_public(fetcher->net), NULL);
-    }
-    if (source->socket != NULL && source->monitor == NULL) {
-        source->monitor = tsi_net_monitor(fetcher->net, source->socket, NULL);
-    }
-    return source->monitor != NULL;
-}
-
-// Sends the next GET of `fetch`; false if that cannot be done now.
-static bool
-send_get(struct tsi_fetcher *fetcher, struct source *source, struct fetch *fetch)
-{
-    const uint64_t left = fetch->chunk->bytes - fetch->asked;
-    const uint64_t length = left < TSI_WIRE_SEGMENT_MAX ? left : TSI_WIRE_SEGMENT_MAX;
-    const struct tsi_message message = {
-        .type = TSI_MESSAGE_GET,
-        .get = {.key = fetch->key, .offset = fetch->asked, .length = length}};
-    if (!tsi_message_encode(&message, &fetcher->out) ||
-        !tsi_net_send(source->socket, NULL, fetcher->out.bytes, fetcher->out.count)) {
-        return false;
-    }
-    if (fetch->gets == 0) {
-        fetch->heard_ns = tsi_clock_ns();
-    }
-    fetch->asked += length;
-    fetch->gets++;
-    source->bytes_ahead += length;
-    source->gets++;
-    return true;
-}
-
-// Asks for as much as may be under way. An empty chunk is asked for once, so that a peer that lost it can
-// say so.
-static void
-ask(struct tsi_fetcher *fetcher, struct source *source)
-{
-    if (source->asking != NULL && !connect_to(fetcher, source)) {
-        fail_all(fetcher, source, "cannot connect to the peer");
-        return;
-    }
-    while (source->asking != NULL && source->gets < GETS_MAX &&
-           source->bytes_ahead < BYTES_AHEAD && send_get(fetcher, source, source->asking)) {
-        if (source->asking->asked == source->asking->chunk->bytes) {
-            source->asking = source->asking->next;
-        }
-    }
-}
-
-// Puts a fetch to the end of the list of its source; false when memory is out.
-static bool
-link_fetch(struct tsi_fetcher *fetcher, struct source *source, struct fetch *fetch)
-{
-    if (!tsi_map_put(&source->by_key, fetch->key, (uint64_t)(uintptr_t)fetch)) {
-        return false;
-    }
-    fetch->before = source->last;
-    *(source->last != NULL ? &source->last->next : &source->first) = fetch;
-    source->last = fetch;
-    source->asking = source->asking != NULL ? source->asking : fetch;
-    fetcher->fetch_count++;
-    return true;
+    tsi_source_free(source);
 }
 
 bool
 tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes)
 {
-    struct source *source = find_source(fetcher, peer);
-    struct fetch *fetch = tsi_calloc(1, sizeof *fetch);
+    struct tsi_source *source = find_source(fetcher, peer);
+    struct tsi_fetch *fetch = tsi_calloc(1, sizeof *fetch);
     if (fetch == NULL) {
         return false;
     }
-    *fetch = (struct fetch){.key = key, .peer = peer};
-    if (source == NULL || tsi_map_get(&source->by_key, key) != NULL) {
+    *fetch = (struct tsi_fetch){.key = key, .peer = peer};
+    if (source == NULL || tsi_source_find(source, key) != NULL) {
         put_to_failed(fetcher, fetch,
                       source == NULL ? "the peer is not known" : "is being fetched already");
         return true;
     }
     fetch->chunk = tsi_buf_new((size_t)bytes);
-    if (fetch->chunk == NULL || !link_fetch(fetcher, source, fetch)) {
+    if (fetch->chunk == NULL || !tsi_source_link(source, fetch)) {
         tsi_buf_unref(fetch->chunk);
         tsi_free(fetch);
         return false;
     }
+    fetcher->under_way++;
     ask(fetcher, source);
     return true;
 }
@@ -316,140 +183,114 @@ tsi_fetcher_sockets(struct tsi_fetcher *fetcher, void **sockets, int max)
     return count;
 }
 
+// Hands a fetch to the callback: its chunk, or, without one, why not.
 static void
-report_arrival(struct tsi_fetcher *fetcher, struct source *source, struct fetch *fetch)
+report(struct tsi_fetcher *fetcher, struct tsi_fetch *fetch, const char *text)
 {
-    unlink_fetch(fetcher, source, fetch);
-    fetcher->done(fetcher->context, fetch->key, fetch->peer, fetch->chunk, NULL);
+    fetcher->done(fetcher->context, fetch->key, fetch->peer, fetch->chunk, text);
     tsi_free(fetch);
 }
 
 static void
 report_failures(struct tsi_fetcher *fetcher)
 {
-    struct fetch *fetch = fetcher->failed;
+    struct tsi_fetch *fetch = fetcher->failed;
     fetcher->failed = NULL;
     while (fetch != NULL) {
-        struct fetch *next = fetch->next;
-        fetcher->done(fetcher->context, fetch->key, fetch->peer, NULL, fetch->failed);
-        tsi_free(fetch);
+        struct tsi_fetch *next = fetch->next;
+        report(fetcher, fetch, fetch->failed);
         fetch = next;
     }
 }
 
 static void
-take_segment(struct tsi_fetcher *fetcher, struct source *source, struct fetch *fetch,
+take_segment(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch,
              const struct tsi_message *message, zmq_msg_t *payload)
 {
     const size_t count = payload != NULL ? zmq_msg_size(payload) : 0;
-    if (message->segment.offset != fetch->arrived && count == message->segment.count) {
+    const bool fits =
+        count == message->segment.count && message->segment.total == fetch->chunk->bytes;
+    if (fits && message->segment.offset != fetch->arrived) {
         return;
     }
-    if (count != message->segment.count || message->segment.total != fetch->chunk->bytes ||
-        count > fetch->asked - fetch->arrived || (count == 0 && fetch->chunk->bytes > 0)) {
+    if (!fits || count != tsi_source_next_bytes(fetch)) {
         fail(fetcher, source, fetch, "the peer sent another chunk than was asked for");
         return;
     }
     if (count > 0) {
         memcpy(fetch->chunk->data + fetch->arrived, zmq_msg_data(payload), count);
     }
-    fetch->arrived += count;
-    fetch->heard_ns = tsi_clock_ns();
-    fetch->gets--;
-    source->gets--;
-    source->bytes_ahead -= count;
-    source->breaks = 0;
+    tsi_source_arrived(source, fetch, count);
     if (fetch->arrived == fetch->chunk->bytes) {
-        report_arrival(fetcher, source, fetch);
+        unlink_fetch(fetcher, source, fetch);
+        report(fetcher, fetch, NULL);
     }
 }
 
 static void
-take_message(struct tsi_fetcher *fetcher, struct source *source, zmq_msg_t *frames, int count)
+take_missing(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch,
+             const char *text)
+{
+    unlink_fetch(fetcher, source, fetch);
+    tsi_buf_unref(fetch->chunk);
+    fetch->chunk = NULL;
+    report(fetcher, fetch, text);
+}
+
+static void
+take_message(struct tsi_fetcher *fetcher, struct tsi_source *source, zmq_msg_t *frames, int count)
 {
     struct tsi_message message;
     if (tsi_message_decode(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), &fetcher->scratch,
-                           &message, NULL) != TESS_OK) {
+                           &message, NULL) != TESS_OK ||
+        (message.type != TSI_MESSAGE_SEGMENT && message.type != TSI_MESSAGE_MISSING)) {
         return;
     }
     const bool is_segment = message.type == TSI_MESSAGE_SEGMENT;
-    if (!is_segment && message.type != TSI_MESSAGE_MISSING) {
-        return;
-    }
-    const uint64_t *found =
-        tsi_map_get(&source->by_key, is_segment ? message.segment.key : message.missing.key);
-    struct fetch *fetch = found != NULL ? (struct fetch *)(uintptr_t)*found : NULL;
+    struct tsi_fetch *fetch =
+        tsi_source_find(source, is_segment ? message.segment.key : message.missing.key);
     if (fetch == NULL || fetch->gets == 0) {
         return;
     }
     if (is_segment) {
         take_segment(fetcher, source, fetch, &message, count > 1 ? &frames[1] : NULL);
     } else {
-        unlink_fetch(fetcher, source, fetch);
-        tsi_buf_unref(fetch->chunk);
-        fetcher->done(fetcher->context, fetch->key, fetch->peer, NULL, message.missing.text);
-        tsi_free(fetch);
+        take_missing(fetcher, source, fetch, message.missing.text);
     }
 }
 
-// Takes in what `peer` has sent, a bounded number of messages. The callback may make a peer go.
+// Takes in what `peer` has sent, a bounded number of messages, and asks for more. The callback may
+// make the peer go.
 static void
 receive_from(struct tsi_fetcher *fetcher, uint32_t peer)
 {
-    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+    struct tsi_source *source = find_source(fetcher, peer);
+    for (int i = 0; i < MESSAGES_PER_TURN && source != NULL && source->socket != NULL; i++) {
         zmq_msg_t frames[2];
-        struct source *source = find_source(fetcher, peer);
-        if (source == NULL || source->socket == NULL) {
-            return;
-        }
         const int count = tsi_net_receive(source->socket, NULL, frames, 2);
         if (count == 0) {
-            ask(fetcher, source);
-            return;
+            break;
         }
         take_message(fetcher, source, frames, count);
         tsi_net_close_frames(frames, count);
+        source = find_source(fetcher, peer);
     }
-    struct source *source = find_source(fetcher, peer);
     if (source != NULL) {
         ask(fetcher, source);
     }
 }
 
-// Begins anew after the connection to `source` broke.
+// Fetches are asked for and answered in order, so the first is the one that has waited longest.
 static void
-start_again(struct tsi_fetcher *fetcher, struct source *source)
+check(struct tsi_fetcher *fetcher, struct tsi_source *source, uint64_t now_ns)
 {
-    disconnect(source);
-    source->breaks++;
-    if (source->breaks > BREAKS_MAX) {
-        source->breaks = 0;
+    if (tsi_source_broke(source) && !tsi_source_start_again(source)) {
         fail_all(fetcher, source, "the connection to the peer breaks again and again");
-        return;
     }
-    for (struct fetch *fetch = source->first; fetch != NULL; fetch = fetch->next) {
-        fetch->asked = fetch->arrived;
-        fetch->gets = 0;
-    }
-    source->gets = 0;
-    source->bytes_ahead = 0;
-    source->asking = source->first;
-    ask(fetcher, source);
-}
-
-static void
-check_source(struct tsi_fetcher *fetcher, struct source *source, uint64_t now_ns)
-{
-    if (source->monitor != NULL && tsi_net_broke(source->monitor)) {
-        start_again(fetcher, source);
-    }
-    struct fetch *fetch = source->first;
-    while (fetch != NULL && fetch->gets > 0) {
-        struct fetch *next = fetch->next;
-        if (now_ns > fetch->heard_ns && now_ns - fetch->heard_ns > TIMEOUT_NS) {
-            fail(fetcher, source, fetch, "the peer does not answer");
-        }
-        fetch = next;
+    const struct tsi_fetch *first = source->first;
+    if (first != NULL && first->gets > 0 && now_ns > first->heard_ns + TIMEOUT_NS) {
+        fail_all(fetcher, source, "the peer does not answer");
+        tsi_source_disconnect(source);
     }
 }
 
@@ -462,7 +303,7 @@ tsi_fetcher_turn(struct tsi_fetcher *fetcher, uint64_t now_ns)
     if (now_ns >= fetcher->next_check_ns) {
         fetcher->next_check_ns = now_ns + CHECK_NS;
         for (size_t i = 0; i < fetcher->sources.count; i++) {
-            check_source(fetcher, fetcher->sources.items[i], now_ns);
+            check(fetcher, fetcher->sources.items[i], now_ns);
         }
     }
     report_failures(fetcher);
@@ -474,5 +315,5 @@ tsi_fetcher_deadline(const struct tsi_fetcher *fetcher)
     if (fetcher->failed != NULL) {
         return 0;
     }
-    return fetcher->fetch_count > 0 ? fetcher->next_check_ns : UINT64_MAX;
+    return fetcher->under_way > 0 ? fetcher->next_check_ns : UINT64_MAX;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The identity of this host, for whether two peers can reach each other by ipc: that takes the same
-// kernel, the same files and the same user. Where one of these cannot be told, the identity is a number
-// that nobody else has, since a wrong yes hurts and a wrong no only costs time.
+// kernel, the same files and the same user. Where one of these cannot be told, the identity is a
+// number that nobody else has, since a wrong yes hurts and a wrong no only costs time.
 
 #include <stdio.h>
 #include <string.h>

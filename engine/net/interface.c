@@ -17,8 +17,8 @@
 static bool
 write_address(const struct sockaddr *address, char *out, size_t bytes)
 {
-    const socklen_t length = address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-                                                           : sizeof(struct sockaddr_in6);
+    const socklen_t length =
+        address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     return getnameinfo(address, length, out, (socklen_t)bytes, NULL, 0, NI_NUMERICHOST) == 0;
 }
 
@@ -38,8 +38,9 @@ tsi_interface_address(const char *name, char *out, size_t bytes, struct tsi_erro
         }
     }
     freeifaddrs(all);
-    return found ? TESS_OK
-                 : tsi_error_set(error, TESS_EINVAL, "no network interface %s with an address", name);
+    return found
+               ? TESS_OK
+               : tsi_error_set(error, TESS_EINVAL, "no network interface %s with an address", name);
 }
 
 // Splits "tcp://host:port"; false for anything else.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A socket file is dead if connecting to it is refused. A number of a process alone proves nothing: it
-// may be of another namespace that shares the directory. Refusal alone proves nothing either: there is a
-// moment between a socket's name and its first listening. Only both together do.
+// A socket file is dead if connecting to it is refused. A number of a process alone proves nothing:
+// it may be of another namespace that shares the directory. Refusal alone proves nothing either:
+// there is a moment between a socket's name and its first listening. Only both together do.
 
 #include "engine/net/ipc.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The files of ipc sockets. libzmq makes them, replaces whatever has the name, and leaves them behind.
+// The files of ipc sockets. libzmq makes them, replaces whatever has the name, and leaves them
+// behind.
 
 #ifndef TSI_NET_IPC_H
 #define TSI_NET_IPC_H
@@ -16,8 +17,8 @@ bool tsi_ipc_is_abstract(const char *address);
 // Whether somebody listens at `path`.
 bool tsi_ipc_is_live(const char *path);
 
-// Removes the sockets that processes which died left in `directory`: those named by a letter and the
-// number of a process that is not there, and at which nobody listens.
+// Removes the sockets that processes which died left in `directory`: those named by a letter and
+// the number of a process that is not there, and at which nobody listens.
 void tsi_ipc_sweep(const char *directory);
 
 #endif

@@ -2,11 +2,11 @@
 //
 // The context and its sockets.
 //
-// Every option is set before a socket binds or connects. A ROUTER reports peers that are gone instead of
-// dropping what is sent to them; nothing ever blocks. With keys, CURVE is on for every tcp socket, and
-// a peer whose key is not the cluster's is refused by the authenticator (auth.c), which libzmq is told
-// to require: without that, a missing authenticator would let everybody in. On ipc the kernel tells who
-// connects; other users are refused whatever the mode of the directory.
+// Every option is set before a socket binds or connects. A ROUTER reports peers that are gone
+// instead of dropping what is sent to them; nothing ever blocks. With keys, CURVE is on for every
+// tcp socket, and a peer whose key is not the cluster's is refused by the authenticator (auth.c),
+// which libzmq is told to require: without that, a missing authenticator would let everybody in. On
+// ipc the kernel tells who connects; other users are refused whatever the mode of the directory.
 
 #include "engine/net/net.h"
 
@@ -116,8 +116,8 @@ set_client_keys(const struct tsi_net *net, void *socket, const char *server_publ
     set_text(socket, ZMQ_CURVE_SECRETKEY, net->keys.member_secret, ok);
 }
 
-// Whether `address` may be listened at. libzmq would take the name of an ipc socket that is in use away
-// from whoever listens there.
+// Whether `address` may be listened at. libzmq would take the name of an ipc socket that is in use
+// away from whoever listens there.
 static tess_status
 check_address(const char *address, struct tsi_error *error)
 {
@@ -127,9 +127,9 @@ check_address(const char *address, struct tsi_error *error)
                              address);
     }
     if (tsi_ipc_is_abstract(address)) {
-        return tsi_error_set(error, TESS_EACCESS,
-                             "cannot listen at %s: an abstract name is not protected by a directory",
-                             address);
+        return tsi_error_set(
+            error, TESS_EACCESS,
+            "cannot listen at %s: an abstract name is not protected by a directory", address);
     }
     if (path != NULL && tsi_ipc_is_live(path)) {
         return tsi_error_set(error, TESS_ECONNECT, "cannot listen at %s: somebody listens there",
@@ -266,90 +266,6 @@ tsi_net_broke(void *monitor)
         tsi_net_close_frames(frames, count);
     }
     return broke;
-}
-
-bool
-tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes, size_t count)
-{
-    zmq_msg_t frame;
-    // First of all, so that a route is never sent without what is for it.
-    if (zmq_msg_init_size(&frame, count) != 0) {
-        errno = ENOMEM;
-        return false;
-    }
-    if (count > 0) {
-        memcpy(zmq_msg_data(&frame), bytes, count);
-    }
-    if ((route != NULL &&
-         zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) ||
-        zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
-        const int reason = errno;
-        zmq_msg_close(&frame);
-        errno = reason;
-        return false;
-    }
-    return true;
-}
-
-void
-tsi_net_close_frames(zmq_msg_t *frames, int count)
-{
-    for (int i = 0; i < count; i++) {
-        zmq_msg_close(&frames[i]);
-    }
-}
-
-// One frame into `frame`; false if there is none.
-static bool
-receive_frame(void *socket, zmq_msg_t *frame)
-{
-    zmq_msg_init(frame);
-    while (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0) {
-        if (errno != EINTR) {
-            zmq_msg_close(frame);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
-take_route(void *socket, struct tsi_route *route)
-{
-    zmq_msg_t frame;
-    if (!receive_frame(socket, &frame)) {
-        return false;
-    }
-    *route = (struct tsi_route){.count = zmq_msg_size(&frame)};
-    if (route->count > sizeof route->bytes) {
-        route->count = 0;
-    }
-    memcpy(route->bytes, zmq_msg_data(&frame), route->count);
-    zmq_msg_close(&frame);
-    return true;
-}
-
-int
-tsi_net_receive(void *socket, struct tsi_route *route, zmq_msg_t *frames, int frame_count)
-{
-    int count = 0;
-    bool more = true;
-    if (route != NULL && !take_route(socket, route)) {
-        return 0;
-    }
-    while (more) {
-        zmq_msg_t frame;
-        if (!receive_frame(socket, &frame)) {
-            return count;
-        }
-        more = zmq_msg_more(&frame) != 0;
-        if (count < frame_count) {
-            zmq_msg_init(&frames[count]);
-            zmq_msg_move(&frames[count++], &frame);
-        }
-        zmq_msg_close(&frame);
-    }
-    return count;
 }
 
 tess_status

@@ -1,34 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Serves chunks. Each GET is answered by one SEGMENT, or by as many as fit the sending queue; the bytes
-// go out from the chunk's own memory, which a reference keeps until libzmq has sent them. Where the queue
-// to a peer is full, the rest of its request waits in a list and goes on in the next turn.
+// Serves chunks. Each GET is answered by SEGMENTs of at most TSI_WIRE_SEGMENT_MAX bytes, or by
+// MISSING; the bytes go out from the chunk's own memory, which a reference keeps until libzmq has
+// sent them.
+//
+// A peer gets its answers in the order of its questions. Where the queue to it is full, its answers
+// wait in a line, and all later ones join that line.
 
 #include <errno.h>
-#include <unistd.h>
+#include <string.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/vec.h"
 #include "engine/net/transfer.h"
 
 enum {
     REQUESTS_PER_TURN = 256,
-    WAITING_MAX = 4096, // requests that wait for room; more are refused
+    LINE_MAX_REQUESTS = 1024, // that wait for one peer; more are dropped
 };
 
+// Lines are looked at again after so long. A queue has no descriptor to poll for room.
+#define RETRY_NS (2 * TSI_MILLISECOND)
+
 struct request {
-    struct tsi_route route;
     tsi_key key;
     uint64_t offset;
     uint64_t end;
-    struct tsi_buf *chunk; // a reference
+    struct tsi_buf *chunk; // a reference; NULL: MISSING is to be answered
+    const char *text;      // of MISSING
+};
+
+struct line {
+    struct tsi_route route;
+    TSI_VEC(struct request) requests;
 };
 
 struct tsi_server {
     void *socket;
     tsi_server_lookup *lookup;
     void *context;
-    TSI_VEC(struct request) waiting;
+    TSI_VEC(struct line) lines;
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     uint64_t bad_frames;
@@ -54,17 +66,26 @@ tsi_server_new(struct tsi_net *net, const char *address, tsi_server_lookup *look
     return server;
 }
 
+static void
+free_line(struct line *line)
+{
+    for (size_t i = 0; i < line->requests.count; i++) {
+        tsi_buf_unref(line->requests.items[i].chunk);
+    }
+    tsi_vec_fini(&line->requests);
+}
+
 void
 tsi_server_free(struct tsi_server *server)
 {
     if (server == NULL) {
         return;
     }
-    for (size_t i = 0; i < server->waiting.count; i++) {
-        tsi_buf_unref(server->waiting.items[i].chunk);
+    for (size_t i = 0; i < server->lines.count; i++) {
+        free_line(&server->lines.items[i]);
     }
     tsi_net_close(server->socket, 0);
-    tsi_vec_fini(&server->waiting);
+    tsi_vec_fini(&server->lines);
     tsi_arena_fini(&server->scratch);
     tsi_wire_buf_fini(&server->out);
     tsi_free(server);
@@ -76,6 +97,15 @@ tsi_server_socket(const struct tsi_server *server)
     return server->socket;
 }
 
+enum sent { SENT, FULL, GONE };
+
+// What the failure of a send means.
+static enum sent
+failure(void)
+{
+    return errno == EAGAIN ? FULL : GONE;
+}
+
 // Called on a thread of libzmq when the bytes have been sent.
 static void
 free_payload(void *data, void *hint)
@@ -84,104 +114,163 @@ free_payload(void *data, void *hint)
     tsi_buf_unref(hint);
 }
 
-enum sent { SENT, FULL, GONE };
-
-static enum sent
-send_segment(struct tsi_server *server, const struct request *request, size_t count)
+// Makes both frames before anything is sent, so that a message is never sent in part.
+static bool
+make_segment(const struct request *request, size_t count, zmq_msg_t *head, zmq_msg_t *payload)
 {
-    unsigned char head[TSI_WIRE_SEGMENT_HEAD];
+    unsigned char bytes[TSI_WIRE_SEGMENT_HEAD];
     const struct tsi_message message = {.type = TSI_MESSAGE_SEGMENT,
                                         .segment = {.key = request->key,
                                                     .offset = request->offset,
                                                     .total = request->chunk->bytes,
                                                     .count = count}};
-    const size_t head_bytes = tsi_message_segment_head(&message, head);
-    zmq_msg_t payload;
-    if (zmq_msg_init_data(&payload, request->chunk->data + request->offset, count, free_payload,
+    const size_t head_bytes = tsi_message_segment_head(&message, bytes);
+    if (zmq_msg_init_size(head, head_bytes) != 0) {
+        return false;
+    }
+    memcpy(zmq_msg_data(head), bytes, head_bytes);
+    if (zmq_msg_init_data(payload, request->chunk->data + request->offset, count, free_payload,
                           tsi_buf_ref(request->chunk)) != 0) {
         tsi_buf_unref(request->chunk);
+        zmq_msg_close(head);
+        return false;
+    }
+    return true;
+}
+
+static enum sent
+send_segment(struct tsi_server *server, const struct tsi_route *route,
+             const struct request *request, size_t count)
+{
+    zmq_msg_t head;
+    zmq_msg_t payload;
+    if (!make_segment(request, count, &head, &payload)) {
         return GONE;
     }
-    if (zmq_send(server->socket, request->route.bytes, request->route.count,
-                 ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-        const bool full = errno == EAGAIN;
-        zmq_msg_close(&payload);
-        return full ? FULL : GONE;
-    }
-    if (zmq_send(server->socket, head, head_bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+    if (zmq_send(server->socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+        zmq_msg_send(&head, server->socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_msg_send(&payload, server->socket, ZMQ_DONTWAIT) < 0) {
+        const enum sent why = failure();
+        zmq_msg_close(&head); // without effect on one that was sent
         zmq_msg_close(&payload);
-        return GONE;
+        return why;
     }
     return SENT;
 }
 
-// Sends what the queue takes of `request`. True if it is finished with, for good or bad.
-static bool
-serve(struct tsi_server *server, struct request *request)
-{
-    do {
-        const uint64_t left = request->end - request->offset;
-        const size_t count = left < TSI_WIRE_SEGMENT_MAX ? (size_t)left : TSI_WIRE_SEGMENT_MAX;
-        const enum sent sent = send_segment(server, request, count);
-        if (sent != SENT) {
-            return sent == GONE;
-        }
-        request->offset += count;
-    } while (request->offset < request->end);
-    return true;
-}
-
-static void
-send_missing(struct tsi_server *server, const struct tsi_route *route, tsi_key key, const char *text)
+static enum sent
+send_missing(struct tsi_server *server, const struct tsi_route *route,
+             const struct request *request)
 {
     const struct tsi_message message = {
         .type = TSI_MESSAGE_MISSING,
-        .missing = {.key = key, .text = text != NULL ? text : "no such chunk"}};
-    if (tsi_message_encode(&message, &server->out)) {
-        tsi_net_send(server->socket, route, server->out.bytes, server->out.count);
+        .missing = {.key = request->key,
+                    .text = request->text != NULL ? request->text : "no such chunk"}};
+    if (!tsi_message_encode(&message, &server->out)) {
+        return GONE;
+    }
+    return tsi_net_send(server->socket, route, server->out.bytes, server->out.count) ? SENT
+                                                                                     : failure();
+}
+
+// Sends what the queue takes. True if `request` is finished with, for good or bad.
+static bool
+serve(struct tsi_server *server, const struct tsi_route *route, struct request *request)
+{
+    enum sent sent = SENT;
+    if (request->chunk == NULL) {
+        return send_missing(server, route, request) != FULL;
+    }
+    do {
+        const uint64_t left = request->end - request->offset;
+        const size_t count = left < TSI_WIRE_SEGMENT_MAX ? (size_t)left : TSI_WIRE_SEGMENT_MAX;
+        sent = send_segment(server, route, request, count);
+        request->offset += sent == SENT ? count : 0;
+    } while (sent == SENT && request->offset < request->end);
+    if (sent != FULL) {
+        tsi_buf_unref(request->chunk);
+    }
+    return sent != FULL;
+}
+
+static struct line *
+find_line(struct tsi_server *server, const struct tsi_route *route)
+{
+    for (size_t i = 0; i < server->lines.count; i++) {
+        struct line *line = &server->lines.items[i];
+        if (line->route.count == route->count &&
+            memcmp(line->route.bytes, route->bytes, route->count) == 0) {
+            return line;
+        }
+    }
+    return NULL;
+}
+
+// Puts a request to the end of the line of its peer; drops it if that is too long.
+static void
+wait_in_line(struct tsi_server *server, const struct tsi_route *route,
+             const struct request *request)
+{
+    struct line *line = find_line(server, route);
+    if (line == NULL && tsi_vec_reserve(&server->lines, 1)) {
+        line = &server->lines.items[server->lines.count++];
+        *line = (struct line){.route = *route};
+    }
+    if (line == NULL || line->requests.count == LINE_MAX_REQUESTS ||
+        !tsi_vec_push(&line->requests, *request)) {
+        server->bad_frames++;
+        tsi_buf_unref(request->chunk);
     }
 }
 
 static void
 answer(struct tsi_server *server, const struct tsi_route *route, const struct tsi_message *message)
 {
-    const char *text = NULL;
-    struct tsi_buf *chunk = server->lookup(server->context, message->get.key, &text);
-    struct request request = {.route = *route,
-                              .key = message->get.key,
-                              .offset = message->get.offset,
-                              .chunk = chunk};
-    if (chunk == NULL || message->get.offset > chunk->bytes) {
-        send_missing(server, route, message->get.key, text);
-        tsi_buf_unref(chunk);
-        return;
+    struct request request = {.key = message->get.key, .offset = message->get.offset};
+    request.chunk = server->lookup(server->context, request.key, &request.text);
+    if (request.chunk != NULL && request.offset > request.chunk->bytes) {
+        tsi_buf_unref(request.chunk);
+        request.chunk = NULL;
+        request.text = "the chunk ends before that";
     }
-    const uint64_t left = chunk->bytes - request.offset;
-    request.end = request.offset + (message->get.length == 0 || message->get.length > left
-                                        ? left
-                                        : message->get.length);
-    if (serve(server, &request)) {
-        tsi_buf_unref(chunk);
-    } else if (server->waiting.count == WAITING_MAX || !tsi_vec_push(&server->waiting, request)) {
-        send_missing(server, route, message->get.key, "too many requests");
-        tsi_buf_unref(chunk);
+    if (request.chunk != NULL) {
+        const uint64_t left = request.chunk->bytes - request.offset;
+        const uint64_t length = message->get.length;
+        request.end = request.offset + (length == 0 || length > left ? left : length);
     }
+    if (find_line(server, route) != NULL || !serve(server, route, &request)) {
+        wait_in_line(server, route, &request);
+    }
+}
+
+// Answers those in line as far as the queue of their peer takes it; true if nobody is left.
+static bool
+go_on_with(struct tsi_server *server, struct line *line)
+{
+    size_t served = 0;
+    while (served < line->requests.count &&
+           serve(server, &line->route, &line->requests.items[served])) {
+        served++;
+    }
+    line->requests.count -= served;
+    memmove(line->requests.items, line->requests.items + served,
+            line->requests.count * sizeof *line->requests.items);
+    return line->requests.count == 0;
 }
 
 static void
 go_on(struct tsi_server *server)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < server->waiting.count; i++) {
-        struct request *request = &server->waiting.items[i];
-        if (serve(server, request)) {
-            tsi_buf_unref(request->chunk);
+    for (size_t i = 0; i < server->lines.count; i++) {
+        struct line *line = &server->lines.items[i];
+        if (go_on_with(server, line)) {
+            free_line(line);
         } else {
-            server->waiting.items[kept++] = *request;
+            server->lines.items[kept++] = *line;
         }
     }
-    server->waiting.count = kept;
+    server->lines.count = kept;
 }
 
 void
@@ -196,9 +285,8 @@ tsi_server_turn(struct tsi_server *server)
         if (frames == 0) {
             return;
         }
-        const tess_status status =
-            tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), &server->scratch,
-                               &message, NULL);
+        const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
+                                                      &server->scratch, &message, NULL);
         if (status == TESS_OK && message.type == TSI_MESSAGE_GET && route.count > 0) {
             answer(server, &route, &message);
         } else {
@@ -206,4 +294,10 @@ tsi_server_turn(struct tsi_server *server)
         }
         tsi_net_close_frames(&frame, frames);
     }
+}
+
+uint64_t
+tsi_server_deadline(const struct tsi_server *server)
+{
+    return server->lines.count > 0 ? tsi_clock_ns() + RETRY_NS : UINT64_MAX;
 }

@@ -2,9 +2,9 @@
 //
 // Chunks between processes: whoever needs one pulls it from whoever has it.
 //
-// A server answers GET with SEGMENTs, sent straight from the chunk's memory. A fetcher has one DEALER for
-// each peer that it pulls from, asks for a few segments ahead, and puts them together in a fresh chunk.
-// Both belong to the thread that makes them, which polls their sockets.
+// A server answers GET with SEGMENTs, sent straight from the chunk's memory. A fetcher has one
+// DEALER for each peer that it pulls from, asks for a few segments ahead, and puts them together in
+// a fresh chunk. Both belong to the thread that makes them, which polls their sockets.
 
 #ifndef TSI_NET_TRANSFER_H
 #define TSI_NET_TRANSFER_H
@@ -14,7 +14,8 @@
 
 struct tsi_server;
 
-// Looks a chunk up: a reference that the server gives back, or NULL. `*text` may say why not.
+// Looks a chunk up: a reference that the server gives back, or NULL. `*text` may say why not, and
+// must stay valid.
 typedef struct tsi_buf *tsi_server_lookup(void *context, tsi_key key, const char **text);
 
 // `address` as tsi_net_data_address() gives it; where it is bound in `endpoint`.
@@ -26,6 +27,10 @@ void *tsi_server_socket(const struct tsi_server *server);
 
 // Answers what has arrived, a bounded number of requests. Bad frames are dropped and counted.
 void tsi_server_turn(struct tsi_server *server);
+
+// When a turn is needed at the latest because answers wait for room in a queue; UINT64_MAX if none
+// does. Answers to a fetcher never wait: it asks for less than a queue holds.
+uint64_t tsi_server_deadline(const struct tsi_server *server);
 
 struct tsi_fetcher;
 
@@ -40,8 +45,10 @@ void tsi_fetcher_free(struct tsi_fetcher *fetcher); // fetches under way are for
 bool tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoint);
 void tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer);
 
-// Starts to fetch `bytes` of chunk `key` from `peer`; false when memory is out. It fails in a turn if the
-// peer is not known, says that it has no such chunk, or is silent for `timeout_ns`.
+// Starts to fetch chunk `key`, which has `bytes`, from `peer`; false when memory is out, and then
+// nothing is reported. It fails in a turn if the peer is not known, has no such chunk, sends
+// something else, cannot be connected to again and again, or is silent for a minute; or if the same
+// is being fetched already.
 bool tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes);
 
 // The sockets to poll for reading, at most `max`; returns how many there are.

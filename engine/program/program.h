@@ -54,6 +54,11 @@ enum tsi_work {
     TSI_WORK_COUNT
 };
 
+// A task reads at most TSI_TASK_READS_MAX chunks, all its inputs together, and the tasks that read
+// one operation are at most TSI_PROGRAM_TASKS_MAX, counted once for each input; so counters of 24
+// and of 32 bits do.
+#define TSI_TASK_READS_MAX 0xFFFFFF
+
 // Only a JOIN may read by an EXPLICIT map, or wait for a JOIN or a TILE that writes; only a FOLD
 // and a JOIN may read accumulators.
 struct tsi_input {

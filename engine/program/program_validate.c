@@ -288,5 +288,8 @@ tsi_program_validate(const struct tsi_program *program, struct tsi_error *error)
     if (status == TESS_OK) {
         status = validate_numbers(program, error);
     }
+    if (status == TESS_OK) {
+        status = tsi_reads_validate(program, error);
+    }
     return status != TESS_OK ? status : validate_targets(program, error);
 }

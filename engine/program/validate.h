@@ -19,6 +19,10 @@ tess_status tsi_work_validate(const struct tsi_program *program, const struct ts
 tess_status tsi_tile_validate(const struct tsi_program *program, const struct tsi_chunk_op *op,
                               struct tsi_error *error);
 
+// Whether no task reads, and no chunk is read by, more than can be counted; the operations and
+// their numbers are valid. Fails with TESS_ELIMIT, TESS_ENOMEM.
+tess_status tsi_reads_validate(const struct tsi_program *program, struct tsi_error *error);
+
 // Whether a fold says a reduction, an element type and a count that there are, and folds only axes
 // that the loop of `op` has. On failure sets `*error`.
 struct tsi_fold_rule {

@@ -35,8 +35,7 @@ fail(struct tess_session *session, tess_status status, const char *call, const c
 {
     char whole[TSI_ERROR_TEXT_MAX];
     const char *site = tsi_site_now();
-    snprintf(whole, sizeof whole, "%s: %s%s%s", call, text, site != NULL ? " at " : "",
-             site != NULL ? site : "");
+    snprintf(whole, sizeof whole, site != NULL ? "%s: %s (at %s)" : "%s: %s", call, text, site);
     return session == NULL ? status : tsi_session_fail(session, status, whole);
 }
 

@@ -80,7 +80,7 @@ remote_threads(struct tsi_backend *backend)
 static void
 remote_free(struct tsi_remote *remote)
 {
-    tsi_net_close(remote->monitor, 0);
+    tsi_net_unwatch(remote->socket, remote->monitor);
     tsi_net_close(remote->socket, 1000);
     tsi_server_free(remote->server);
     tsi_fetcher_free(remote->fetcher);

@@ -263,6 +263,15 @@ retract_one(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     return true;
 }
 
+// How long the newest task of a worker takes, by what is known now.
+static uint64_t
+newest_us(const struct tsi_sched *sched, const struct tsi_sched_worker *worker)
+{
+    const struct tsi_sched_attempt *newest = &worker->attempts.items[worker->attempt_last];
+    struct tsi_sched_job *job = sched->jobs.items[newest->job_slot];
+    return job->ops[tsi_sched_job_op(job, newest->task)].duration_us;
+}
+
 // The worker with most waiting tasks for each thread, of those that have some for a while.
 static struct tsi_sched_worker *
 most_loaded(const struct tsi_sched *sched)
@@ -276,7 +285,7 @@ most_loaded(const struct tsi_sched *sched)
             continue;
         }
         const uint64_t waiting = worker->outstanding - worker->retracting;
-        const uint64_t each_us = worker->queued_us / worker->outstanding;
+        const uint64_t each_us = newest_us(sched, worker);
         const uint64_t us = waiting * each_us / (uint64_t)worker->threads;
         if (each_us >= BALANCE_US_MIN && us > most_us) {
             most = worker;

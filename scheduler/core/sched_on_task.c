@@ -82,11 +82,13 @@ on_stale(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sc
     tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(job->id, completion->task));
 }
 
-// Averages durations: of the operation by eighths, of all tasks by sixty-fourths.
+// Averages durations: of the operation by eighths, of all tasks by sixty-fourths. The first duration that
+// is measured counts for more than the cost model.
 static void
 note_duration(struct tsi_sched *sched, struct tsi_sched_op *op, uint32_t duration_us)
 {
-    const uint64_t old = op->duration_us;
+    const uint64_t old = op->is_measured ? op->duration_us : duration_us;
+    op->is_measured = true;
     const uint64_t mean = (old * 7 + duration_us + 4) / 8;
     op->duration_us = (uint32_t)(mean > 0 ? mean : 1);
     sched->duration_us = (sched->duration_us * 63 + (uint64_t)duration_us * 16) / 64;

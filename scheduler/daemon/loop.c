@@ -213,7 +213,7 @@ finish(struct tsi_loop *loop)
     if (loop->options->pid_file[0] != '\0') {
         unlink(loop->options->pid_file);
     }
-    tsi_net_close(loop->monitor, 0);
+    tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, 1000);
     tsi_members_free(loop);
     tsi_sched_free(loop->sched);

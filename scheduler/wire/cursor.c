@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes are moved with shifts, never by casting: frames are not aligned, and the order of bytes is that of
-// the protocol, not that of the machine. Compilers make single moves of it where the two agree.
+// Bytes are moved with shifts, never by casting: frames are not aligned, and the order of bytes is
+// that of the protocol, not that of the machine. Compilers make single moves of it where the two
+// agree.
 
 #include "scheduler/wire/cursor.h"
 

@@ -2,8 +2,9 @@
 //
 // Little-endian fields in a frame: put them one after the other, take them one after the other.
 //
-// Both remember their first failure (memory ran out; the frame ended early, or a field broke its rule), so
-// that a message is written or read in one go and asked once. What is taken after a failure is zero.
+// Both remember their first failure (memory ran out; the frame ended early, or a field broke its
+// rule), so that a message is written or read in one go and asked once. What is taken after a
+// failure is zero.
 
 #ifndef TSI_WIRE_CURSOR_H
 #define TSI_WIRE_CURSOR_H
@@ -27,7 +28,8 @@ void tsi_put_u8(struct tsi_put *put, uint8_t value);
 void tsi_put_u16(struct tsi_put *put, uint16_t value);
 void tsi_put_u32(struct tsi_put *put, uint32_t value);
 void tsi_put_u64(struct tsi_put *put, uint64_t value);
-void tsi_put_run(struct tsi_put *put, const void *bytes, size_t count); // u32 length, then the bytes
+void tsi_put_run(struct tsi_put *put, const void *bytes,
+                 size_t count); // u32 length, then the bytes
 
 // u16 length, then the characters; NULL is the empty text, what is longer than `max` is cut.
 void tsi_put_text(struct tsi_put *put, const char *text, size_t max);

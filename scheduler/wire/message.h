@@ -4,9 +4,9 @@
 // specification.
 //
 // A message is one frame: a fixed header, then the fields of its type, all little-endian. Encoding
-// appends to a buffer; decoding checks every length, count and number against the frame before it is
-// used, and gives a struct whose pointers are into the frame or into the decoder's scratch memory.
-// Whether a peer, job or task that a message names exists is for the receiver to check.
+// appends to a buffer; decoding checks every length, count and number against the frame before it
+// is used, and gives a struct whose pointers are into the frame or into the decoder's scratch
+// memory. Whether a peer, job or task that a message names exists is for the receiver to check.
 
 #ifndef TSI_WIRE_MESSAGE_H
 #define TSI_WIRE_MESSAGE_H
@@ -19,8 +19,9 @@
 #include "engine/base/error.h"
 #include "engine/program/exchange.h"
 
-// The version that this library speaks. A peer of another version is refused with a readable text; the
-// layout of the header, HELLO's first fields and REFUSE never change, so that refusals can be read.
+// The version that this library speaks. A peer of another version is refused with a readable text;
+// the layout of the header, HELLO's first fields and REFUSE never change, so that refusals can be
+// read.
 #define TSI_WIRE_VERSION 1
 
 // Bytes of a control message at most, and of the part of a chunk in one SEGMENT.
@@ -74,8 +75,8 @@ enum tsi_role { TSI_ROLE_WORKER = 1, TSI_ROLE_CLIENT = 2 };
 
 struct tsi_hello {
     uint8_t role;
-    const char *name;     // of a worker, for people; at most TSI_WIRE_NAME_MAX characters
-    const char *library;  // version of the library
+    const char *name;    // of a worker, for people; at most TSI_WIRE_NAME_MAX characters
+    const char *library; // version of the library
     uint32_t threads;
     uint64_t memory_bytes;
     const char *endpoint; // where it serves chunks, as other peers reach it
@@ -209,19 +210,19 @@ struct tsi_wire_buf {
 
 void tsi_wire_buf_fini(struct tsi_wire_buf *buf);
 
-// Writes `message` to `buf`, whose contents it replaces; false when memory is out, or the message would be
-// larger than TSI_WIRE_MESSAGE_MAX. Of a SEGMENT it writes the head.
+// Writes `message` to `buf`, whose contents it replaces; false when memory is out, or the message
+// would be larger than TSI_WIRE_MESSAGE_MAX. Of a SEGMENT it writes the head.
 bool tsi_message_encode(const struct tsi_message *message, struct tsi_wire_buf *buf);
 
-// The bytes of a SEGMENT before its payload, so that the payload can be sent without a copy. Returns their
-// count, at most TSI_WIRE_SEGMENT_HEAD.
+// The bytes of a SEGMENT before its payload, so that the payload can be sent without a copy.
+// Returns their count, at most TSI_WIRE_SEGMENT_HEAD.
 #define TSI_WIRE_SEGMENT_HEAD 64
 size_t tsi_message_segment_head(const struct tsi_message *message,
                                 unsigned char out[TSI_WIRE_SEGMENT_HEAD]);
 
-// Reads a frame. Strings and arrays are in `scratch`, which the call empties first; byte runs point into
-// the frame. Fails with TESS_EPROTOCOL, TESS_EVERSION for another version (then type, and for HELLO and
-// REFUSE the fields that never change, are read as far as they can be), TESS_ENOMEM.
+// Reads a frame. Strings and arrays are in `scratch`, which the call empties first; byte runs point
+// into the frame. Fails with TESS_EPROTOCOL, TESS_EVERSION for another version (then type, and for
+// HELLO and REFUSE the fields that never change, are read as far as they can be), TESS_ENOMEM.
 tess_status tsi_message_decode(const unsigned char *frame, size_t count, struct tsi_arena *scratch,
                                struct tsi_message *message, struct tsi_error *error);
 

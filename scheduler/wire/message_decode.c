@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes to messages. The bytes come from strangers: every count is held against what is left of the frame
-// before anything is allocated for it, every enumeration against its range, and nothing may follow the
-// last field.
+// Bytes to messages. The bytes come from strangers: every count is held against what is left of the
+// frame before anything is allocated for it, every enumeration against its range, and nothing may
+// follow the last field.
 
 #include "engine/base/limits.h"
 #include "scheduler/wire/cursor.h"
@@ -98,9 +98,9 @@ take_assign(struct tsi_take *take, struct tsi_message *message)
     }
     uint64_t locations = 0;
     for (size_t i = 0; i < count; i++, take->at += TSI_FORMAT_ASSIGNMENT) {
-        items[i] = (struct tsi_assignment){
-            tsi_load_u32(take->at), tsi_load_u32(take->at + 4), tsi_load_u32(take->at + 8),
-            tsi_load_u32(take->at + 12), tsi_load_u32(take->at + 16)};
+        items[i] = (struct tsi_assignment){tsi_load_u32(take->at), tsi_load_u32(take->at + 4),
+                                           tsi_load_u32(take->at + 8), tsi_load_u32(take->at + 12),
+                                           tsi_load_u32(take->at + 16)};
         locations += items[i].location_count;
     }
     tsi_take_check(take, locations == location_count &&
@@ -148,9 +148,8 @@ take_ready(struct tsi_take *take, struct tsi_message *message)
     take->at += count * TSI_FORMAT_READY;
     for (size_t i = 0; i < count; i++, at += TSI_FORMAT_READY) {
         const uint32_t has_data = tsi_load_u32(at + 16);
-        items[i] = (struct tsi_ready_item){.task = tsi_load_u32(at),
-                                           .peer = tsi_load_u32(at + 4),
-                                           .bytes = tsi_load_u64(at + 8)};
+        items[i] = (struct tsi_ready_item){
+            .task = tsi_load_u32(at), .peer = tsi_load_u32(at + 4), .bytes = tsi_load_u64(at + 8)};
         tsi_take_check(take, has_data <= 1);
         items[i].data = has_data == 1 ? take_data(take, items[i].bytes) : NULL;
     }
@@ -363,8 +362,8 @@ tsi_message_decode(const unsigned char *frame, size_t count, struct tsi_arena *s
         return tsi_error_set(error, TESS_EPROTOCOL, "a frame of %zu bytes is no message", count);
     }
     struct tsi_take take = {.at = frame, .end = frame + count, .scratch = scratch};
-    const bool is_ours = tsi_take_u8(&take) == TSI_FORMAT_MAGIC_0 &&
-                         tsi_take_u8(&take) == TSI_FORMAT_MAGIC_1;
+    const bool is_ours =
+        tsi_take_u8(&take) == TSI_FORMAT_MAGIC_0 && tsi_take_u8(&take) == TSI_FORMAT_MAGIC_1;
     const uint8_t version = tsi_take_u8(&take);
     const uint8_t type = tsi_take_u8(&take);
     message->epoch = tsi_take_u32(&take);

@@ -48,7 +48,9 @@ find_kept(struct sim_client *client, struct sim_kept *kept)
     int count = 0;
     for (size_t i = 0; i < world->jobs.count; i++) {
         const struct sim_job *job = world->jobs.items[i];
-        if (job->client != client || !job->ended || job->status != TESS_OK || job->released) {
+        // To cancel a job that has just ended well is to release it.
+        const bool is_gone = job->released || job->cancelled;
+        if (job->client != client || !job->ended || job->status != TESS_OK || is_gone) {
             continue;
         }
         for (int k = 0; k < job->program->target_count && count < KEPT_MAX; k++) {

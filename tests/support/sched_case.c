@@ -257,6 +257,7 @@ void
 sched_case_leave(struct sched_case *c, uint32_t worker, bool clean, const char *text)
 {
     sched_case_crew(c, worker)->gone = true;
+    c->had_losses = true;
     sched_case_feed(c, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_LEFT,
                                                 .peer = worker,
                                                 .worker_left = {clean, text}});

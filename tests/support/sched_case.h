@@ -57,6 +57,7 @@ struct sched_case {
     int programs_dropped;
     struct sched_case_worker workers[SCHED_CASE_WORKERS_MAX];
     int worker_count;
+    bool had_losses;     // a worker left
     bool inline_data;    // the crew sends small outputs with its reports
     uint32_t duration_us; // of every task
     struct tsi_map runs; // how often each key was run

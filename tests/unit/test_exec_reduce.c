@@ -315,6 +315,34 @@ Test(exec_reduce, over_many_tiles)
     }
 }
 
+// An input that is dense along another axis gives tiles that are rectangles; of the axes between
+// its sides a tile has one index.
+Test(exec_reduce, of_every_transpose)
+{
+    const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    const enum tsi_reduction reductions[] = {TSI_REDUCE_SUM, TSI_REDUCE_VAR, TSI_REDUCE_ARGMAX};
+    for (uint64_t seed = 0; seed < 6 * 8 * 3; seed++) {
+        struct exec_case c;
+        const struct reduction_case r = {seed, reductions[seed % 3], TESS_F64,
+                                         (uint32_t)(seed / 3 % 8), true};
+        const int *const order = orders[seed / 24];
+        const struct tsi_grid loop = {
+            3, {tsi_axis_regular(45, 40), tsi_axis_regular(3, 3), tsi_axis_regular(150, 140)}};
+        struct tsi_index_map map = tsi_index_map_identity(&loop);
+        struct tsi_grid source = {.ndim = 3};
+        for (int i = 0; i < 3; i++) {
+            map.axis[i].axis = order[i];
+            source.axis[i] = loop.axis[order[i]];
+        }
+        exec_case_init(&c, seed);
+        const int from = exec_case_held(&c, r.dtype, &source, EXEC_CASE_SMALL);
+        const int op = add_folds(&c, &r, &loop, add_leaf(&c, &r, &loop, from, &map));
+        exec_case_run(&c);
+        check_result(&c, &r, &loop, from, &map, op);
+        exec_case_fini(&c);
+    }
+}
+
 // The sum of a tenth of an index over axes of `loop`, from an array of the client that is shown in
 // place or copied first.
 static double *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The random sources against docs/random.md: the bits by the scalar Philox, whose known answers are
-// published, the numbers by 80-bit arithmetic, the distributions by their moments and distances.
+// published, the numbers by 80-bit arithmetic.
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -11,8 +11,6 @@
 #include "engine/kernel/kernel.h"
 #include "engine/kernel/philox.h"
 #include "tests/support/kernel_case.h"
-
-#define MANY 1000000
 
 static const struct tsi_source_params standard = {.a = 0, .b = 1, .seed = 42, .stream = 3};
 
@@ -295,113 +293,6 @@ Test(kernel_random, mean_and_deviation_scale_the_standard_normal)
     }
 }
 
-static double many[MANY];
-
-static int
-compare(const void *x, const void *y)
-{
-    const double a = *(const double *)x;
-    const double b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static double
-normal_cdf(double x)
-{
-    return 0.5 * erfc(-x * M_SQRT1_2);
-}
-
-static double
-uniform_cdf(double x)
-{
-    return x;
-}
-
-// The Kolmogorov–Smirnov distance times √n: above 2.2 once in 10,000 samples.
-static double
-distance(double (*cdf)(double))
-{
-    double worst = 0;
-    qsort(many, MANY, sizeof(*many), compare);
-    for (int i = 0; i < MANY; i++) {
-        const double expected = cdf(many[i]);
-        worst = fmax(worst, fabs(expected - (double)i / MANY));
-        worst = fmax(worst, fabs(expected - (double)(i + 1) / MANY));
-    }
-    return worst * sqrt((double)MANY);
-}
-
-static double
-moment(int power)
-{
-    double sum = 0;
-    for (int i = 0; i < MANY; i++) {
-        sum += pow(many[i], power);
-    }
-    return sum / MANY;
-}
-
-Test(kernel_random, normals_have_the_moments_and_the_distribution_of_the_normal)
-{
-    for (uint32_t stream = 0; stream < 2; stream++) {
-        struct tsi_source_params params = standard;
-        params.stream = stream;
-        tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](MANY, many,
-                                                          (struct tsi_kernel_index){0, 1}, &params);
-        // Five standard errors of each.
-        cr_assert(fabs(moment(1)) < 5 * 1e-3);
-        cr_assert(fabs(moment(2) - 1) < 5 * sqrt(2.0) * 1e-3);
-        cr_assert(fabs(moment(3)) < 5 * sqrt(15.0) * 1e-3);
-        cr_assert(fabs(moment(4) - 3) < 5 * sqrt(96.0) * 1e-3);
-        cr_assert(distance(normal_cdf) < 2.2);
-    }
-}
-
-Test(kernel_random, the_two_normals_of_a_block_are_not_correlated)
-{
-    tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](MANY, many, (struct tsi_kernel_index){0, 1},
-                                                      &standard);
-    double within = 0;
-    double next = 0;
-    double squares = 0;
-    for (int i = 0; i + 2 < MANY; i += 2) {
-        within += many[i] * many[i + 1];
-        next += many[i + 1] * many[i + 2];
-        squares += (many[i] * many[i] - 1) * (many[i + 1] * many[i + 1] - 1);
-    }
-    const double n = MANY / 2.0;
-    cr_assert(fabs(within / n) < 5 / sqrt(n));
-    cr_assert(fabs(next / n) < 5 / sqrt(n));
-    cr_assert(fabs(squares / n) < 5 * 2 / sqrt(n));
-}
-
-Test(kernel_random, uniforms_have_the_moments_and_the_distribution_of_the_uniform)
-{
-    tsi_kernel()->source[TSI_SOURCE_UNIFORM][TESS_F64](MANY, many, (struct tsi_kernel_index){0, 1},
-                                                       &standard);
-    cr_assert(fabs(moment(1) - 0.5) < 5 * sqrt(1.0 / 12) * 1e-3);
-    cr_assert(fabs(moment(2) - 1.0 / 3) < 5 * sqrt(4.0 / 45) * 1e-3);
-    cr_assert(distance(uniform_cdf) < 2.2);
-}
-
-Test(kernel_random, integers_are_as_likely_as_each_other)
-{
-    static uint8_t x[MANY];
-    static int64_t found[100];
-    const struct tsi_source_params params = {.ia = 0, .ib = 100, .seed = 3};
-    tsi_kernel()->source[TSI_SOURCE_INTEGERS][TESS_U8](MANY, x, (struct tsi_kernel_index){0, 1},
-                                                       &params);
-    for (int i = 0; i < MANY; i++) {
-        found[x[i]]++;
-    }
-    double chi = 0;
-    for (int k = 0; k < 100; k++) {
-        chi += pow((double)found[k] - MANY / 100.0, 2) / (MANY / 100.0);
-    }
-    // 99 degrees of freedom: beyond these once in 10,000 times.
-    cr_assert(chi > 53 && chi < 161, "%g", chi);
-}
-
 Test(kernel_random, streams_and_seeds_differ)
 {
     double x[3][8];
@@ -414,5 +305,26 @@ Test(kernel_random, streams_and_seeds_differ)
     }
     for (int i = 0; i < 8; i++) {
         cr_assert(x[0][i] != x[1][i] && x[0][i] != x[2][i] && x[1][i] != x[2][i]);
+    }
+}
+
+// A change of these is a change of the wire version.
+Test(kernel_random, the_bits_of_a_seed_stay_what_they_are)
+{
+    static double x[100000];
+    static const uint64_t wanted[2] = {UINT64_C(0xfcea596af555955a), UINT64_C(0x7d5a26aff1e16eef)};
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (int k = 0; k < 2; k++) {
+            uint64_t hash = 0;
+            table->source[k == 0 ? TSI_SOURCE_NORMAL : TSI_SOURCE_UNIFORM][TESS_F64](
+                100000, x, (struct tsi_kernel_index){0, 1}, &standard);
+            for (int i = 0; i < 100000; i++) {
+                uint64_t bits;
+                memcpy(&bits, &x[i], sizeof(bits));
+                hash = (hash ^ bits) * UINT64_C(0x9E3779B97F4A7C15);
+            }
+            cr_assert(hash == wanted[k], "%s: %016llx", table->isa, (unsigned long long)hash);
+        }
     }
 }

@@ -398,3 +398,46 @@ Test(program_validate, too_many_listed_chunks, .timeout = 60)
     cr_assert(tsi_program_validate(build.program, NULL) == TESS_ELIMIT);
     tsi_program_free(build.program);
 }
+
+Test(program_validate, tasks_that_read_too_much)
+{
+    struct test_build build = test_build_start();
+    const struct tsi_grid many = {1, {tsi_axis_regular(TSI_TASK_READS_MAX, 1)}};
+    const struct tsi_grid more = {1, {tsi_axis_regular(TSI_TASK_READS_MAX + 1, 1)}};
+    const int sources[] = {test_build_normal(&build, &many), test_build_normal(&build, &more)};
+    test_build_target(&build, test_build_join(&build, sources[0]), TSI_TARGET_RUN);
+    cr_assert(tsi_program_number(build.program, NULL) == TESS_OK);
+    cr_assert(tsi_program_validate(build.program, NULL) == TESS_OK);
+    const int join = test_build_join(&build, sources[1]);
+    struct tsi_error error;
+    cr_assert(tsi_program_number(build.program, NULL) == TESS_OK);
+    cr_assert(tsi_program_validate(build.program, &error) == TESS_ELIMIT);
+    cr_assert(strstr(error.text, "operation 3: op3") == error.text, "%s", error.text);
+
+    // The sum of the inputs counts.
+    struct tsi_index_map *map = &test_build_at(&build, join)->inputs[0].map;
+    map->axis[0].extent = 1000;
+    cr_assert(tsi_program_validate(build.program, &error) == TESS_OK);
+    struct tsi_index_map all = *map;
+    all.axis[0].extent = TSI_TASK_READS_MAX - 10;
+    test_build_input(&build, join, sources[1], &all);
+    cr_assert(tsi_program_validate(build.program, &error) == TESS_ELIMIT);
+    tsi_program_free(build.program);
+}
+
+Test(program_validate, chunks_that_are_read_too_often)
+{
+    struct test_build build = test_build_start();
+    const struct tsi_grid point = {.ndim = 0};
+    const struct tsi_grid many = {1, {tsi_axis_regular(INT64_C(1) << 31, 1)}};
+    const struct tsi_index_map map = {.ndim = 0};
+    const struct tsi_index_map maps[] = {map, map};
+    const int from = test_build_normal(&build, &point);
+    const int inputs[] = {from, from};
+    test_build_target(&build, test_build_sum(&build, &many, 1, inputs, maps), TSI_TARGET_RUN);
+    cr_assert(tsi_program_number(build.program, NULL) == TESS_OK);
+    cr_assert(tsi_program_validate(build.program, NULL) == TESS_OK);
+    test_build_input(&build, 1, from, &map);
+    cr_assert(tsi_program_validate(build.program, NULL) == TESS_ELIMIT);
+    tsi_program_free(build.program);
+}

@@ -90,7 +90,7 @@ void
 tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
 {
     struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
-    tsi_net_close(loop->monitor, 0);
+    tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, linger_ms);
     tsi_server_free(loop->server);
     tsi_fetcher_free(loop->fetcher);

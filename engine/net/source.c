@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fetches from one peer are asked for one after the other, segment by segment, with a bounded
+// number of segments under way. Everything before `asking` has been asked for to its end, nothing
+// after it has been asked for, so the list needs no search.
+//
+// The bound on GETs under way keeps the queues of both sides from ever being full. Their bound is
+// 64 messages, of which libzmq may have counted up to 31 that have long left.
+
+#include "engine/net/source.h"
+
+#include <stdio.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+
+enum {
+    GETS_MAX = 32,
+    BREAKS_MAX = 3,
+};
+
+#define BYTES_AHEAD (4 * (uint64_t)TSI_WIRE_SEGMENT_MAX)
+
+struct tsi_source *
+tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint)
+{
+    struct tsi_source *source = tsi_calloc(1, sizeof *source);
+    if (source != NULL) {
+        source->net = net;
+        source->peer = peer;
+        snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
+    }
+    return source;
+}
+
+void
+tsi_source_free_fetches(struct tsi_fetch *fetch)
+{
+    while (fetch != NULL) {
+        struct tsi_fetch *next = fetch->next;
+        tsi_buf_unref(fetch->chunk);
+        tsi_free(fetch);
+        fetch = next;
+    }
+}
+
+void
+tsi_source_disconnect(struct tsi_source *source)
+{
+    tsi_net_unwatch(source->socket, source->monitor);
+    tsi_net_close(source->socket, 0);
+    source->socket = NULL;
+    source->monitor = NULL;
+}
+
+void
+tsi_source_free(struct tsi_source *source)
+{
+    if (source == NULL) {
+        return;
+    }
+    tsi_source_disconnect(source);
+    tsi_source_free_fetches(source->first);
+    tsi_map_fini(&source->by_key);
+    tsi_wire_buf_fini(&source->out);
+    tsi_free(source);
+}
+
+struct tsi_fetch *
+tsi_source_find(const struct tsi_source *source, tsi_key key)
+{
+    const uint64_t *found = tsi_map_get(&source->by_key, key);
+    return found != NULL ? (struct tsi_fetch *)(uintptr_t)*found : NULL;
+}
+
+bool
+tsi_source_link(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    if (!tsi_map_put(&source->by_key, fetch->key, (uint64_t)(uintptr_t)fetch)) {
+        return false;
+    }
+    fetch->before = source->last;
+    *(source->last != NULL ? &source->last->next : &source->first) = fetch;
+    source->last = fetch;
+    source->asking = source->asking != NULL ? source->asking : fetch;
+    return true;
+}
+
+void
+tsi_source_unlink(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    *(fetch->before != NULL ? &fetch->before->next : &source->first) = fetch->next;
+    *(fetch->next != NULL ? &fetch->next->before : &source->last) = fetch->before;
+    if (source->asking == fetch) {
+        source->asking = fetch->next;
+    }
+    source->gets -= fetch->gets;
+    source->bytes_ahead -= fetch->asked - fetch->arrived;
+    tsi_map_remove(&source->by_key, fetch->key);
+}
+
+static bool
+is_connected(struct tsi_source *source)
+{
+    if (source->socket == NULL) {
+        source->socket = tsi_net_connect(source->net, TSI_NET_DATA, source->endpoint,
+                                         tsi_net_member_public(source->net), NULL);
+    }
+    if (source->socket != NULL && source->monitor == NULL) {
+        source->monitor = tsi_net_monitor(source->net, source->socket, NULL);
+    }
+    return source->monitor != NULL;
+}
+
+static uint64_t
+segment_bytes(const struct tsi_fetch *fetch, uint64_t offset)
+{
+    const uint64_t left = fetch->chunk->bytes - offset;
+    return left < TSI_WIRE_SEGMENT_MAX ? left : TSI_WIRE_SEGMENT_MAX;
+}
+
+uint64_t
+tsi_source_next_bytes(const struct tsi_fetch *fetch)
+{
+    return segment_bytes(fetch, fetch->arrived);
+}
+
+// Sends the next GET of `fetch`; false if that cannot be done now.
+static bool
+send_get(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    const uint64_t length = segment_bytes(fetch, fetch->asked);
+    const struct tsi_message message = {
+        .type = TSI_MESSAGE_GET,
+        .get = {.key = fetch->key, .offset = fetch->asked, .length = length}};
+    if (!tsi_message_encode(&message, &source->out) ||
+        !tsi_net_send(source->socket, NULL, source->out.bytes, source->out.count)) {
+        return false;
+    }
+    if (fetch->gets == 0) {
+        fetch->heard_ns = tsi_clock_ns();
+    }
+    fetch->asked += length;
+    fetch->gets++;
+    source->bytes_ahead += length;
+    source->gets++;
+    return true;
+}
+
+// An empty chunk is asked for once, so that a peer that lost it can say so.
+bool
+tsi_source_ask(struct tsi_source *source)
+{
+    if (source->asking != NULL && !is_connected(source)) {
+        return false;
+    }
+    while (source->asking != NULL && source->gets < GETS_MAX && source->bytes_ahead < BYTES_AHEAD &&
+           send_get(source, source->asking)) {
+        if (source->asking->asked == source->asking->chunk->bytes) {
+            source->asking = source->asking->next;
+        }
+    }
+    return true;
+}
+
+void
+tsi_source_arrived(struct tsi_source *source, struct tsi_fetch *fetch, uint64_t bytes)
+{
+    fetch->arrived += bytes;
+    fetch->heard_ns = tsi_clock_ns();
+    fetch->gets--;
+    source->gets--;
+    source->bytes_ahead -= bytes;
+    source->breaks = 0;
+}
+
+bool
+tsi_source_broke(const struct tsi_source *source)
+{
+    return source->monitor != NULL && tsi_net_broke(source->monitor);
+}
+
+bool
+tsi_source_start_again(struct tsi_source *source)
+{
+    tsi_source_disconnect(source);
+    for (struct tsi_fetch *fetch = source->first; fetch != NULL; fetch = fetch->next) {
+        fetch->asked = fetch->arrived;
+        fetch->gets = 0;
+    }
+    source->gets = 0;
+    source->bytes_ahead = 0;
+    source->asking = source->first;
+    if (source->breaks == BREAKS_MAX) {
+        source->breaks = 0;
+        return false;
+    }
+    source->breaks++;
+    return tsi_source_ask(source);
+}
