@@ -112,7 +112,7 @@ local_free(struct tsi_local *local)
         tsi_buf_unref(local->deliveries.items[i].chunk);
     }
     free_jobs(local);
-    for (int i = 0; i < TSI_THREADS_MAX; i++) {
+    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
         tsi_free(local->slots[i].inputs);
     }
     tsi_vec_fini(&local->runs);
@@ -129,7 +129,7 @@ join_threads(struct tsi_local *local)
 {
     pthread_mutex_lock(&local->lock);
     local->closing = true;
-    for (int i = 0; i < local->thread_count; i++) {
+    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
         atomic_store(&local->slots[i].cancelled, true);
     }
     pthread_cond_broadcast(&local->work);
@@ -179,6 +179,7 @@ make_cores(struct tsi_local *local, uint64_t memory_bytes)
     sched.lost_ns = 0;
     sched.client_lease_ns = 0;
     const struct tsi_worker_config worker = {.threads = local->thread_count,
+                                             .runs_ahead = TSI_RUNS_AHEAD,
                                              .memory_bytes = memory_bytes};
     local->sched = tsi_sched_new(&sched);
     local->worker = tsi_worker_new(&worker);

@@ -69,7 +69,7 @@ struct tsi_local {
     uint64_t next_token;
     struct tsi_map jobs_by_token;  // → struct tsi_local_job *
     struct tsi_map jobs_by_number; // likewise
-    struct tsi_local_slot slots[TSI_THREADS_MAX];
+    struct tsi_local_slot slots[TSI_THREADS_MAX + TSI_RUNS_AHEAD];
     TSI_VEC(struct tsi_local_run) runs;            // to take from the front
     size_t runs_taken;
     TSI_VEC(struct tsi_local_delivery) deliveries; // to take from the back

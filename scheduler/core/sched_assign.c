@@ -13,6 +13,8 @@
 enum {
     // How long the tasks that a worker has ready may take, for each thread.
     PREFETCH_US = 20000,
+    // What a task of an operation that was never run takes at least, for all that is known.
+    UNKNOWN_US = 2000,
     // Locations of one task among which doubles are looked for.
     DOUBLES_LOOKED_FOR = 32,
     // Tasks shorter than this are not taken back from a worker.
@@ -91,6 +93,14 @@ fits(const struct tsi_sched_worker *worker, uint64_t bytes)
            (taken <= worker->memory_bytes && bytes <= worker->memory_bytes - taken);
 }
 
+// How long a task is taken to run. Before one of its operation was measured it may be anything, so few
+// are given at once.
+static uint32_t
+estimate(const struct tsi_sched_op *op)
+{
+    return op->is_measured || op->duration_us > UNKNOWN_US ? op->duration_us : UNKNOWN_US;
+}
+
 // Writes the assignment down; false when memory is out, and nothing changed but spare memory.
 static bool
 record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
@@ -106,7 +116,7 @@ record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
         .job_slot = job->slot,
         .task = task,
         .rank = job->tasks[task].where,
-        .estimate_us = job->ops[op].duration_us,
+        .estimate_us = estimate(&job->ops[op]),
         .bytes = bytes,
     };
     const uint32_t at = tsi_sched_worker_add_attempt(worker, &attempt);

@@ -91,7 +91,9 @@ note_duration(struct tsi_sched *sched, struct tsi_sched_op *op, uint32_t duratio
     op->is_measured = true;
     const uint64_t mean = (old * 7 + duration_us + 4) / 8;
     op->duration_us = (uint32_t)(mean > 0 ? mean : 1);
-    sched->duration_us = (sched->duration_us * 63 + (uint64_t)duration_us * 16) / 64;
+    const uint64_t sixteenths = (uint64_t)duration_us * 16;
+    const uint64_t all = sched->tasks_done <= 1 ? sixteenths : sched->duration_us;
+    sched->duration_us = (all * 63 + sixteenths) / 64;
 }
 
 // The output is at the worker.

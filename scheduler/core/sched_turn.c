@@ -3,7 +3,7 @@
 // Whose turn it is to have tasks activated, and when enough is open.
 //
 // Enough tasks are ready when the workers' threads have work for RESERVE_US, by the average duration of
-// tasks, within bounds for each thread. A client gets its share of that by the number of clients that
+// tasks, within bounds for each thread; before anything is known of durations, a few for each. A client gets its share of that by the number of clients that
 // have something to activate.
 //
 // A further target is opened if not too many tasks wait and if the workers have memory left; but as many
@@ -16,6 +16,7 @@ enum {
     RESERVE_US = 50000,
     RESERVE_OF_THREAD_MIN = 4,
     RESERVE_OF_THREAD_MAX = 512,
+    RESERVE_OF_THREAD_AT_FIRST = 16,
     WAITING_MAX = 65536,
     DELIVER_COUNT_MAX = 16384,
     CURSORS_IN_STEP_MAX = 64,
@@ -27,10 +28,10 @@ static const uint64_t deliver_bytes_min = (uint64_t)64 << 20;
 static uint64_t
 reserve(const struct tsi_sched *sched)
 {
-    const uint64_t duration_us = sched->duration_us / 16 + 1;
-    uint64_t of_thread = RESERVE_US / duration_us;
+    uint64_t of_thread = RESERVE_US / (sched->duration_us / 16 + 1);
     of_thread = of_thread < RESERVE_OF_THREAD_MIN ? RESERVE_OF_THREAD_MIN : of_thread;
     of_thread = of_thread > RESERVE_OF_THREAD_MAX ? RESERVE_OF_THREAD_MAX : of_thread;
+    of_thread = sched->tasks_done == 0 ? RESERVE_OF_THREAD_AT_FIRST : of_thread;
     return of_thread * sched->threads;
 }
 

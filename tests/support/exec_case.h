@@ -12,7 +12,7 @@
 
 #include "tests/support/serial.h"
 
-#define EXEC_CASE_OPS_MAX 32
+#define EXEC_CASE_OPS_MAX 256
 
 struct exec_case {
     struct tsi_program *program;

@@ -110,10 +110,3 @@ sched_program_write(int64_t n)
     test_build_target(&build, join, TSI_TARGET_RUN);
     return test_build_finish(&build);
 }
-
-struct tsi_program *
-sched_program_empty(void)
-{
-    struct test_build build = test_build_start();
-    return test_build_finish(&build);
-}

@@ -38,7 +38,4 @@ struct tsi_program *sched_program_broadcast(int64_t n);
 // Tasks 0 … n−1 make chunks; tasks n … 2n−1 write one each to a file; task 2n gives the file its name.
 struct tsi_program *sched_program_write(int64_t n);
 
-// No operations, no targets.
-struct tsi_program *sched_program_empty(void);
-
 #endif

@@ -139,6 +139,18 @@ worker_case_feed(struct worker_case *c, struct tsi_worker_event event)
     }
 }
 
+void
+worker_case_fetch_lost(struct worker_case *c, tsi_key key, uint32_t peer)
+{
+    bool again = true;
+    while (again) {
+        worker_case_fetch_failed(c, key, peer);
+        worker_case_poll(c);
+        const struct worker_case_action *fetch = worker_case_first(c, TSI_WORKER_FETCH);
+        again = fetch != NULL && fetch->action.fetch.key == key;
+    }
+}
+
 uint32_t
 worker_case_assign_from(struct worker_case *c, uint32_t task, uint32_t rank,
                         const struct tsi_location *places, size_t count)

@@ -82,6 +82,8 @@ uint32_t worker_case_assign_from(struct worker_case *c, uint32_t task, uint32_t 
 void *worker_case_fetched(struct worker_case *c, tsi_key key);
 void *worker_case_arrived(struct worker_case *c, tsi_key key, uint32_t from);
 void worker_case_fetch_failed(struct worker_case *c, tsi_key key, uint32_t peer);
+// Fails, and each time that it is tried again; leaves the actions of the last round.
+void worker_case_fetch_lost(struct worker_case *c, tsi_key key, uint32_t peer);
 // A run ends well; the handle of its output is returned.
 void *worker_case_executed(struct worker_case *c, uint32_t run);
 void worker_case_free(struct worker_case *c, tsi_key key);

@@ -483,36 +483,31 @@ Test(codec, random_changes_do_no_harm, .timeout = 120)
 
 Test(codec, little_bytes_take_little_memory)
 {
-    // A list over a source of very many chunks: its users would take gigabytes.
+    // A join over all of 2^24 − 1 chunks. In closed form that is: the form, an axis byte that says
+    // that stride and extent follow, stride 0, and the extent in four bytes.
+    static const unsigned char closed[] = {1, 64 | 128, 0, 0xff, 0xff, 0xff, 0x07};
+    // Written as a list of one row with chunk 0, it has users to be listed for each of the chunks.
+    static const unsigned char listed[] = {2, 1, 0};
     struct test_build build = test_build_start();
-    const struct tsi_grid large = {1, {tsi_axis_regular(INT64_C(1) << 31, 1)}};
-    const int source = test_build_normal(&build, &large);
-    const int join = test_build_join(&build, source);
+    const struct tsi_grid large = {1, {tsi_axis_regular((1 << 24) - 1, 1)}};
+    const int join = test_build_join(&build, test_build_normal(&build, &large));
     test_build_target(&build, join, TSI_TARGET_RUN);
     struct tsi_program *program = test_build_finish(&build);
     const struct bytes bytes = encode(program);
-    // The map is at the end of its input: one axis in closed form, with an extent. It becomes a
-    // list of one row with one chunk.
-    const unsigned char closed[] = {1, 1, 0, 1, 1};
-    const unsigned char listed[] = {2, 1, 0};
-    size_t at = bytes.count;
-    for (size_t i = 0; i + 3 < bytes.count; i++) {
-        // Form, flags with stride and extent, stride 0, extent of 2^31 in five bytes.
-        if (bytes.data[i] == closed[0] && bytes.data[i + 1] == (64 | 128) &&
-            bytes.data[i + 2] == 0 && bytes.data[i + 3] == 0x80) {
-            at = i;
-        }
-    }
-    cr_assert(at < bytes.count);
+    const unsigned char *map = memmem(bytes.data, bytes.count, closed, sizeof closed);
+    cr_assert(map != NULL);
+
+    const size_t before = (size_t)(map - bytes.data);
+    const size_t after = bytes.count - before - sizeof closed;
     unsigned char *hostile = tsi_alloc(bytes.count);
     cr_assert(hostile != NULL);
-    memcpy(hostile, bytes.data, at);
-    memcpy(hostile + at, listed, sizeof listed);
-    const size_t rest = bytes.count - (at + 8);
-    memcpy(hostile + at + sizeof listed, bytes.data + at + 8, rest);
+    memcpy(hostile, bytes.data, before);
+    memcpy(hostile + before, listed, sizeof listed);
+    memcpy(hostile + before + sizeof listed, map + sizeof closed, after);
     struct tsi_error error = {0};
-    cr_assert(decode_exact(hostile, at + sizeof listed + rest, &error) == TESS_ELIMIT, "%s",
+    cr_assert(decode_exact(hostile, before + sizeof listed + after, &error) == TESS_ELIMIT, "%s",
               error.text);
+    cr_assert(strstr(error.text, "memory") != NULL, "%s", error.text);
     tsi_free(hostile);
     tsi_free(bytes.data);
     tsi_program_free(program);

@@ -307,7 +307,7 @@ Test(exec_reduce, every_reduction_over_every_set_of_axes)
 
 Test(exec_reduce, over_many_tiles)
 {
-    for (uint64_t seed = 1; seed <= 4 * TSI_REDUCE_COUNT * 8; seed++) {
+    for (uint64_t seed = 1; seed <= 2 * TSI_REDUCE_COUNT * 8; seed++) {
         const enum tsi_reduction reduction = (enum tsi_reduction)(seed / 8 % TSI_REDUCE_COUNT);
         const struct reduction_case r = {seed, reduction, dtypes[seed % DTYPES],
                                          (uint32_t)(seed % 8), true};

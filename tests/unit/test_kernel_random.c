@@ -88,6 +88,7 @@ static const struct {
 } extremes[] = {
     {UINT64_C(0x27f28965d8815c7c), 0x9baf5b3d, UINT64_C(0x1FFFFFFFFFFFFF)},
     {UINT64_C(0x1bf8fca7aceb94e8), 0x5536a686, UINT64_C(0x1FFFFFFFFFFFFF)},
+    {UINT64_C(0x1656e139a5c3571d), 0xb77cb227, UINT64_C(0x1FFFFFFFFFFFFE)},
     {UINT64_C(0x1406eaa2da849f84), 0x6e54ccc2, 0},
 };
 

@@ -139,8 +139,7 @@ Test(worker_fetch, a_failure_ends_those_who_wait_and_no_others)
     assign_both(&c, 0, 0);
     assign_both(&c, 1, 1);
     worker_case_poll(&c);
-    worker_case_fetch_failed(&c, own(12), peer);
-    worker_case_poll(&c);
+    worker_case_fetch_lost(&c, own(12), peer);
     cr_assert_eq(c.action_count, 1);
     cr_assert_eq(c.actions[0].action.ended.task, 16);
     cr_assert_eq(c.actions[0].action.ended.input, own(12));
@@ -154,6 +153,25 @@ Test(worker_fetch, a_failure_ends_those_who_wait_and_no_others)
     worker_case_fetched(&c, own(13));
     worker_case_fetched(&c, kept(1));
     worker_case_run(&c, 17);
+    worker_case_fini(&c);
+}
+
+Test(worker_fetch, a_failed_fetch_is_tried_again)
+{
+    struct worker_case c;
+    worker_case_init(&c, 1, no_limit);
+    assign_both(&c, 0, 0);
+    worker_case_poll(&c);
+    worker_case_fetched(&c, kept(0));
+    for (int i = 0; i < 2; i++) {
+        worker_case_fetch_failed(&c, own(12), peer);
+        worker_case_poll(&c);
+        cr_assert_eq(c.action_count, 1);
+        cr_assert_eq(c.actions[0].action.kind, TSI_WORKER_FETCH);
+        cr_assert_eq(c.actions[0].action.fetch.key, own(12));
+    }
+    worker_case_fetched(&c, own(12));
+    worker_case_run(&c, 16);
     worker_case_fini(&c);
 }
 
@@ -288,11 +306,12 @@ Test(worker_fetch, copies_are_fetched_kept_and_reported)
     cr_assert_eq(ended->action.ended.input, kept(3));
 
     worker_case_fetched(&c, own(12));
-    worker_case_fetch_failed(&c, kept(2), peer);
     worker_case_poll(&c);
-    cr_assert_eq(c.action_count, 2);
+    cr_assert_eq(c.action_count, 1);
     copied = worker_case_first(&c, TSI_WORKER_REPORT_COPIED);
     cr_assert_eq(copied->copied[0], own(12));
+    worker_case_fetch_lost(&c, kept(2), peer);
+    cr_assert_eq(c.action_count, 1);
     ended = worker_case_first(&c, TSI_WORKER_REPORT_ENDED);
     cr_assert_eq(ended->action.ended.sequence, 0);
     cr_assert_eq(ended->action.ended.end, TSI_ATTEMPT_FETCH_FAILED);

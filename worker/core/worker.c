@@ -18,7 +18,7 @@ free_records(struct tsi_worker *worker)
     while (worker->job_list != NULL) {
         struct tsi_worker_job *job = worker->job_list;
         worker->job_list = job->next;
-        tsi_free(job->workspaces);
+        tsi_free(job->needs);
         for (struct tsi_worker_task *task = job->tasks; task != NULL; task = task->next) {
             tsi_free(task->text);
             tsi_vec_fini(&task->inputs);
@@ -110,22 +110,23 @@ tsi_worker_new(const struct tsi_worker_config *config)
     if (worker == NULL) {
         return NULL;
     }
-    const size_t threads = (size_t)config->threads;
+    const size_t runs = (size_t)config->threads + (size_t)config->runs_ahead;
     worker->threads = config->threads;
+    worker->run_count = runs;
     worker->memory_bytes = config->memory_bytes;
     worker->fetches_max = config->fetches_max > 0 ? (size_t)config->fetches_max : FETCHES_DEFAULT;
     worker->job_pool.record_bytes = sizeof(struct tsi_worker_job);
     worker->chunk_pool.record_bytes = sizeof(struct tsi_worker_chunk);
     worker->task_pool.record_bytes = sizeof(struct tsi_worker_task);
-    worker->runs = (struct tsi_worker_task **)tsi_calloc(threads, sizeof *worker->runs);
-    worker->free_runs = tsi_calloc(threads, sizeof *worker->free_runs);
-    worker->cancels = tsi_calloc(threads, sizeof *worker->cancels);
+    worker->runs = (struct tsi_worker_task **)tsi_calloc(runs, sizeof *worker->runs);
+    worker->free_runs = tsi_calloc(runs, sizeof *worker->free_runs);
+    worker->cancels = tsi_calloc(runs, sizeof *worker->cancels);
     if (worker->runs == NULL || worker->free_runs == NULL || worker->cancels == NULL) {
         tsi_worker_free(worker, NULL, NULL, NULL);
         return NULL;
     }
-    for (size_t i = 0; i < threads; i++) {
-        worker->free_runs[worker->free_run_count++] = (uint32_t)(threads - 1 - i);
+    for (size_t i = 0; i < runs; i++) {
+        worker->free_runs[worker->free_run_count++] = (uint32_t)(runs - 1 - i);
     }
     return worker;
 }
@@ -136,22 +137,22 @@ take_program(struct tsi_worker *worker, uint32_t number, const struct tsi_progra
     if (!tsi_vec_reserve(&worker->programs, worker->programs_live + 1)) {
         return false;
     }
-    uint64_t *workspaces = tsi_calloc((size_t)program->op_count, sizeof *workspaces);
-    struct tsi_worker_job *job = workspaces != NULL ? tsi_worker_job_add(worker, number) : NULL;
+    struct tsi_worker_needs *needs = tsi_calloc((size_t)program->op_count, sizeof *needs);
+    struct tsi_worker_job *job = needs != NULL ? tsi_worker_job_add(worker, number) : NULL;
     if (job == NULL) {
-        tsi_free(workspaces);
+        tsi_free(needs);
         return false;
     }
     if (job->program != NULL) {
-        tsi_free(workspaces);
+        tsi_free(needs);
         (void)tsi_vec_push(&worker->programs, program);
         return true;
     }
     for (int i = 0; i < program->op_count; i++) {
-        workspaces[i] = UINT64_MAX;
+        needs[i].workspace = UINT64_MAX;
     }
     job->program = program;
-    job->workspaces = workspaces;
+    job->needs = needs;
     worker->programs_live++;
     return true;
 }
@@ -273,7 +274,7 @@ take_fetch_failure(struct tsi_worker *worker, const struct tsi_worker_event *eve
     struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, event->fetch_failed.key);
     if (chunk != NULL && chunk->state == TSI_WORKER_FETCHING &&
         chunk->peer == event->fetch_failed.peer) {
-        tsi_worker_chunk_lost(worker, chunk, event->fetch_failed.text);
+        tsi_worker_chunk_failed(worker, chunk, event->fetch_failed.text);
     }
 }
 
@@ -382,7 +383,7 @@ tsi_worker_stats(const struct tsi_worker *worker)
 {
     return (struct tsi_worker_stats){
         .assignments = worker->assignments,
-        .running = (size_t)worker->threads - worker->free_run_count,
+        .running = worker->run_count - worker->free_run_count,
         .chunks = worker->held_count,
         .fetches = worker->fetching_count,
         .bytes_held = worker->bytes_held,

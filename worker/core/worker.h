@@ -30,6 +30,9 @@ struct tsi_worker;
 
 struct tsi_worker_config {
     int threads;
+    // Short tasks that may be given to the driver beyond its threads, for it to keep in a queue of its
+    // own; none while a long task runs, behind which they would wait.
+    int runs_ahead;
     uint64_t memory_bytes; // that chunks and workspaces may take
     int fetches_max;       // under way at once; 0: 64
 };
@@ -42,7 +45,8 @@ enum tsi_worker_event_kind {
     TSI_WORKER_COPY,           // chunks to fetch and keep
     TSI_WORKER_DROP_JOB,
     TSI_WORKER_PEER_LEFT,      // nothing can be fetched from it any more
-    // Every FETCH is answered by one of these two. Of a peer that has left answers may come or not.
+    // Every FETCH is answered by one of these two. Of a peer that has left answers may come or not. A
+    // fetch that failed is tried again a few times before the tasks that wait for it end.
     TSI_WORKER_FETCHED,        // a chunk arrived, or came with an assignment
     TSI_WORKER_FETCH_FAILED,
     TSI_WORKER_EXECUTED,       // a run ended
@@ -126,7 +130,7 @@ struct tsi_worker_action {
     enum tsi_worker_action_kind kind;
     union {
         struct {
-            uint32_t run; // below the number of threads; free again when EXECUTED was fed
+            uint32_t run; // below threads + runs_ahead; free again when EXECUTED was fed
             uint32_t job;
             uint32_t task;
             const struct tsi_program *program;

@@ -15,6 +15,9 @@
 
 #include "engine/base/check.h"
 
+// A task may have hundreds of inputs, and if one cannot be had all of it starts again elsewhere.
+enum { TRIES_MAX = 3 };
+
 struct tsi_worker_chunk *
 tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key)
 {
@@ -125,6 +128,7 @@ tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
     case TSI_WORKER_QUEUED:
         if (location != NULL && location->peer != TSI_PEER_NONE) {
             chunk->peer = location->peer;
+            chunk->tries = 0;
         }
         tsi_worker_queue_raise(&worker->fetches, &chunk->entry, priority);
         return true;
@@ -135,6 +139,7 @@ tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
         return false;
     }
     chunk->peer = location->peer;
+    chunk->tries = 0;
     chunk->state = TSI_WORKER_QUEUED;
     chunk->entry.priority = priority;
     tsi_worker_queue_push(&worker->fetches, &chunk->entry);
@@ -183,6 +188,19 @@ tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chu
         input->task = NULL;
         tsi_worker_task_input_arrived(worker, task);
     }
+}
+
+void
+tsi_worker_chunk_failed(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, const char *text)
+{
+    chunk->tries++;
+    if (chunk->tries >= TRIES_MAX || (chunk->pins == 0 && !chunk->copying)) {
+        tsi_worker_chunk_lost(worker, chunk, text);
+        return;
+    }
+    stop_fetch(worker, chunk);
+    chunk->state = TSI_WORKER_QUEUED;
+    tsi_worker_queue_push(&worker->fetches, &chunk->entry);
 }
 
 void

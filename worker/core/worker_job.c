@@ -66,8 +66,8 @@ tsi_worker_job_settle(struct tsi_worker *worker, struct tsi_worker_job *job)
         (void)tsi_vec_push(&worker->programs, job->program); // reserved when it came
         worker->programs_live--;
         job->program = NULL;
-        tsi_free(job->workspaces);
-        job->workspaces = NULL;
+        tsi_free(job->needs);
+        job->needs = NULL;
     }
     if (job->program == NULL && job->tasks == NULL && job->chunks == NULL) {
         remove_record(worker, job);
@@ -106,12 +106,18 @@ tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
     tsi_worker_job_settle(worker, job);
 }
 
-uint64_t
-tsi_worker_job_workspace(struct tsi_worker_job *job, int op)
+// A task that is expected to take no longer than this is short: about what it costs to hand one to a
+// thread that sleeps.
+#define SHORT_NS 20000
+
+const struct tsi_worker_needs *
+tsi_worker_job_needs(struct tsi_worker_job *job, int op)
 {
-    uint64_t *workspace = &job->workspaces[op];
-    if (*workspace == UINT64_MAX) {
-        *workspace = tsi_chunk_op_workspace_max(job->program, &job->program->ops[op]);
+    struct tsi_worker_needs *needs = &job->needs[op];
+    if (needs->workspace == UINT64_MAX) {
+        const struct tsi_chunk_op *chunk_op = &job->program->ops[op];
+        needs->workspace = tsi_chunk_op_workspace_max(job->program, chunk_op);
+        needs->is_short = tsi_chunk_op_cost_ns(job->program, chunk_op) <= SHORT_NS;
     }
-    return *workspace;
+    return needs;
 }

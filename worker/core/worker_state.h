@@ -28,6 +28,12 @@ enum { TSI_WORKER_BATCH = 64 };
 struct tsi_worker_chunk;
 struct tsi_worker_task;
 
+// What a task of an operation takes, found when the first one starts.
+struct tsi_worker_needs {
+    uint64_t workspace; // UINT64_MAX: not asked for yet
+    bool is_short;
+};
+
 // `detached`: dropped, and not known by its number any more; what is left of it are running tasks
 // and chunks that running tasks use.
 struct tsi_worker_job {
@@ -36,7 +42,7 @@ struct tsi_worker_job {
     uint32_t number;
     bool detached;
     const struct tsi_program *program; // NULL: none came, or it was given back
-    uint64_t *workspaces;              // of each operation; UINT64_MAX: not asked for yet
+    struct tsi_worker_needs *needs;    // of each operation
     struct tsi_worker_chunk *chunks;
     struct tsi_worker_task *tasks;
     size_t running;
@@ -69,6 +75,7 @@ struct tsi_worker_chunk {
     uint64_t bytes; // what is expected, until it is held
     uint32_t pins;  // uses by tasks, and by completions not reported yet
     uint32_t peer;  // to fetch it from
+    uint32_t tries; // fetches that failed since a task last named a peer
     enum tsi_worker_chunk_state state;
     bool mapped;    // found by its key
     bool known;     // the scheduler was told, or will be, that it is here: stays without pins
@@ -102,6 +109,7 @@ struct tsi_worker_task {
     enum tsi_worker_task_state state;
     uint64_t output_bytes;
     uint64_t reserved;               // while it runs: output and workspace
+    bool is_short;
     struct tsi_worker_chunk *output; // once it is done
     struct tsi_completion completion;
     struct tsi_attempt end;
@@ -122,6 +130,8 @@ struct tsi_worker_lost_copy {
 
 struct tsi_worker {
     int threads;
+    size_t run_count; // threads and runs ahead
+    size_t long_count; // tasks that run and are not short
     uint64_t memory_bytes;
     size_t fetches_max;
 
@@ -180,8 +190,8 @@ struct tsi_worker_job *tsi_worker_job_add(struct tsi_worker *worker, uint32_t nu
 void tsi_worker_job_settle(struct tsi_worker *worker, struct tsi_worker_job *job);
 // Drops all of the job but what runs.
 void tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job);
-// A bound of the workspace of a task of operation `op`.
-uint64_t tsi_worker_job_workspace(struct tsi_worker_job *job, int op);
+// What a task of operation `op` needs, at most.
+const struct tsi_worker_needs *tsi_worker_job_needs(struct tsi_worker_job *job, int op);
 
 // worker_chunk.c
 
@@ -199,6 +209,9 @@ bool tsi_worker_chunk_reserve_release(struct tsi_worker *worker);
 // The chunk is here, reserved by the call above; wakes who waits for it.
 void tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                               void *handle, uint64_t bytes);
+// A fetch failed: it is tried again, or the chunk is lost.
+void tsi_worker_chunk_failed(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                             const char *text);
 // The chunk cannot be had from its peer; ends who waits for it. `text` may be NULL.
 void tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                            const char *text);

@@ -165,11 +165,16 @@ tsi_worker_task_start(struct tsi_worker *worker)
     }
     struct tsi_worker_task *task = (struct tsi_worker_task *)(void *)entry;
     struct tsi_worker_job *job = task->job;
+    const struct tsi_worker_needs *needs = tsi_worker_job_needs(job, task->op);
     const uint64_t output = tsi_chunk_op_bytes(&job->program->ops[task->op], task->chunk);
-    const uint64_t reserved = output + tsi_worker_job_workspace(job, task->op);
+    const uint64_t reserved = output + needs->workspace;
     const uint64_t taken = worker->bytes_held + worker->bytes_reserved;
-    const bool something_runs = worker->free_run_count < (size_t)worker->threads;
-    if (something_runs && taken + reserved > worker->memory_bytes) {
+    const size_t running = worker->run_count - worker->free_run_count;
+    const bool goes_ahead = running >= (size_t)worker->threads;
+    if (goes_ahead && (!needs->is_short || worker->long_count > 0)) {
+        return NULL;
+    }
+    if (running > 0 && taken + reserved > worker->memory_bytes) {
         return NULL;
     }
     tsi_worker_queue_remove(&worker->ready, entry);
@@ -180,6 +185,8 @@ tsi_worker_task_start(struct tsi_worker *worker)
     task->run = worker->free_runs[--worker->free_run_count];
     worker->runs[task->run] = task;
     worker->bytes_reserved += reserved;
+    task->is_short = needs->is_short;
+    worker->long_count += needs->is_short ? 0 : 1;
     job->running++;
     return task;
 }
@@ -194,6 +201,7 @@ leave_run(struct tsi_worker *worker, struct tsi_worker_task *task)
     worker->runs[task->run] = NULL;
     worker->free_runs[worker->free_run_count++] = task->run;
     worker->bytes_reserved -= task->reserved;
+    worker->long_count -= task->is_short ? 0 : 1;
     task->job->running--;
 }
 
@@ -229,7 +237,7 @@ tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker_even
 {
     const bool is_good = event->executed.status == TESS_OK;
     struct tsi_worker_task *task =
-        event->executed.run < (uint32_t)worker->threads ? worker->runs[event->executed.run] : NULL;
+        event->executed.run < worker->run_count ? worker->runs[event->executed.run] : NULL;
     TSI_CHECK(task != NULL);
     if (is_good && !tsi_worker_chunk_reserve_release(worker)) {
         return false;

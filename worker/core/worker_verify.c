@@ -164,7 +164,7 @@ check_sums(const struct tsi_worker *worker, const struct count *count)
     if (count->pins != count->uses) {
         return "W2: pins and uses differ";
     }
-    if (count->running + worker->free_run_count != (size_t)worker->threads) {
+    if (count->running + worker->free_run_count != worker->run_count) {
         return "W5: runs are lost";
     }
     if (count->mapped != worker->chunks.count || count->unstarted != worker->sequences.count ||

@@ -79,6 +79,7 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     choose_name(loop);
     tsi_net_host_identity(loop->host, sizeof loop->host);
     const struct tsi_worker_config config = {.threads = loop->threads,
+                                             .runs_ahead = TSI_RUNS_AHEAD,
                                              .memory_bytes = loop->memory_bytes};
     loop->core = tsi_worker_new(&config);
     loop->files = tsi_files_new(options->allow_path_count > 0 ? options->allow_paths : NULL,
@@ -202,7 +203,7 @@ static void
 finish(struct tsi_worker_loop *loop)
 {
     struct tsi_message goodbye = {.type = TSI_MESSAGE_GOODBYE};
-    for (int i = 0; i < TSI_THREADS_MAX; i++) {
+    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
         if (loop->runs[i] != NULL) {
             atomic_store(&loop->runs[i]->cancelled, true);
         }

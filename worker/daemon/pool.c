@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two lists under one lock. The loop is woken only when the list of ended runs was empty, so that a burst
-// of small tasks costs one wake-up.
+// Two lists under one lock. The loop is woken when there is nothing left to execute, when a task took long
+// enough that its end is news, or when a batch of ends has gathered; so a burst of small tasks costs few
+// wake-ups, and the loop reports them in few messages.
 
 #include "worker/daemon/pool.h"
 
@@ -13,9 +14,14 @@
 #include "engine/base/memory.h"
 #include "engine/exec/attempt.h"
 
+// Ends that gather before the loop is woken, and the time of a task whose end does not wait for others.
+#define WAKE_BATCH 16
+#define WAKE_US 50
+
 struct queue {
     struct tsi_run *first;
     struct tsi_run *last;
+    size_t count;
 };
 
 struct tsi_pool {
@@ -27,6 +33,8 @@ struct tsi_pool {
     pthread_cond_t work;
     struct queue waiting;
     struct queue ended;
+    int idle; // threads that wait for work
+    bool woken; // the loop has been told of what is in `ended`
     bool closing;
 };
 
@@ -40,6 +48,7 @@ put(struct queue *queue, struct tsi_run *run)
         queue->first = run;
     }
     queue->last = run;
+    queue->count++;
 }
 
 static struct tsi_run *
@@ -47,6 +56,7 @@ take(struct queue *queue)
 {
     struct tsi_run *run = queue->first;
     queue->first = run->next;
+    queue->count--;
     if (queue->first == NULL) {
         queue->last = NULL;
     }
@@ -68,6 +78,16 @@ execute(const struct tsi_pool *pool, struct tsi_run *run)
     run->duration_us = (uint32_t)((tsi_clock_ns() - start) / 1000);
 }
 
+static void
+wake_loop(struct tsi_pool *pool, const struct tsi_run *run)
+{
+    if (!pool->woken && (pool->waiting.first == NULL || pool->ended.count >= WAKE_BATCH ||
+                         run->duration_us >= WAKE_US || run->status != TESS_OK)) {
+        pool->woken = true;
+        (void)!write(pool->fd, &(uint64_t){1}, sizeof(uint64_t));
+    }
+}
+
 static void *
 run_tasks(void *argument)
 {
@@ -75,17 +95,17 @@ run_tasks(void *argument)
     pthread_mutex_lock(&pool->lock);
     while (!pool->closing) {
         if (pool->waiting.first == NULL) {
+            pool->idle++;
             pthread_cond_wait(&pool->work, &pool->lock);
+            pool->idle--;
             continue;
         }
         struct tsi_run *run = take(&pool->waiting);
         pthread_mutex_unlock(&pool->lock);
         execute(pool, run);
         pthread_mutex_lock(&pool->lock);
-        if (pool->ended.first == NULL) {
-            (void)!write(pool->fd, &(uint64_t){1}, sizeof(uint64_t));
-        }
         put(&pool->ended, run);
+        wake_loop(pool, run);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -152,7 +172,9 @@ tsi_pool_start(struct tsi_pool *pool, struct tsi_run *run)
 {
     pthread_mutex_lock(&pool->lock);
     put(&pool->waiting, run);
-    pthread_cond_signal(&pool->work);
+    if (pool->idle > 0) {
+        pthread_cond_signal(&pool->work);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -161,9 +183,12 @@ tsi_pool_ended(struct tsi_pool *pool)
 {
     uint64_t count;
     pthread_mutex_lock(&pool->lock);
-    (void)!read(pool->fd, &count, sizeof count);
+    if (pool->woken) {
+        pool->woken = false;
+        (void)!read(pool->fd, &count, sizeof count);
+    }
     struct tsi_run *first = pool->ended.first;
-    pool->ended = (struct queue){NULL, NULL};
+    pool->ended = (struct queue){NULL, NULL, 0};
     pthread_mutex_unlock(&pool->lock);
     return first;
 }

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random messages favour the edges: nothing, the most there may be, all bits set.
+
+#include "tests/support/message_case.h"
+
+#include <string.h>
+
+static uint64_t
+any(struct test_random *random)
+{
+    const uint64_t bits = test_random_bits(random);
+    switch (bits % 4) {
+    case 0:
+        return 0;
+    case 1:
+        return UINT64_MAX;
+    default:
+        return test_random_bits(random);
+    }
+}
+
+static uint32_t
+any32(struct test_random *random)
+{
+    return (uint32_t)any(random);
+}
+
+static size_t
+any_count(struct test_random *random, size_t max)
+{
+    if (test_random_one_in(random, 5)) {
+        return 0;
+    }
+    return test_random_one_in(random, 5) ? max
+                                         : (size_t)test_random_between(random, 0, (int64_t)max);
+}
+
+static void *
+any_bytes(struct test_random *random, struct tsi_arena *arena, size_t count)
+{
+    unsigned char *bytes = tsi_arena_alloc(arena, count + 1);
+    for (size_t i = 0; bytes != NULL && i < count; i++) {
+        bytes[i] = (unsigned char)test_random_bits(random);
+    }
+    return bytes;
+}
+
+static const char *
+any_text(struct test_random *random, struct tsi_arena *arena, size_t max)
+{
+    const size_t length = any_count(random, max);
+    char *text = tsi_arena_alloc(arena, length + 1);
+    for (size_t i = 0; text != NULL && i < length; i++) {
+        text[i] = (char)test_random_between(random, ' ', '~');
+    }
+    return text;
+}
+
+static void
+fill_hello(struct test_random *random, struct tsi_arena *arena, struct tsi_hello *hello)
+{
+    hello->role = test_random_one_in(random, 2) ? TSI_ROLE_WORKER : TSI_ROLE_CLIENT;
+    hello->name = any_text(random, arena, TSI_WIRE_NAME_MAX);
+    hello->library = any_text(random, arena, TSI_WIRE_NAME_MAX);
+    hello->threads = (uint32_t)test_random_between(random, 1, 64);
+    hello->memory_bytes = any(random);
+    hello->endpoint = any_text(random, arena, TSI_WIRE_ENDPOINT_MAX - 1);
+    hello->host = any_text(random, arena, TSI_WIRE_NAME_MAX);
+    hello->pid = any32(random);
+}
+
+static void
+fill_news(struct test_random *random, struct tsi_arena *arena, struct tsi_peer_news *news)
+{
+    news->peer = any32(random);
+    news->is_there = test_random_one_in(random, 2);
+    news->endpoint = any_text(random, arena, TSI_WIRE_ENDPOINT_MAX - 1);
+    news->host = any_text(random, arena, TSI_WIRE_NAME_MAX);
+}
+
+static const struct tsi_location *
+any_locations(struct test_random *random, struct tsi_arena *arena, size_t count)
+{
+    struct tsi_location *locations = tsi_arena_alloc(arena, count * sizeof *locations + 1);
+    for (size_t i = 0; locations != NULL && i < count; i++) {
+        locations[i] = (struct tsi_location){.key = any(random), .peer = any32(random)};
+        if (test_random_one_in(random, 2)) {
+            locations[i].bytes = (uint32_t)any_count(random, TSI_INLINE_BYTES_MAX);
+            locations[i].data = any_bytes(random, arena, locations[i].bytes);
+        }
+    }
+    return locations;
+}
+
+static void
+fill_assign(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    const size_t count = any_count(random, 9);
+    struct tsi_assignment *items = tsi_arena_alloc(arena, count * sizeof *items + 1);
+    size_t locations = 0;
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = (struct tsi_assignment){any32(random), any32(random), any32(random),
+                                           any32(random), (uint32_t)any_count(random, 4)};
+        locations += items[i].location_count;
+    }
+    message->assign.items = items;
+    message->assign.count = count;
+    message->assign.location_count = locations;
+    message->assign.locations = any_locations(random, arena, locations);
+}
+
+static void
+fill_done(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    const size_t count = any_count(random, 9);
+    struct tsi_completion *items = tsi_arena_alloc(arena, count * sizeof *items + 1);
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = (struct tsi_completion){any32(random), any32(random), any32(random),
+                                           any32(random), any(random),   NULL};
+        if (test_random_one_in(random, 2)) {
+            items[i].bytes = any_count(random, TSI_INLINE_BYTES_MAX);
+            items[i].data = any_bytes(random, arena, (size_t)items[i].bytes);
+        }
+    }
+    message->done.items = items;
+    message->done.count = count;
+}
+
+static void
+fill_ready(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    const size_t count = any_count(random, 9);
+    struct tsi_ready_item *items = tsi_arena_alloc(arena, count * sizeof *items + 1);
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = (struct tsi_ready_item){any32(random), any32(random), any(random), NULL};
+        if (test_random_one_in(random, 2)) {
+            items[i].bytes = any_count(random, TSI_INLINE_BYTES_MAX);
+            items[i].data = any_bytes(random, arena, (size_t)items[i].bytes);
+        }
+    }
+    message->ready.job = any32(random);
+    message->ready.items = items;
+    message->ready.count = count;
+}
+
+static const uint32_t *
+any_numbers(struct test_random *random, struct tsi_arena *arena, size_t count)
+{
+    uint32_t *numbers = tsi_arena_alloc(arena, count * sizeof *numbers + 1);
+    for (size_t i = 0; numbers != NULL && i < count; i++) {
+        numbers[i] = any32(random);
+    }
+    return numbers;
+}
+
+static const tsi_key *
+any_keys(struct test_random *random, struct tsi_arena *arena, size_t count)
+{
+    tsi_key *keys = tsi_arena_alloc(arena, count * sizeof *keys + 1);
+    for (size_t i = 0; keys != NULL && i < count; i++) {
+        keys[i] = any(random);
+    }
+    return keys;
+}
+
+static tess_status
+any_error(struct test_random *random)
+{
+    return (tess_status)test_random_between(random, TESS_RUNNING + 1, TESS_STATUS_COUNT - 1);
+}
+
+static void
+fill_ended(struct test_random *random, struct tsi_arena *arena, struct tsi_attempt *ended)
+{
+    ended->job = any32(random);
+    ended->task = any32(random);
+    ended->sequence = any32(random);
+    ended->end = (enum tsi_attempt_end)test_random_between(random, 0, TSI_ATTEMPT_RETRACTED);
+    ended->status = any_error(random);
+    ended->input = any(random);
+    ended->peer = any32(random);
+    ended->text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
+}
+
+static void
+fill_job_ended(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    message->job_ended.job = any32(random);
+    message->job_ended.token = any(random);
+    message->job_ended.status = test_random_one_in(random, 2) ? TESS_OK : any_error(random);
+    message->job_ended.text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
+    message->job_ended.tasks_run = any(random);
+    message->job_ended.peak_predicted = any(random);
+    message->job_ended.peak_measured = any(random);
+}
+
+static void
+fill_transfer(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    const uint64_t total = any(random);
+    const uint64_t offset = total == 0 ? 0 : test_random_bits(random) % total;
+    const uint64_t left = total - offset;
+    switch (message->type) {
+    case TSI_MESSAGE_GET:
+        message->get.key = any(random);
+        message->get.offset = offset;
+        message->get.length = left;
+        break;
+    case TSI_MESSAGE_SEGMENT:
+        message->segment.key = any(random);
+        message->segment.offset = offset;
+        message->segment.total = total;
+        message->segment.count = left < TSI_WIRE_SEGMENT_MAX ? (size_t)left : TSI_WIRE_SEGMENT_MAX;
+        break;
+    default:
+        message->missing.key = any(random);
+        message->missing.text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
+        break;
+    }
+}
+
+static void
+fill_client(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    switch (message->type) {
+    case TSI_MESSAGE_SUBMIT:
+        message->submit.token = any(random);
+        message->submit.detached = test_random_one_in(random, 2);
+        message->submit.count = any_count(random, 300);
+        message->submit.bytes = any_bytes(random, arena, message->submit.count);
+        break;
+    case TSI_MESSAGE_TAKEN:
+        message->taken.job = any32(random);
+        message->taken.count = any_count(random, 20);
+        message->taken.tasks = any_numbers(random, arena, message->taken.count);
+        break;
+    case TSI_MESSAGE_ACCEPTED:
+        message->accepted.token = any(random);
+        message->accepted.job = any32(random);
+        break;
+    case TSI_MESSAGE_READY:
+        fill_ready(random, arena, message);
+        break;
+    case TSI_MESSAGE_PROGRESS:
+        message->progress.job = any32(random);
+        message->progress.done = any(random);
+        message->progress.total = any(random);
+        message->progress.workers = any32(random);
+        break;
+    case TSI_MESSAGE_JOB_ENDED:
+        fill_job_ended(random, arena, message);
+        break;
+    case TSI_MESSAGE_GET:
+    case TSI_MESSAGE_SEGMENT:
+    case TSI_MESSAGE_MISSING:
+        fill_transfer(random, arena, message);
+        break;
+    default:
+        break;
+    }
+}
+
+void
+test_message_fill(struct test_random *random, uint8_t type, struct tsi_arena *arena,
+                  struct tsi_message *message)
+{
+    *message = (struct tsi_message){.type = type, .epoch = any32(random), .peer = any32(random)};
+    switch (type) {
+    case TSI_MESSAGE_HELLO:
+        fill_hello(random, arena, &message->hello);
+        break;
+    case TSI_MESSAGE_WELCOME:
+        message->welcome = (struct tsi_welcome){any32(random), any32(random)};
+        break;
+    case TSI_MESSAGE_REFUSE:
+        message->refuse.status = any_error(random);
+        message->refuse.text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
+        break;
+    case TSI_MESSAGE_PEER:
+        fill_news(random, arena, &message->news);
+        break;
+    case TSI_MESSAGE_PROGRAM:
+        message->program.job = any32(random);
+        message->program.count = any_count(random, 300);
+        message->program.bytes = any_bytes(random, arena, message->program.count);
+        break;
+    case TSI_MESSAGE_ASSIGN:
+        fill_assign(random, arena, message);
+        break;
+    case TSI_MESSAGE_RETRACT:
+        message->retract.count = any_count(random, 20);
+        message->retract.sequences = any_numbers(random, arena, message->retract.count);
+        break;
+    case TSI_MESSAGE_FREE:
+    case TSI_MESSAGE_COPIED:
+        message->keys.count = any_count(random, 20);
+        message->keys.keys = any_keys(random, arena, message->keys.count);
+        break;
+    case TSI_MESSAGE_COPY:
+        message->copy.count = any_count(random, 9);
+        message->copy.locations = any_locations(random, arena, message->copy.count);
+        break;
+    case TSI_MESSAGE_DROP_JOB:
+    case TSI_MESSAGE_CANCEL:
+    case TSI_MESSAGE_RELEASE:
+        message->job.job = any32(random);
+        break;
+    case TSI_MESSAGE_DONE:
+        fill_done(random, arena, message);
+        break;
+    case TSI_MESSAGE_ENDED:
+        fill_ended(random, arena, &message->ended);
+        break;
+    default:
+        fill_client(random, arena, message);
+        break;
+    }
+}
+
+// Runs of bytes, NULL or not.
+static bool
+same_bytes(const void *a, const void *b, uint64_t count)
+{
+    return (a == NULL) == (b == NULL) &&
+           (a == NULL || count == 0 || memcmp(a, b, (size_t)count) == 0);
+}
+
+static bool
+same_locations(const struct tsi_location *a, const struct tsi_location *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (a[i].key != b[i].key || a[i].peer != b[i].peer || a[i].bytes != b[i].bytes ||
+            !same_bytes(a[i].data, b[i].data, a[i].bytes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *
+hello_difference(const struct tsi_hello *a, const struct tsi_hello *b)
+{
+    if (a->role != b->role || a->threads != b->threads || a->memory_bytes != b->memory_bytes ||
+        a->pid != b->pid) {
+        return "a number of hello";
+    }
+    return strcmp(a->name, b->name) != 0 || strcmp(a->library, b->library) != 0 ||
+                   strcmp(a->endpoint, b->endpoint) != 0 || strcmp(a->host, b->host) != 0
+               ? "a text of hello"
+               : NULL;
+}
+
+static const char *
+assign_difference(const struct tsi_message *a, const struct tsi_message *b)
+{
+    if (a->assign.count != b->assign.count ||
+        a->assign.location_count != b->assign.location_count) {
+        return "a count of assign";
+    }
+    for (size_t i = 0; i < a->assign.count; i++) {
+        const struct tsi_assignment *x = &a->assign.items[i];
+        const struct tsi_assignment *y = &b->assign.items[i];
+        if (x->job != y->job || x->task != y->task || x->sequence != y->sequence ||
+            x->rank != y->rank || x->location_count != y->location_count) {
+            return "an assignment";
+        }
+    }
+    return same_locations(a->assign.locations, b->assign.locations, a->assign.location_count)
+               ? NULL
+               : "a location";
+}
+
+static const char *
+done_difference(const struct tsi_message *a, const struct tsi_message *b)
+{
+    if (a->done.count != b->done.count) {
+        return "the count of done";
+    }
+    for (size_t i = 0; i < a->done.count; i++) {
+        const struct tsi_completion *x = &a->done.items[i];
+        const struct tsi_completion *y = &b->done.items[i];
+        if (x->job != y->job || x->task != y->task || x->sequence != y->sequence ||
+            x->duration_us != y->duration_us || x->bytes != y->bytes ||
+            !same_bytes(x->data, y->data, x->bytes)) {
+            return "a completion";
+        }
+    }
+    return NULL;
+}
+
+static const char *
+ready_difference(const struct tsi_message *a, const struct tsi_message *b)
+{
+    if (a->ready.job != b->ready.job || a->ready.count != b->ready.count) {
+        return "a number of ready";
+    }
+    for (size_t i = 0; i < a->ready.count; i++) {
+        const struct tsi_ready_item *x = &a->ready.items[i];
+        const struct tsi_ready_item *y = &b->ready.items[i];
+        if (x->task != y->task || x->peer != y->peer || x->bytes != y->bytes ||
+            !same_bytes(x->data, y->data, x->bytes)) {
+            return "a ready item";
+        }
+    }
+    return NULL;
+}
+
+static bool
+same_ended(const struct tsi_attempt *a, const struct tsi_attempt *b)
+{
+    return a->job == b->job && a->task == b->task && a->sequence == b->sequence &&
+           a->end == b->end && a->status == b->status && a->input == b->input &&
+           a->peer == b->peer && strcmp(a->text, b->text) == 0;
+}
+
+static bool
+same_job_ended(const struct tsi_message *a, const struct tsi_message *b)
+{
+    return a->job_ended.job == b->job_ended.job && a->job_ended.token == b->job_ended.token &&
+           a->job_ended.status == b->job_ended.status &&
+           strcmp(a->job_ended.text, b->job_ended.text) == 0 &&
+           a->job_ended.tasks_run == b->job_ended.tasks_run &&
+           a->job_ended.peak_predicted == b->job_ended.peak_predicted &&
+           a->job_ended.peak_measured == b->job_ended.peak_measured;
+}
+
+static const char *
+client_difference(const struct tsi_message *a, const struct tsi_message *b)
+{
+    bool same = true;
+    switch (a->type) {
+    case TSI_MESSAGE_SUBMIT:
+        same = a->submit.token == b->submit.token && a->submit.detached == b->submit.detached &&
+               a->submit.count == b->submit.count &&
+               same_bytes(a->submit.bytes, b->submit.bytes, a->submit.count);
+        break;
+    case TSI_MESSAGE_TAKEN:
+        same = a->taken.job == b->taken.job && a->taken.count == b->taken.count &&
+               same_bytes(a->taken.tasks, b->taken.tasks, a->taken.count * 4);
+        break;
+    case TSI_MESSAGE_ACCEPTED:
+        same = a->accepted.token == b->accepted.token && a->accepted.job == b->accepted.job;
+        break;
+    case TSI_MESSAGE_READY:
+        return ready_difference(a, b);
+    case TSI_MESSAGE_PROGRESS:
+        same = a->progress.job == b->progress.job && a->progress.done == b->progress.done &&
+               a->progress.total == b->progress.total && a->progress.workers == b->progress.workers;
+        break;
+    case TSI_MESSAGE_JOB_ENDED:
+        same = same_job_ended(a, b);
+        break;
+    case TSI_MESSAGE_GET:
+        same = a->get.key == b->get.key && a->get.offset == b->get.offset &&
+               a->get.length == b->get.length;
+        break;
+    case TSI_MESSAGE_SEGMENT:
+        same = a->segment.key == b->segment.key && a->segment.offset == b->segment.offset &&
+               a->segment.total == b->segment.total && a->segment.count == b->segment.count;
+        break;
+    case TSI_MESSAGE_MISSING:
+        same = a->missing.key == b->missing.key && strcmp(a->missing.text, b->missing.text) == 0;
+        break;
+    default:
+        break;
+    }
+    return same ? NULL : "a field";
+}
+
+const char *
+test_message_difference(const struct tsi_message *a, const struct tsi_message *b)
+{
+    bool same = true;
+    if (a->type != b->type || a->epoch != b->epoch || a->peer != b->peer) {
+        return "the header";
+    }
+    switch (a->type) {
+    case TSI_MESSAGE_HELLO:
+        return hello_difference(&a->hello, &b->hello);
+    case TSI_MESSAGE_WELCOME:
+        same = a->welcome.peer == b->welcome.peer &&
+               a->welcome.heartbeat_ms == b->welcome.heartbeat_ms;
+        break;
+    case TSI_MESSAGE_REFUSE:
+        same = a->refuse.status == b->refuse.status && strcmp(a->refuse.text, b->refuse.text) == 0;
+        break;
+    case TSI_MESSAGE_PEER:
+        same = a->news.peer == b->news.peer && a->news.is_there == b->news.is_there &&
+               strcmp(a->news.endpoint, b->news.endpoint) == 0 &&
+               strcmp(a->news.host, b->news.host) == 0;
+        break;
+    case TSI_MESSAGE_PROGRAM:
+        same = a->program.job == b->program.job && a->program.count == b->program.count &&
+               same_bytes(a->program.bytes, b->program.bytes, a->program.count);
+        break;
+    case TSI_MESSAGE_ASSIGN:
+        return assign_difference(a, b);
+    case TSI_MESSAGE_RETRACT:
+        same = a->retract.count == b->retract.count &&
+               same_bytes(a->retract.sequences, b->retract.sequences, a->retract.count * 4);
+        break;
+    case TSI_MESSAGE_FREE:
+    case TSI_MESSAGE_COPIED:
+        same = a->keys.count == b->keys.count &&
+               same_bytes(a->keys.keys, b->keys.keys, a->keys.count * 8);
+        break;
+    case TSI_MESSAGE_COPY:
+        same = a->copy.count == b->copy.count &&
+               same_locations(a->copy.locations, b->copy.locations, a->copy.count);
+        break;
+    case TSI_MESSAGE_DROP_JOB:
+    case TSI_MESSAGE_CANCEL:
+    case TSI_MESSAGE_RELEASE:
+        same = a->job.job == b->job.job;
+        break;
+    case TSI_MESSAGE_DONE:
+        return done_difference(a, b);
+    case TSI_MESSAGE_ENDED:
+        same = same_ended(&a->ended, &b->ended);
+        break;
+    default:
+        return client_difference(a, b);
+    }
+    return same ? NULL : "a field";
+}

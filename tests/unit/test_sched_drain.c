@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Workers that want to leave.
+
+#include <criterion/criterion.h>
+
+#include "engine/base/clock.h"
+#include "tests/support/program_build.h"
+#include "tests/support/sched_case.h"
+#include "tests/support/sched_programs.h"
+
+Test(sched_drain, with_nothing_it_may_go_at_once)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t w = sched_case_worker(&c, 1, 0);
+    sched_case_drain(&c, w);
+    sched_case_drain(&c, w); // twice is once
+    sched_case_poll(&c);
+    cr_assert(c.actions.count == 1 && c.actions.items[0].kind == TSI_SCHED_WORKER_DRAINED);
+    cr_assert(c.actions.items[0].peer == w);
+    sched_case_fini(&c, 0);
+}
+
+Test(sched_drain, it_gets_nothing_new_and_gives_back_the_rest)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    sched_case_submit(&c, client, sched_program_leaves(5, TSI_TARGET_RUN));
+    sched_case_poll(&c);
+    cr_assert(sched_case_assigned(&c, a) == 5);
+    const struct tsi_assignment first = *sched_case_assignment(&c, a, 0);
+    const struct tsi_assignment rest[4] = {
+        *sched_case_assignment(&c, a, 1), *sched_case_assignment(&c, a, 2),
+        *sched_case_assignment(&c, a, 3), *sched_case_assignment(&c, a, 4)};
+    sched_case_drain(&c, a);
+    sched_case_poll(&c);
+    cr_assert(sched_case_action(&c, TSI_SCHED_RETRACT, 0)->retract.count == 5);
+    for (int i = 0; i < 4; i++) {
+        sched_case_end(&c, a, &rest[i], TSI_ATTEMPT_RETRACTED, TESS_OK, NULL);
+    }
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    sched_case_poll(&c);
+    cr_assert(sched_case_assigned(&c, a) == 0 && sched_case_assigned(&c, b) > 0);
+    cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 0, "it still runs one");
+    sched_case_done(&c, a, &first);
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1);
+    sched_case_leave(&c, a, true, NULL);
+    sched_case_fini(&c, 1);
+}
+
+Test(sched_drain, what_it_alone_has_is_copied_first)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(100, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    cr_assert(c.ended == TESS_OK);
+    sched_case_drain(&c, a);
+    sched_case_poll(&c);
+    cr_assert(c.actions.count == 0, "there is nobody to copy to");
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    sched_case_poll(&c);
+    const struct tsi_sched_action *copy = sched_case_action(&c, TSI_SCHED_COPY, 0);
+    cr_assert(copy->peer == b && copy->copy.count == 64 && copy->copy.locations[0].peer == a);
+    tsi_key keys[64];
+    for (size_t i = 0; i < 64; i++) {
+        keys[i] = copy->copy.locations[i].key;
+    }
+    sched_case_feed(&c, (struct tsi_sched_event){
+                            .kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 64}});
+    sched_case_poll(&c);
+    cr_assert(sched_case_action(&c, TSI_SCHED_COPY, 0)->copy.count == 36);
+    cr_assert(sched_case_freed(&c, a, keys[0]));
+    for (size_t i = 0; i < 36; i++) {
+        keys[i] = sched_case_action(&c, TSI_SCHED_COPY, 0)->copy.locations[i].key;
+    }
+    sched_case_feed(&c, (struct tsi_sched_event){
+                            .kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 36}});
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1);
+    const uint64_t before = tsi_sched_stats(c.sched).bytes_held;
+    sched_case_leave(&c, a, true, NULL);
+    cr_assert(tsi_sched_stats(c.sched).bytes_held == before);
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_ASSIGN) == 0, "nothing is made again");
+    sched_case_release(&c, client, job);
+    sched_case_poll(&c);
+    sched_case_fini(&c, 0);
+}
+
+Test(sched_drain, in_the_middle_of_a_job)
+{
+    for (int when = 0; when < 30; when++) {
+        struct sched_case c;
+        sched_case_init(&c, NULL);
+        const uint32_t client = sched_case_client(&c);
+        const uint32_t a = sched_case_worker(&c, 1, 0);
+        sched_case_worker(&c, 1, 0);
+        struct tsi_program *program = test_program_matmul(40, 10, 4);
+        const uint32_t job = sched_case_submit(&c, client, program);
+        for (int i = 0; i < when; i++) {
+            sched_case_work(&c, 1, true);
+        }
+        sched_case_drain(&c, a);
+        bool drained = false;
+        for (int i = 0; i < 200 && !drained; i++) {
+            sched_case_work(&c, 1, true);
+            drained = sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1;
+        }
+        cr_assert(drained);
+        sched_case_leave(&c, a, true, NULL);
+        sched_case_play(&c);
+        cr_assert(c.ended == TESS_OK);
+        for (uint32_t task = 0; task < program->task_count; task++) {
+            cr_assert(sched_case_runs(&c, job, task) == 1, "task %u at %d", task, when);
+        }
+        sched_case_fini(&c, 0);
+    }
+}
+
+Test(sched_drain, a_copy_that_fails_is_tried_again)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(1, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    sched_case_drain(&c, a);
+    sched_case_poll(&c);
+    const tsi_key key = sched_case_action(&c, TSI_SCHED_COPY, 0)->copy.locations[0].key;
+    const struct tsi_assignment copy = {.job = job, .task = 0, .sequence = 0};
+    sched_case_fetch_failed(&c, b, &copy, key, a);
+    sched_case_poll(&c);
+    cr_assert(c.actions.count == 0);
+    sched_case_wait(&c, TSI_SECOND);
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_COPY) == 1);
+    // The one that should take it dies; then there is nobody.
+    sched_case_leave(&c, b, false, "gone");
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_COPY) == 0);
+    sched_case_fini(&c, 1);
+}
+
+Test(sched_drain, a_copy_that_nobody_asked_for)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(2, TSI_TARGET_KEEP));
+    sched_case_poll(&c);
+    const tsi_key keys[3] = {tsi_key_of(job, 0), tsi_key_of(job, 77), tsi_key_of(9, 0)};
+    sched_case_feed(&c, (struct tsi_sched_event){
+                            .kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 3}});
+    cr_assert(tsi_sched_stats(c.sched).stale_reports >= 2);
+    (void)a;
+    sched_case_fini(&c, 1);
+}
