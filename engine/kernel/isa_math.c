@@ -5,6 +5,7 @@
 // elements; the end of a run is a register filled up with ones, so that an element's result does
 // not depend on its place in the run.
 
+#include <math.h>
 #include <sleef.h>
 
 #include "engine/kernel/isa.h"
@@ -57,6 +58,19 @@ typedef float vector_f32;
 LOAD(f32, float)
 LOAD(f64, double)
 
+// Makes every NaN the same one: those of SLEEF have signs and low bits that depend on the width of the
+// registers.
+#define SETTLE(suffix, T)                                                                          \
+    static inline void settle_##suffix(int64_t count, T *r)                                        \
+    {                                                                                              \
+        for (int64_t i = 0; i < count; i++) {                                                      \
+            r[i] = r[i] == r[i] ? r[i] : (T)NAN;                                                   \
+        }                                                                                          \
+    }
+
+SETTLE(f32, float)
+SETTLE(f64, double)
+
 #define MATH1(name, suffix, T, SLEEF)                                                              \
     static void name##_##suffix(int64_t count, void *out, const void *a, const void *b,            \
                                 const void *c)                                                     \
@@ -75,6 +89,7 @@ LOAD(f64, double)
             const vector_##suffix z = SLEEF(name)(load_end_##suffix(x + i, count - i));            \
             __builtin_memcpy(r + i, &z, (size_t)(count - i) * sizeof(T));                          \
         }                                                                                          \
+        settle_##suffix(count, r);                                                                 \
     }
 
 #define MATH2(name, kernel, suffix, T, SLEEF)                                                      \
@@ -96,6 +111,7 @@ LOAD(f64, double)
                                                   load_end_##suffix(y + i, count - i));            \
             __builtin_memcpy(r + i, &z, (size_t)(count - i) * sizeof(T));                          \
         }                                                                                          \
+        settle_##suffix(count, r);                                                                 \
     }
 
 #define MATH(suffix, T, SLEEF)                                                                     \

@@ -62,10 +62,10 @@ tess_status tsi_plan_set_inputs(struct tsi_plan_builder *builder, int op,
 tess_status tsi_plan_region(struct tsi_plan_builder *builder, const struct tess_array *array,
                             const struct tsi_grid *loop, int *op);
 
-// The map by which a loop over the elements of `array`, VIEWs stripped, reads its base; the base in
-// `*base`. Loop axis of axis i of `array` is axes[i].
-struct tsi_index_map tsi_plan_view_map(struct tess_array *array, const int *axes,
-                                       struct tess_array **base);
+// The map by which a loop over the elements of `array` reads its base in `*base`: the array itself if it
+// is chosen, else what it is a view of. Loop axis of axis i of `array` is axes[i].
+struct tsi_index_map tsi_plan_view_map(struct tsi_plan_builder *builder, struct tess_array *array,
+                                       const int *axes, struct tess_array **base);
 
 // plan_reduce.c, plan_matmul.c: the operations of a chosen node; the last one holds its array.
 tess_status tsi_plan_reduce(struct tsi_plan_builder *builder, const struct tess_array *array, int *op);

@@ -108,11 +108,29 @@ weigh(struct tsi_plan_builder *builder, struct tsi_plan_node *node)
     }
 }
 
-// Makes the base of a matrix operand an array, so that blocks of it can be given to the multiplication.
+// Whether `view` repeats rows or columns: a matrix axis of several elements that no axis of its base
+// follows. The multiplication reads no such thing.
+static bool
+repeats_matrix(const struct tess_array *view)
+{
+    uint32_t named = 0;
+    for (int a = 0; a < view->operand[0]->grid.ndim; a++) {
+        named |= view->view.axis[a] < 0 ? 0 : UINT32_C(1) << view->view.axis[a];
+    }
+    for (int a = view->grid.ndim - 2; a < view->grid.ndim; a++) {
+        if (view->grid.axis[a].size > 1 && (named >> a & 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Makes a matrix operand an array, so that blocks of it can be given to the multiplication: the base of
+// a view, or the view itself if it is an array anyway or is to be one.
 static void
 choose_matrix(struct tsi_plan_builder *builder, struct tsi_plan_node *node)
 {
-    while (node->array->kind == TSI_NODE_VIEW && !tsi_plan_is_leaf(node->array)) {
+    if (node->array->kind == TSI_NODE_VIEW && !node->chosen && !repeats_matrix(node->array)) {
         node = &builder->nodes.items[node->operand[0]];
     }
     node->chosen = true;

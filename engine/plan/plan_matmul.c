@@ -49,9 +49,9 @@ set_matrices(struct tsi_plan_builder *builder, const struct tess_array *array,
 {
     struct tsi_input inputs[2];
     struct tess_array *base;
-    inputs[0].map = tsi_plan_view_map(array->operand[0], product->left_axes, &base);
+    inputs[0].map = tsi_plan_view_map(builder, array->operand[0], product->left_axes, &base);
     inputs[0].op = (uint16_t)tsi_plan_node(builder, base)->op;
-    inputs[1].map = tsi_plan_view_map(array->operand[1], product->right_axes, &base);
+    inputs[1].map = tsi_plan_view_map(builder, array->operand[1], product->right_axes, &base);
     inputs[1].op = (uint16_t)tsi_plan_node(builder, base)->op;
     return tsi_plan_set_inputs(builder, op, inputs, 2);
 }

@@ -159,6 +159,12 @@ add_constant(struct region *region, const struct tess_array *array,
                                                    .operand = (uint8_t)region->constant_count++});
 }
 
+static int64_t
+add_scaled(int64_t sum, int64_t factor, int64_t times)
+{
+    return (int64_t)((uint64_t)sum + (uint64_t)factor * (uint64_t)times);
+}
+
 static int
 add_source(struct region *region, const struct tess_array *array, const struct tsi_index_map *frame)
 {
@@ -170,10 +176,13 @@ add_source(struct region *region, const struct tess_array *array, const struct t
     *source = (struct tsi_tile_source){.source = (uint8_t)array->source.source,
                                        .first = array->source.first,
                                        .params = array->source.params};
+    // The steps of an array without elements may be any number, so all of this wraps.
     for (int a = 0; a < frame->ndim; a++) {
-        source->first += array->source.step[a] * frame->axis[a].offset;
-        if (frame->axis[a].axis >= 0) {
-            source->step[frame->axis[a].axis] += array->source.step[a] * frame->axis[a].stride;
+        const struct tsi_map_axis *axis = &frame->axis[a];
+        source->first = add_scaled(source->first, array->source.step[a], axis->offset);
+        if (axis->axis >= 0) {
+            source->step[axis->axis] =
+                add_scaled(source->step[axis->axis], array->source.step[a], axis->stride);
         }
     }
     return add_value(region, array, frame,
@@ -389,13 +398,15 @@ tsi_plan_region(struct tsi_plan_builder *builder, const struct tess_array *array
 }
 
 struct tsi_index_map
-tsi_plan_view_map(struct tess_array *array, const int *axes, struct tess_array **base)
+tsi_plan_view_map(struct tsi_plan_builder *builder, struct tess_array *array, const int *axes,
+                  struct tess_array **base)
 {
     struct tsi_index_map map = {.ndim = array->grid.ndim};
     for (int a = 0; a < map.ndim; a++) {
         map.axis[a] = (struct tsi_map_axis){axes[a], 0, axes[a] >= 0 ? 1 : 0, 1};
     }
-    while (array->kind == TSI_NODE_VIEW && !tsi_plan_is_leaf(array)) {
+    while (!tsi_plan_node(builder, array)->chosen) {
+        TSI_CHECK(array->kind == TSI_NODE_VIEW);
         struct tsi_index_map below = {.ndim = array->operand[0]->grid.ndim};
         for (int a = 0; a < below.ndim; a++) {
             below.axis[a] = (struct tsi_map_axis){-1, array->view.offset[a], 0, 1};

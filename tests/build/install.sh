@@ -37,5 +37,7 @@ cd "$room/outside"
 cmake -S . -B build -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" >>"$room/log"
 cmake --build build >>"$room/log"
 ./build/normal_mean >second
+test -s first
+cmp first second
 
 echo "installed $(pkg-config --modversion tessera), both programs ran"

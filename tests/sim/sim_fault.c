@@ -20,6 +20,7 @@ sim_fault_draw(struct sim_world *world)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         *kinds[i] = !is_calm && sim_chance(random, 400);
     }
+    world->faults.none = is_calm;
     if (is_calm) {
         return;
     }

@@ -49,7 +49,9 @@ sim_worker_new(struct sim_world *world)
     if (world->faults.tight) {
         worker->memory_bytes = (uint64_t)sim_between(&world->random, 32 << 10, 200 << 10);
     }
-    worker->runs = sim_alloc(sizeof *worker->runs * (size_t)worker->threads);
+    worker->runs_ahead = is_big ? 0 : (int)sim_between(&world->random, 0, 3);
+    worker->run_count = (uint32_t)(worker->threads + worker->runs_ahead);
+    worker->runs = sim_alloc(sizeof *worker->runs * worker->run_count);
     TSI_CHECK(tsi_vec_push(&world->workers, worker));
     return worker;
 }
@@ -77,12 +79,13 @@ sim_worker_join(struct sim_worker *worker)
     if (worker->core == NULL) {
         const struct tsi_worker_config config = {
             .threads = worker->threads,
+            .runs_ahead = worker->runs_ahead,
             .memory_bytes = worker->memory_bytes,
             .fetches_max = (int)sim_between(&world->random, 0, 4),
         };
         worker->core = tsi_worker_new(&config);
         TSI_CHECK(worker->core != NULL);
-        memset(worker->runs, 0, sizeof *worker->runs * (size_t)worker->threads);
+        memset(worker->runs, 0, sizeof *worker->runs * worker->run_count);
     }
     worker->alive = true;
     worker->draining = false;
@@ -198,7 +201,7 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
     struct sim_job *job = sim_job_by_program(world, action->execute.program);
     const uint32_t index = action->execute.run;
     const uint32_t task = action->execute.task;
-    if (job == NULL || index >= (uint32_t)worker->threads || worker->runs[index].busy) {
+    if (job == NULL || index >= worker->run_count || worker->runs[index].busy) {
         sim_fail(world, "a run of no job, or a run that is not free");
     }
     // The client may not have heard the number yet.
@@ -224,6 +227,17 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
     run->number = end->number;
 }
 
+// Without faults nothing is made twice.
+static void
+note_execution(struct sim_world *world, const struct sim_run *run)
+{
+    uint8_t *executed = &run->job->executed[run->task];
+    if (world->faults.none && *executed > 0) {
+        sim_fail(world, "task %u:%u ran twice", run->job->number, run->task);
+    }
+    *executed = true;
+}
+
 void
 sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
 {
@@ -237,7 +251,7 @@ sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
     ended.executed.duration_us = 10;
     ended.executed.text = "as drawn";
     if (ended.executed.status == TESS_OK) {
-        run->job->executed[run->task] = true;
+        note_execution(worker->world, run);
         ended.executed.bytes = run->bytes;
         if (run->bytes > 0 || sim_chance(&worker->world->random, 500)) {
             ended.executed.handle = new_handle(worker, tsi_key_of(run->job->number, run->task),

@@ -40,6 +40,7 @@ struct sim_faults {
     bool tight;         // workers have little memory
     bool vanish;        // clients go away
     bool cancel;        // clients cancel
+    bool none;
 };
 
 struct sim_config {
@@ -165,6 +166,8 @@ struct sim_worker {
     uint64_t frozen_until;
     uint32_t epoch; // of its fetches: rises when they are forgotten
     int threads;
+    int runs_ahead;
+    uint32_t run_count;
     uint64_t memory_bytes;
     struct tsi_worker *core;
     struct sim_run *runs;

@@ -195,7 +195,7 @@ Test(message, bytes_are_those_of_the_specification)
                                           .pid = 0x4d2}};
     check_bytes(&hello, "54530101"
                         "0000000000000000"
-                        "28000000"
+                        "25000000"
                         "01"
                         "0300312e32"
                         "010077"

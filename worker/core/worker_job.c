@@ -110,13 +110,17 @@ tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
 // thread that sleeps.
 #define SHORT_NS 20000
 
+// More than any machine has, and so little that sums of it do not overflow.
+#define WORKSPACE_MAX (UINT64_C(1) << 56)
+
 const struct tsi_worker_needs *
 tsi_worker_job_needs(struct tsi_worker_job *job, int op)
 {
     struct tsi_worker_needs *needs = &job->needs[op];
     if (needs->workspace == UINT64_MAX) {
         const struct tsi_chunk_op *chunk_op = &job->program->ops[op];
-        needs->workspace = tsi_chunk_op_workspace_max(job->program, chunk_op);
+        const uint64_t workspace = tsi_chunk_op_workspace_max(job->program, chunk_op);
+        needs->workspace = workspace < WORKSPACE_MAX ? workspace : WORKSPACE_MAX;
         needs->is_short = tsi_chunk_op_cost_ns(job->program, chunk_op) <= SHORT_NS;
     }
     return needs;
