@@ -37,17 +37,18 @@ def breach(path, line, text):
 
 
 def project_files():
-    """The text of every file of the project by its path, build trees and hidden folders left out."""
+    """The text of every file by its path, without build trees, hidden folders and fuzz inputs."""
     texts = {}
     for path in sorted(ROOT.rglob("*")):
         name = path.relative_to(ROOT).as_posix()
         hidden = any(part.startswith(".") for part in name.split("/")) and name != ".ci/run"
-        if hidden or name.startswith("build/") or "__pycache__" in name or not path.is_file():
+        foreign = name.startswith(("build/", "tests/fuzz/corpus/")) or "__pycache__" in name
+        if hidden or foreign or not path.is_file():
             continue
         try:
             texts[name] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            continue  # an image, or an input of a fuzz target
+            continue  # an image
     return texts
 
 

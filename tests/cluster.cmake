@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests that start the daemons of this build, and the examples. They find the programs by the
-# environment variables TESSERA_BIN and TESSERA_EXAMPLES_BIN and share the machine's processors, so
-# they run one at a time.
+# Tests that start the daemons of this build, which they find by the environment variable
+# TESSERA_BIN. Their daemons share the machine's processors, so they run one at a time.
 
 file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cluster/*.c)
 foreach(source IN LISTS programs)
@@ -18,11 +17,3 @@ foreach(source IN LISTS shell_scripts)
     tess_add_test(cluster.${stem} cluster COMMAND sh ${source})
     set_tests_properties(cluster.${stem} PROPERTIES RESOURCE_LOCK cluster)
 endforeach()
-
-if(TESSERA_EXAMPLES)
-    file(GLOB examples CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
-    foreach(source IN LISTS examples)
-        cmake_path(GET source STEM stem)
-        tess_add_test(examples.${stem} examples COMMAND example_${stem})
-    endforeach()
-endif()

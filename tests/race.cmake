@@ -8,6 +8,4 @@ foreach(source IN LISTS sources)
     tess_plain_test(${stem} ${source})
     string(REGEX REPLACE "^race_" "" name ${stem})
     tess_add_test(race.${name} race COMMAND ${stem})
-    set_property(TEST race.${stem} APPEND PROPERTY ENVIRONMENT
-        TSAN_OPTIONS=halt_on_error=1:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/race/tsan.supp)
 endforeach()

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +18,9 @@
 #include "engine/program/codec.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
+
+// Between looks at the connection file while the scheduler does not answer.
+#define LOOK_NS (200 * TSI_MILLISECOND)
 
 static bool
 post(struct tsi_remote *remote, const struct tsi_remote_command *command)
@@ -72,23 +76,26 @@ remote_threads(struct tsi_backend *backend)
 {
     struct tsi_remote *remote = (struct tsi_remote *)backend;
     pthread_mutex_lock(&remote->lock);
-    const int threads = remote->worker_threads;
+    const int workers = remote->workers;
     pthread_mutex_unlock(&remote->lock);
-    return threads > 0 ? threads : 1;
+    return workers > 0 ? workers : 1; // one thread each at least
 }
 
 static void
 remote_free(struct tsi_remote *remote)
 {
     tsi_net_unwatch(remote->socket, remote->monitor);
-    tsi_net_close(remote->socket, 1000);
+    tsi_net_close(remote->socket, remote->peer != 0 && !remote->lost ? 1000 : 0);
     tsi_server_free(remote->server);
     tsi_fetcher_free(remote->fetcher);
     tsi_net_free(remote->net);
     if (remote->wake_fd >= 0) {
         close(remote->wake_fd);
     }
-    tsi_buf_unref(remote->served);
+    while (remote->copies.count > 0) {
+        tsi_remote_drop_copies(remote, tsi_key_job(tsi_vec_last(&remote->copies).key));
+    }
+    tsi_vec_fini(&remote->copies);
     tsi_vec_fini(&remote->commands);
     tsi_vec_fini(&remote->jobs);
     tsi_arena_fini(&remote->scratch);
@@ -137,33 +144,6 @@ open_sockets(struct tsi_remote *remote, struct tsi_error *error)
     return remote->monitor != NULL ? TESS_OK : error->status;
 }
 
-// Waits for the scheduler's answer. The thread goes on either way; the caller closes the backend if there
-// was none.
-static tess_status
-wait_for_welcome(struct tsi_remote *remote, int64_t timeout_ms, struct tsi_error *error)
-{
-    const uint64_t end = tsi_clock_ns() + (uint64_t)timeout_ms * TSI_MILLISECOND;
-    const struct timespec until = {.tv_sec = (time_t)(end / TSI_SECOND),
-                                   .tv_nsec = (long)(end % TSI_SECOND)};
-    pthread_mutex_lock(&remote->lock);
-    int result = 0;
-    while (remote->settled == TESS_RUNNING && result != ETIMEDOUT) {
-        result = timeout_ms < 0
-                     ? pthread_cond_wait(&remote->settled_cond, &remote->lock)
-                     : pthread_cond_timedwait(&remote->settled_cond, &remote->lock, &until);
-    }
-    const tess_status status = remote->settled;
-    const struct tsi_error refusal = remote->refusal;
-    pthread_mutex_unlock(&remote->lock);
-    if (status == TESS_RUNNING) {
-        return tsi_error_set(error, TESS_ECONNECT,
-                             "session: no scheduler answers at %s within %.1f seconds; is "
-                             "tessera-scheduler running there?",
-                             remote->where, (double)timeout_ms / 1000.0);
-    }
-    return status == TESS_OK ? TESS_OK : tsi_error_set(error, status, "session: %s", refusal.text);
-}
-
 static struct tsi_remote *
 remote_new(void)
 {
@@ -185,6 +165,102 @@ remote_new(void)
     return remote;
 }
 
+// A client of the scheduler that `connection` tells of, which has said hello; NULL if it cannot start.
+static struct tsi_remote *
+start(const struct tsi_connection *connection, int64_t worker_timeout_ms, struct tsi_error *error)
+{
+    struct tsi_remote *remote = remote_new();
+    if (remote == NULL) {
+        tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
+        return NULL;
+    }
+    remote->connection = *connection;
+    snprintf(remote->where, sizeof remote->where, "%s", connection->address);
+    remote->worker_timeout_ns =
+        worker_timeout_ms < 0 ? -1 : worker_timeout_ms * (int64_t)TSI_MILLISECOND;
+    tess_status status = open_sockets(remote, error);
+    if (status != TESS_OK) {
+        tsi_error_prefix(error, "session");
+    } else if (pthread_create(&remote->thread, NULL, tsi_remote_thread, remote) != 0) {
+        status = tsi_error_set(error, TESS_ENOMEM, "session: cannot start a thread");
+    }
+    if (status != TESS_OK) {
+        remote_free(remote);
+        return NULL;
+    }
+    return remote;
+}
+
+// Waits for the scheduler's answer until `until_ns`. TESS_RUNNING: there was none.
+static tess_status
+wait_for_answer(struct tsi_remote *remote, uint64_t until_ns, struct tsi_error *error)
+{
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / TSI_SECOND),
+                                   .tv_nsec = (long)(until_ns % TSI_SECOND)};
+    int result = 0;
+    pthread_mutex_lock(&remote->lock);
+    while (remote->settled == TESS_RUNNING && result != ETIMEDOUT) {
+        result = pthread_cond_timedwait(&remote->settled_cond, &remote->lock, &until);
+    }
+    const tess_status status = remote->settled;
+    if (status != TESS_OK && status != TESS_RUNNING) {
+        tsi_error_set(error, status, "session: %s", remote->refusal.text);
+    }
+    pthread_mutex_unlock(&remote->lock);
+    return status;
+}
+
+static tess_status
+fail_silent(const struct tsi_remote *remote, int64_t timeout_ms, struct tsi_error *error)
+{
+    const bool lacks_keys =
+        strncmp(remote->where, "tcp://", 6) == 0 && !remote->connection.has_keys;
+    return tsi_error_set(error, TESS_ECONNECT,
+                         "session: no scheduler answers at %s within %.1f seconds; is "
+                         "tessera-scheduler running there?%s",
+                         remote->where, (double)timeout_ms / 1000.0,
+                         lacks_keys ? " If it was not started with --insecure, give its connection "
+                                      "file, which has the keys, instead of its address."
+                                    : "");
+}
+
+// Whether `where` leads to another scheduler than `connection` does, and to which: the file that a
+// scheduler leaves when it is killed names an address at which nobody is.
+static bool
+has_moved(const char *where, struct tsi_connection *connection)
+{
+    struct tsi_connection found;
+    if (tsi_connection_find(where, 0, NULL, &found, NULL) != TESS_OK ||
+        (found.epoch == connection->epoch && strcmp(found.address, connection->address) == 0)) {
+        return false;
+    }
+    *connection = found;
+    return true;
+}
+
+// Waits until the scheduler has answered, the time is over, or the connection file has changed: then
+// `connection` is the new one, and the answer is TESS_RUNNING.
+static tess_status
+wait_for_scheduler(struct tsi_remote *remote, const char *where, int64_t timeout_ms,
+                   uint64_t deadline, struct tsi_connection *connection, struct tsi_error *error)
+{
+    for (;;) {
+        const uint64_t now = tsi_clock_ns();
+        const uint64_t look = now + LOOK_NS;
+        const tess_status status =
+            wait_for_answer(remote, look < deadline ? look : deadline, error);
+        if (status != TESS_RUNNING) {
+            return status;
+        }
+        if (now >= deadline) {
+            return fail_silent(remote, timeout_ms, error);
+        }
+        if (has_moved(where, connection)) {
+            return TESS_RUNNING;
+        }
+    }
+}
+
 struct tsi_backend *
 tsi_remote_open(const char *where, const struct tess_session_options *options,
                 struct tsi_error *error)
@@ -195,30 +271,22 @@ tsi_remote_open(const char *where, const struct tess_session_options *options,
         options->worker_timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : options->worker_timeout_ms;
     const uint64_t deadline =
         timeout_ms < 0 ? UINT64_MAX : tsi_clock_ns() + (uint64_t)timeout_ms * TSI_MILLISECOND;
-    struct tsi_remote *remote = remote_new();
-    if (remote == NULL) {
-        tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
-        return NULL;
-    }
-    tess_status status = tsi_connection_find(where, deadline, NULL, &remote->connection, error);
-    snprintf(remote->where, sizeof remote->where, "%s", remote->connection.address);
-    remote->worker_timeout_ns = worker_ms < 0 ? -1 : worker_ms * (int64_t)TSI_MILLISECOND;
-    if (status == TESS_OK) {
-        status = open_sockets(remote, error);
-    }
+    struct tsi_connection connection;
+    tess_status status = tsi_connection_find(where, deadline, NULL, &connection, error);
     if (status != TESS_OK) {
         tsi_error_prefix(error, "session");
-        remote_free(remote);
         return NULL;
     }
-    if (pthread_create(&remote->thread, NULL, tsi_remote_thread, remote) != 0) {
-        tsi_error_set(error, TESS_ENOMEM, "session: cannot start a thread");
-        remote_free(remote);
-        return NULL;
-    }
-    if (wait_for_welcome(remote, timeout_ms, error) != TESS_OK) {
-        remote_close(&remote->backend);
-        return NULL;
-    }
-    return &remote->backend;
+    struct tsi_remote *remote;
+    do {
+        remote = start(&connection, worker_ms, error);
+        status = remote != NULL ? wait_for_scheduler(remote, where, timeout_ms, deadline,
+                                                     &connection, error)
+                                : error->status;
+        if (remote != NULL && status != TESS_OK) {
+            remote_close(&remote->backend);
+        }
+    } while (status == TESS_RUNNING);
+    explicit_bzero(&connection, sizeof connection);
+    return status == TESS_OK ? &remote->backend : NULL;
 }

@@ -2,7 +2,7 @@
 //
 // The client of a scheduler daemon: remote.c takes the session's calls, remote_thread.c is the one thread
 // that owns the sockets, remote_receive.c what it does with messages, remote_gather.c how chunks come and
-// go.
+// go, remote_held.c the caller's own arrays.
 
 #ifndef TSI_RUNTIME_REMOTE_H
 #define TSI_RUNTIME_REMOTE_H
@@ -19,6 +19,12 @@ struct tsi_remote_chunk {
     uint32_t task;
     uint32_t peer;
     uint64_t bytes;
+};
+
+// A chunk of the caller's memory as it is sent.
+struct tsi_remote_copy {
+    tsi_key key;
+    struct tsi_buf *chunk;
 };
 
 // One submitted program.
@@ -59,7 +65,7 @@ struct tsi_remote {
     TSI_VEC(struct tsi_remote_command) commands;
     tess_status settled; // TESS_RUNNING until the scheduler has answered the hello
     struct tsi_error refusal;
-    int worker_threads; // as the scheduler last told
+    int workers; // as the scheduler last told
 
     // The socket thread's own.
     struct tsi_connection connection;
@@ -77,8 +83,9 @@ struct tsi_remote {
     bool lost; // the scheduler is gone; every job fails
     TSI_VEC(struct tsi_remote_job *) jobs;
     uint64_t bytes_fetching;
-    tsi_key served_key; // the last chunk of the caller's memory that had to be copied, and the copy:
-    struct tsi_buf *served; // workers ask for large chunks in parts
+    size_t chunks_fetching;
+    TSI_VEC(struct tsi_remote_copy) copies; // the one used last is the last
+    uint64_t bytes_copied;
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
 };
@@ -100,5 +107,10 @@ void tsi_remote_gather(struct tsi_remote *remote);
 void tsi_remote_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
                         const char *text);
 struct tsi_buf *tsi_remote_lookup(void *context, tsi_key key, const char **text);
+
+// remote_held.c
+struct tsi_buf *tsi_remote_held(struct tsi_remote *remote, tsi_key key,
+                                const struct tsi_chunk_op *op, const struct tess_array *array);
+void tsi_remote_drop_copies(struct tsi_remote *remote, uint32_t job);
 
 #endif

@@ -10,7 +10,6 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/remote.h"
-#include "engine/runtime/scatter.h"
 
 // Bytes of target chunks that may be under way at once; one chunk may be larger.
 #define FETCHING_BYTES_MAX ((uint64_t)256 << 20)
@@ -127,6 +126,7 @@ ask_for_chunks(struct tsi_remote *remote, struct tsi_remote_job *job)
             return false;
         }
         remote->bytes_fetching += chunk->bytes;
+        remote->chunks_fetching++;
         job->wanted_taken++;
     }
     tsi_vec_clear(&job->wanted);
@@ -158,8 +158,6 @@ fetch_failed(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t tas
     const struct tsi_chunk_op *op = &program->ops[tsi_program_op_of(program, task)];
     const struct tsi_remote_chunk chunk = {task, peer,
                                            tsi_chunk_op_bytes(op, task - op->task_base)};
-    remote->bytes_fetching -=
-        chunk.bytes < remote->bytes_fetching ? chunk.bytes : remote->bytes_fetching;
     if (++job->failures > FAILURES_MAX || !tsi_vec_push(&job->wanted, chunk)) {
         char text[TSI_ERROR_TEXT_MAX];
         char place[256];
@@ -184,65 +182,36 @@ fetch_done(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task,
     }
 }
 
+// The size of a chunk that failed is known as long as its job is there. What ended jobs leave over is
+// put right when nothing is under way.
+static void
+count_fetched(struct tsi_remote *remote, const struct tsi_remote_job *job, uint32_t task,
+              const struct tsi_buf *chunk)
+{
+    uint64_t bytes = chunk != NULL ? chunk->bytes : 0;
+    if (chunk == NULL && job != NULL) {
+        const struct tsi_program *program = job->future->plan.program;
+        const struct tsi_chunk_op *op = &program->ops[tsi_program_op_of(program, task)];
+        bytes = tsi_chunk_op_bytes(op, task - op->task_base);
+    }
+    remote->chunks_fetching--;
+    remote->bytes_fetching -= bytes < remote->bytes_fetching ? bytes : remote->bytes_fetching;
+    remote->bytes_fetching = remote->chunks_fetching > 0 ? remote->bytes_fetching : 0;
+}
+
 void
 tsi_remote_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
                    const char *text)
 {
     struct tsi_remote *remote = context;
     struct tsi_remote_job *job = tsi_remote_job(remote, tsi_key_job(key));
-    const uint64_t bytes = chunk != NULL ? chunk->bytes : 0;
-    remote->bytes_fetching -= bytes < remote->bytes_fetching ? bytes : remote->bytes_fetching;
-    if (job == NULL) {
-        // Nothing counts what ended jobs had under way; when no job is left, nothing is.
-        remote->bytes_fetching = remote->jobs.count == 0 ? 0 : remote->bytes_fetching;
-    } else if (chunk != NULL) {
+    count_fetched(remote, job, tsi_key_task(key), chunk);
+    if (job != NULL && chunk != NULL) {
         fetch_done(remote, job, tsi_key_task(key), chunk);
-    } else {
+    } else if (job != NULL) {
         fetch_failed(remote, job, tsi_key_task(key), peer, text);
     }
     tsi_buf_unref(chunk);
-}
-
-// Whether a chunk lies in the caller's memory as it is sent: in C order, without gaps.
-static bool
-is_contiguous(const struct tess_array *array, int64_t chunk)
-{
-    int64_t start[TESS_NDIM_MAX];
-    int64_t size[TESS_NDIM_MAX];
-    int64_t stride = (int64_t)tess_dtype_bytes(array->dtype);
-    tsi_grid_box(&array->grid, chunk, start, size);
-    for (int a = array->grid.ndim - 1; a >= 0; a--) {
-        if (size[a] != 1 && array->memory.stride[a] != stride) {
-            return false;
-        }
-        stride *= size[a];
-    }
-    return true;
-}
-
-// A chunk of the caller's memory: the memory itself where that is possible, else a copy. The last copy is
-// kept, since a large chunk is asked for in parts.
-static struct tsi_buf *
-held_chunk(struct tsi_remote *remote, tsi_key key, const struct tsi_chunk_op *op,
-           const struct tess_array *array)
-{
-    const int64_t chunk = tsi_key_task(key) - op->task_base;
-    const size_t bytes = tsi_chunk_op_bytes(op, chunk);
-    if (is_contiguous(array, chunk)) {
-        const void *origin =
-            tsi_chunk_origin(&array->grid, chunk, array->memory.data, array->memory.stride);
-        return tsi_buf_wrap((void *)(uintptr_t)origin, bytes, NULL, NULL);
-    }
-    if (remote->served == NULL || remote->served_key != key) {
-        tsi_buf_unref(remote->served);
-        remote->served = tsi_buf_new(bytes);
-        remote->served_key = key;
-        if (remote->served != NULL) {
-            tsi_gather_chunk(&array->grid, chunk, tess_dtype_bytes(array->dtype),
-                             array->memory.data, array->memory.stride, remote->served->data);
-        }
-    }
-    return remote->served != NULL ? tsi_buf_ref(remote->served) : NULL;
 }
 
 struct tsi_buf *
@@ -260,7 +229,8 @@ tsi_remote_lookup(void *context, tsi_key key, const char **text)
     if (op->work != TSI_WORK_HELD) {
         return NULL;
     }
-    struct tsi_buf *chunk = held_chunk(remote, key, op, job->future->plan.held[op->held.array]);
+    struct tsi_buf *chunk =
+        tsi_remote_held(remote, key, op, job->future->plan.held[op->held.array]);
     if (chunk == NULL) {
         *text = "the client is out of memory";
     }

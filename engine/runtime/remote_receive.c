@@ -25,7 +25,7 @@ struct tsi_remote_job *
 tsi_remote_job(const struct tsi_remote *remote, uint32_t number)
 {
     for (size_t i = 0; i < remote->jobs.count; i++) {
-        if (remote->jobs.items[i]->number == number) {
+        if (number != TSI_JOB_NONE && remote->jobs.items[i]->number == number) {
             return remote->jobs.items[i];
         }
     }
@@ -53,6 +53,9 @@ tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_s
             remote->jobs.count--;
             break;
         }
+    }
+    if (job->number != 0) {
+        tsi_remote_drop_copies(remote, job->number);
     }
     tsi_future_end(job->future, status, text);
     tsi_future_unref(job->future);
@@ -108,6 +111,9 @@ progress(struct tsi_remote *remote, const struct tsi_message *message)
     if (job == NULL) {
         return;
     }
+    pthread_mutex_lock(&remote->lock);
+    remote->workers = (int)message->progress.workers;
+    pthread_mutex_unlock(&remote->lock);
     tsi_future_set_progress(job->future, message->progress.done, message->progress.total,
                             (int)message->progress.workers);
     if (message->progress.workers > 0) {

@@ -106,11 +106,14 @@ obey(struct tsi_remote *remote, struct tsi_remote_command *command)
     tsi_free(command->bytes);
 }
 
+// Until the scheduler has answered the hello there is nobody to send a command to, but closing is heard.
 static bool
 next_command(struct tsi_remote *remote, struct tsi_remote_command *command)
 {
+    const bool is_settled = remote->peer != 0 || remote->lost || remote->closing;
     pthread_mutex_lock(&remote->lock);
-    const bool found = remote->commands.count > 0;
+    const bool found = remote->commands.count > 0 &&
+                       (is_settled || remote->commands.items[0].wish == TSI_REMOTE_CLOSE);
     if (found) {
         *command = remote->commands.items[0];
         remote->commands.count--;
@@ -127,10 +130,7 @@ take_commands(struct tsi_remote *remote)
     uint64_t count;
     struct tsi_remote_command command;
     (void)!read(remote->wake_fd, &count, sizeof count);
-    // Until the scheduler has said hello there is nobody to send a command to, but closing is heard.
-    while ((remote->peer != 0 || remote->lost || remote->closing ||
-            (remote->commands.count > 0 && remote->commands.items[0].wish == TSI_REMOTE_CLOSE)) &&
-           next_command(remote, &command)) {
+    while (next_command(remote, &command)) {
         obey(remote, &command);
     }
 }

@@ -72,16 +72,18 @@ TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *pat
 // the error.
 TESS_API const char *tess_explain(tess_array *x);
 
-// How the last compute of the session ran: tasks, time, and the peak of memory predicted and
-// measured, in bytes (the chunk memory of one worker; the largest of all).
+// How a compute ran: tasks that were run, repeats included, and the peak of chunk memory of the
+// worker that had most, as predicted and as measured.
 typedef struct tess_report {
     uint64_t tasks;
     uint64_t elapsed_ns;
-    uint64_t program_bytes; // what was submitted
+    uint64_t program_bytes; // sent to the scheduler; 0 in the embedded runtime
     uint64_t peak_bytes_predicted;
-    uint64_t peak_bytes_measured;
+    uint64_t peak_bytes_measured; // 0: not known, as on a cluster
 } tess_report;
 
+// The report of the compute that was last seen to end in `session`, by a call that waits or by
+// tess_future_poll(). All zero before the first, and for NULL.
 TESS_API tess_report tess_session_report(const tess_session *session);
 
 TESS_END

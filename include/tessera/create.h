@@ -2,10 +2,10 @@
 //
 // Sources: arrays that are made from nothing, from memory or from a file.
 //
-// Each takes its shape and where it is cut. They fail with TESS_EINVAL for a NULL or closed session,
-// TESS_ESHAPE for a negative size or more than 16 axes, TESS_EOVERFLOW where the number of elements or
-// of bytes does not fit int64, TESS_ECHUNKS where chunks do not fit the shape, and TESS_EDTYPE for a
-// number that is no dtype.
+// Each takes its shape and where it is cut. They fail with TESS_EINVAL for a NULL session, with
+// the status of the session if it could not be opened, with TESS_ESHAPE for a negative size or
+// more than 16 axes, TESS_EOVERFLOW where the number of elements or of bytes does not fit int64,
+// TESS_ECHUNKS where chunks do not fit the shape, and TESS_EDTYPE for a number that is no dtype.
 
 #ifndef TESSERA_CREATE_H
 #define TESSERA_CREATE_H
@@ -30,12 +30,14 @@ TESS_API tess_array *tess_scalar_int(tess_session *session, int64_t value);
 
 // The values start + i·step for i = 0, 1, … below (stop − start) / step, in one axis. Element i is
 // computed from i, in float64 (integer dtypes: in int64, from `start` and `step` cut to whole
-// numbers), never by repeated addition. Fails with TESS_EINVAL if `step` is zero or not finite.
+// numbers), never by repeated addition. Fails with TESS_EINVAL if `step` is zero or not finite, or
+// another is NaN.
 TESS_API tess_array *tess_arange(tess_session *session, double start, double stop, double step,
                                  tess_chunks chunks, tess_dtype dtype);
 
 // `count` values evenly spaced from `start` to `stop`, both included: element i is
-// start + i·((stop − start) / (count − 1)), and the last is `stop` itself.
+// start + i·((stop − start) / (count − 1)), and the last is `stop` itself. A single value is
+// `start`.
 TESS_API tess_array *tess_linspace(tess_session *session, double start, double stop, int64_t count,
                                    tess_chunks chunks, tess_dtype dtype);
 

@@ -3,13 +3,13 @@
 // Element types and how they combine.
 //
 // Two operands of different types meet in the type that holds both, by one table: a larger type of
-// the same kind wins; a signed and an unsigned integer meet in the next larger signed integer
-// (int64 and uint64: float64); bool gives way to everything; an integer and a float meet in the
-// float, float32 if the integer has at most 16 bits and float64 otherwise. This is NumPy's table.
+// the same kind wins; a signed and an unsigned integer meet in the smallest signed integer that holds
+// both (with uint64 there is none: float64); bool gives way to everything; an integer of at most 16
+// bits and a float meet in the float, a larger integer and a float in float64. This is NumPy's table.
 //
 // A scalar made by tess_scalar() or tess_scalar_int() is weak, as a Python number is: it takes the
-// type of the array it meets, unless its kind is higher (bool < integer < float), where an integer
-// array meets a float scalar in float64.
+// type of the array it meets, unless its kind is higher (bool < integer < float): then they meet
+// in float64, or for an integer scalar and a bool array in int64.
 
 #ifndef TESSERA_DTYPE_H
 #define TESSERA_DTYPE_H

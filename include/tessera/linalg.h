@@ -15,7 +15,8 @@ TESS_BEGIN
 // by OpenBLAS, integers (wrapping) and bool ("and", "or") by loops of our own. Where the inner axis has
 // several chunks, their products are added in chunk order.
 //
-// Fails with TESS_ESHAPE if the inner sizes differ or an operand has no axes.
+// Fails with TESS_ESHAPE if the inner sizes differ, the leading axes do not broadcast, or an operand
+// has no axes, and with TESS_EOVERFLOW if the result is too large.
 TESS_API tess_array *tess_matmul(tess_array *x, tess_array *y);
 
 TESS_END

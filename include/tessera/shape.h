@@ -67,14 +67,15 @@ TESS_BEGIN
 // Basic indexing, as x[start:stop:step, index, …] in NumPy: negative starts, stops and indices count
 // from the end, ranges are cut to the axis, a step may be negative, an index drops its axis, and axes
 // that are not mentioned are taken whole. Fails with TESS_EINDEX for an index out of range or a step
-// of zero, and TESS_EAXIS for more indices than axes.
+// of zero, TESS_EAXIS for more indices than axes, and TESS_ESHAPE for a result of more than 16 axes.
 TESS_API tess_array *tess_slice(tess_array *x, tess_indices indices);
 
 // Axis i of the result is axis order[i] of `x`; negative axes count from the last. Fails with
 // TESS_EAXIS if `order` is no permutation of the axes.
 TESS_API tess_array *tess_transpose(tess_array *x, tess_order order);
 
-// `x` repeated to `shape` as in an element-wise operation. Fails with TESS_ESHAPE if it does not fit.
+// `x` repeated to `shape` as in an element-wise operation. Fails with TESS_ESHAPE if it does not fit,
+// TESS_EOVERFLOW if the result is too large.
 TESS_API tess_array *tess_broadcast_to(tess_array *x, tess_shape shape);
 
 // `x` cut otherwise. The values do not change. Fails with TESS_ECHUNKS as the sources do.

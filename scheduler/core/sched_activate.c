@@ -8,16 +8,22 @@
 // is open is finished before more is opened. Tasks are ranked in the order of their visits: a task
 // comes before all that it needs, hence before all that is opened later.
 //
-// A client's jobs are activated one after the other, the clients in turn.
+// A task that makes much less of a chunk than it is, such as the first level of a reduction, is activated
+// as soon as its inputs are there even if its target is not open, so that two reductions of one array do
+// not keep the array.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_place.h"
 #include "scheduler/core/sched_state.h"
+#include "scheduler/core/sched_want.h"
 
 enum {
     VISITS_OF_TURN = 64,
     // Uses beyond which those who wait are looked for among the active tasks instead of all users.
     USERS_WALKED_MAX = 4096,
+    // A task that makes a chunk this much smaller, of a few inputs, is done as soon as it can be.
+    SHRINKS_BY = 4,
+    INPUTS_NOW_MAX = 64,
 };
 
 bool
@@ -99,9 +105,29 @@ tell_active(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t user_op
     }
 }
 
+// Whether `user` makes much less of a chunk of `op` that it reads, can do so at once, and will have to
+// some time. Then it is better done while the chunk is here than when its turn comes.
+static bool
+is_worth_now(struct tsi_sched_job *job, uint32_t op, uint32_t user_op, uint32_t user)
+{
+    if (job->ops[user_op].bytes_max > job->ops[op].bytes_max / SHRINKS_BY ||
+        tsi_sched_job_is_retired(job, user) || !tsi_sched_want(job, user_op, user)) {
+        return false;
+    }
+    struct tsi_sched_walk walk;
+    uint32_t dep = 0;
+    tsi_sched_walk_deps(&walk, job, user_op, user);
+    for (int i = 0; i < INPUTS_NOW_MAX && tsi_sched_walk_next_dep(&walk, &dep); i++) {
+        if (!tsi_sched_task_is_there(&job->tasks[dep])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                         uint32_t task)
+                         uint32_t task, uint32_t rank)
 {
     if (job->tasks[task].users_left > USERS_WALKED_MAX) {
         const struct tsi_sched_op *info = &job->ops[op];
@@ -119,8 +145,11 @@ tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uin
     uint32_t user = 0;
     tsi_sched_walk_users(&walk, job, op, task);
     while (tsi_sched_walk_next_user(&walk, &user)) {
-        if (tsi_sched_task_state(&job->tasks[user]) == TSI_TASK_WAITING) {
+        const enum tsi_task_state state = tsi_sched_task_state(&job->tasks[user]);
+        if (state == TSI_TASK_WAITING) {
             input_came(sched, job, walk.op, user);
+        } else if (state == TSI_TASK_RELEASED && is_worth_now(job, op, walk.op, user)) {
+            tsi_sched_activate_demand(sched, job, user, rank, true);
         }
     }
 }
@@ -155,7 +184,7 @@ tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *job, u
             tsi_sched_task_state(&user->tasks[waiter.task]) == TSI_TASK_WAITING) {
             const uint32_t op = tsi_sched_job_op(user, waiter.task);
             provide(sched, user, op, waiter.task);
-            tsi_sched_activate_users(sched, user, op, waiter.task);
+            tsi_sched_activate_users(sched, user, op, waiter.task, sched->next_rank);
         }
     }
     job->waiters.count = kept;
@@ -244,7 +273,7 @@ static bool
 claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     const bool was_retired = tsi_sched_job_is_retired(job, task);
-    const uint64_t claims = tsi_sched_hold_claims(sched, job, op, task);
+    const uint64_t claims = tsi_sched_hold_claims(job, op, task);
     if (claims == 0) {
         if (!was_retired) {
             tsi_sched_hold_retire(sched, job, op, task);
@@ -260,7 +289,7 @@ claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t 
     if (was_retired) {
         tsi_sched_job_set_retired(job, task, false);
         job->tasks_done -= tsi_sched_op_runs(&job->ops[op]) ? 1 : 0;
-        tsi_sched_hold_restore_inputs(sched, job, op, task);
+        tsi_sched_hold_restore_inputs(job, op, task);
     }
     job->tasks[task].users_left = (uint32_t)claims;
     return true;

@@ -39,14 +39,29 @@ is_listed(const struct tsi_sched_worker *worker, size_t first, tsi_key key)
     return false;
 }
 
+// The first holder from `slot` on, around the end, that is not suspect; if all are, the first one.
+static uint32_t
+next_holder(const struct tsi_sched *sched, const struct tsi_sched_task *record, uint32_t slot)
+{
+    const uint32_t first = tsi_sched_chunk_holder(sched, record, 0);
+    uint32_t before = TSI_SLOT_NONE;
+    uint32_t holder = first;
+    for (; holder != TSI_SLOT_NONE; holder = tsi_sched_chunk_holder(sched, record, holder + 1)) {
+        if (!sched->workers.items[holder]->suspect) {
+            if (holder >= slot) {
+                return holder;
+            }
+            before = before == TSI_SLOT_NONE ? holder : before;
+        }
+    }
+    return before != TSI_SLOT_NONE ? before : first;
+}
+
 // A peer that has a chunk; which of several depends on who asks, so that they share the load.
 static uint32_t
 source_of(const struct tsi_sched *sched, const struct tsi_sched_chunk *chunk, uint32_t slot)
 {
-    uint32_t holder = tsi_sched_chunk_holder(sched, chunk->record, slot);
-    if (holder == TSI_SLOT_NONE) {
-        holder = tsi_sched_chunk_holder(sched, chunk->record, 0);
-    }
+    const uint32_t holder = next_holder(sched, chunk->record, slot);
     if (holder != TSI_SLOT_NONE) {
         return sched->workers.items[holder]->peer;
     }
@@ -234,6 +249,7 @@ bool
 tsi_sched_assign_run(struct tsi_sched *sched)
 {
     bool any = false;
+    sched->steals_pay = true;
     const uint64_t *hungry = sched->hungry.items;
     const size_t words = sched->hungry.count;
     for (enum level level = ONE_TASK; level < LEVELS; level++) {

@@ -4,7 +4,8 @@
 //
 // Such a worker gets nothing new and gives back what it has not started. Chunks that it alone holds are
 // copied to other workers, a batch at a time; when it is told of a copy, the worker's own is freed. When
-// it has neither tasks nor such chunks, it may go.
+// it has neither tasks nor such chunks, it may go. Where no worker stays there is nobody to copy to: then
+// it goes when its tasks are done, and what it held is computed again if it is needed again.
 
 #include "scheduler/core/sched_state.h"
 
@@ -192,11 +193,24 @@ copy_job(struct tsi_sched *sched, const struct tsi_sched_worker *worker, struct 
     return all;
 }
 
+static bool
+somebody_stays(const struct tsi_sched *sched)
+{
+    for (size_t i = 0; i < sched->workers.count; i++) {
+        const struct tsi_sched_worker *worker = sched->workers.items[i];
+        if (worker->peer != TSI_PEER_NONE && !worker->draining) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 drain(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
     bool all = true;
-    for (size_t i = 0; i < sched->jobs.count; i++) {
+    const bool has_takers = somebody_stays(sched);
+    for (size_t i = 0; has_takers && i < sched->jobs.count; i++) {
         struct tsi_sched_job *job = sched->jobs.items[i];
         if (job != NULL && !job->dropping && !job->doomed) {
             all = copy_job(sched, worker, job) && all;

@@ -2,8 +2,8 @@
 //
 // Claims: why a chunk is still needed.
 //
-// A task has a claim on each input, once for each use, from the beginning until it is done or it turns
-// out that nobody needs it. A target has one claim more until it is satisfied: run, taken, or, if it is
+// A task that will be demanded has a claim on each input, once for each use, from the beginning until it
+// is done or it turns out that nobody needs it. A target has one claim more until it is satisfied: run, taken, or, if it is
 // kept, for ever. A chunk is freed when the last claim on it is gone; the task is then *retired*, which
 // means that it has no claims itself.
 //
@@ -13,23 +13,42 @@
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
+#include "scheduler/core/sched_want.h"
 
 static bool
-has_claim(const struct tsi_sched_job *job, uint32_t task)
+has_claim(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     const enum tsi_task_state state = tsi_sched_task_state(&job->tasks[task]);
-    return state == TSI_TASK_RELEASED ? !tsi_sched_job_is_retired(job, task)
-                                      : tsi_sched_task_is_pending(state);
+    if (state != TSI_TASK_RELEASED) {
+        return tsi_sched_task_is_pending(state);
+    }
+    return !tsi_sched_job_is_retired(job, task) && tsi_sched_want(job, op, task);
+}
+
+// Whether all users of an operation will be demanded.
+static bool
+are_users_wanted(const struct tsi_sched_job *job, uint32_t op)
+{
+    const struct tsi_sched_op *info = &job->ops[op];
+    for (uint32_t i = 0; i < info->edge_count && job->answers != NULL; i++) {
+        if (!job->ops[job->edges[info->edge_first + i].op].all_wanted) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint64_t
-tsi_sched_hold_claims(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+tsi_sched_hold_claims(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
-    (void)sched;
     const bool wanted = job->ops[op].target_mode != TSI_SCHED_NO_TARGET &&
                         !tsi_sched_task_is_satisfied(&job->tasks[task]);
     uint64_t claims = wanted ? 1 : 0;
-    if (!job->disturbed) {
+    if (!job->disturbed && tsi_sched_job_is_retired(job, task)) {
+        // A target that was made as an input before its turn came is not made again.
+        return 0;
+    }
+    if (!job->disturbed && are_users_wanted(job, op)) {
         // No user can be done before the first time that its input is made.
         return claims + tsi_sched_walk_user_count(job, op, task);
     }
@@ -37,7 +56,7 @@ tsi_sched_hold_claims(struct tsi_sched *sched, struct tsi_sched_job *job, uint32
     uint32_t user = 0;
     tsi_sched_walk_users(&walk, job, op, task);
     while (tsi_sched_walk_next_user(&walk, &user)) {
-        claims += has_claim(job, user) ? 1 : 0;
+        claims += has_claim(job, walk.op, user) ? 1 : 0;
     }
     return claims;
 }
@@ -83,7 +102,7 @@ drop_claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
     switch (tsi_sched_task_state(record)) {
     case TSI_TASK_RELEASED:
         if (!tsi_sched_job_is_retired(job, task) &&
-            tsi_sched_hold_claims(sched, job, op, task) == 0) {
+            tsi_sched_hold_claims(job, op, task) == 0) {
             retire(sched, job, op, task);
         }
         return;
@@ -148,10 +167,8 @@ tsi_sched_hold_drop_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, u
 }
 
 void
-tsi_sched_hold_restore_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                              uint32_t task)
+tsi_sched_hold_restore_inputs(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
-    (void)sched;
     struct tsi_sched_walk walk;
     uint32_t dep = 0;
     tsi_sched_walk_deps(&walk, job, op, task);

@@ -12,6 +12,7 @@
 #include "engine/base/check.h"
 #include "engine/base/text.h"
 #include "scheduler/core/sched_state.h"
+#include "scheduler/core/sched_want.h"
 
 struct tsi_sched_job *
 tsi_sched_job_find(const struct tsi_sched *sched, uint32_t id)
@@ -171,6 +172,10 @@ tsi_sched_job_new(const struct tsi_program *program)
     }
     describe_edges(job);
     describe_targets(job);
+    if (!tsi_sched_want_init(job)) {
+        tsi_sched_job_free(job);
+        return NULL;
+    }
     job->counts[TSI_TASK_RELEASED] = program->task_count;
     job->progress_workers = -1;
     return job;
@@ -182,6 +187,7 @@ tsi_sched_job_free(struct tsi_sched_job *job)
     tsi_free_pages(job->tasks, tasks_bytes(job));
     tsi_free_pages(job->retired, retired_bytes(job));
     tsi_free_pages(job->active, active_bytes(job));
+    tsi_sched_want_fini(job);
     tsi_free(job->ops);
     tsi_free(job->edges);
     tsi_free(job->identity_inputs);

@@ -38,6 +38,7 @@ struct tsi_sched_op {
     uint8_t work;
     uint8_t target_mode; // or TSI_SCHED_NO_TARGET
     bool is_even;        // all chunks are taken to have bytes_max
+    bool all_wanted;     // every task will be demanded
     bool is_measured;    // duration_us is not only from the cost model
     uint32_t duration_us; // of its tasks, averaged; from the cost model at first
     uint32_t kept_slot;   // of the job that made the chunks, if KEPT
@@ -90,7 +91,8 @@ struct tsi_sched_job {
     uint64_t *retired; // one bit a task: nobody will need it, unless a chunk is lost
     uint32_t *active;  // tasks of each block that are not RELEASED
     uint64_t counts[TSI_TASK_STATES];
-    bool disturbed; // something was lost, so claims are counted one by one
+    uint64_t *answers; // of sched_want.c; NULL if every task is wanted
+    bool disturbed;    // something was lost, so claims are counted one by one
 
     TSI_VEC(struct tsi_sched_visit) stack;
     struct tsi_sched_cursor *cursors;

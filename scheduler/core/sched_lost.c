@@ -90,7 +90,7 @@ lose(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t t
     sched->policy_due = true;
     tsi_sched_job_move(job, op, task, TSI_TASK_RELEASED);
     job->tasks_done -= tsi_sched_op_runs(&job->ops[op]) ? 1 : 0;
-    tsi_sched_hold_restore_inputs(sched, job, op, task);
+    tsi_sched_hold_restore_inputs(job, op, task);
     if (job->ops[op].target_mode == TSI_TARGET_KEEP) {
         job->targets_done--;
     }

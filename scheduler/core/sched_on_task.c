@@ -128,6 +128,7 @@ on_done(struct tsi_sched *sched, struct tsi_sched_worker *worker,
         return;
     }
     const uint32_t task = completion->task;
+    const uint32_t rank = worker->attempts.items[attempt].rank;
     const uint32_t op = tsi_sched_job_op(job, task);
     struct tsi_sched_task *record = &job->tasks[task];
     tsi_sched_worker_remove_attempt(worker, attempt);
@@ -145,7 +146,7 @@ on_done(struct tsi_sched *sched, struct tsi_sched_worker *worker,
         tsi_sched_hold_unwanted(sched, job, op, task);
         return;
     }
-    tsi_sched_activate_users(sched, job, op, task);
+    tsi_sched_activate_users(sched, job, op, task, rank);
     if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
         tsi_sched_target_reached(sched, job, op, task);
     }

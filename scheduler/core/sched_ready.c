@@ -384,7 +384,8 @@ peek_stolen(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
             continue;
         }
         *pick = (struct tsi_sched_pick){TSI_SOURCE_STOLEN, victim->slot, job, last->task};
-        return tsi_sched_place_pays(sched, job, last->task, worker, victim);
+        sched->steals_pay = tsi_sched_place_pays(sched, job, last->task, worker, victim);
+        return sched->steals_pay;
     }
 }
 
@@ -404,7 +405,7 @@ tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, b
         count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
     }
     if (count == 0) {
-        return may_steal && sched->stealable > 0 && peek_stolen(sched, worker, pick);
+        return may_steal && sched->steals_pay && sched->stealable > 0 && peek_stolen(sched, worker, pick);
     }
     *pick = found[0];
     for (int i = 1; i < count; i++) {

@@ -87,6 +87,7 @@ struct tsi_sched {
     uint32_t next_ticket;
     uint32_t next_rank;
     uint64_t queued;    // tasks in QUEUED
+    bool steals_pay;    // no steal was found not to pay in this run of the policy
     uint64_t stealable; // places in heaps and owned stripes, stale ones included
 
     struct tsi_sched_sets sets;
@@ -168,9 +169,9 @@ void tsi_sched_activate_ready(struct tsi_sched *sched, struct tsi_sched_job *job
                               uint32_t task, bool is_loose);
 // A kept chunk of `job` is there: those who wait for it go on.
 void tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
-// Readies what waits for a chunk that is there now.
+// Readies what waits for a chunk that is there now, and what makes little of it, with rank `rank`.
 void tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                              uint32_t task);
+                              uint32_t task, uint32_t rank);
 
 // sched_turn.c
 
@@ -189,8 +190,8 @@ void tsi_sched_assign_retract_all(struct tsi_sched *sched, struct tsi_sched_work
 
 // sched_hold.c: claims, and when chunks are freed
 
-uint64_t tsi_sched_hold_claims(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                               uint32_t task);
+// How many claims there are on a task, counted anew.
+uint64_t tsi_sched_hold_claims(struct tsi_sched_job *job, uint32_t op, uint32_t task);
 // Takes one claim from `task`, and whatever follows from it.
 void tsi_sched_hold_drop(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
 // Frees a chunk that was just made and on which there is no claim.
@@ -202,8 +203,7 @@ void tsi_sched_hold_retire(struct tsi_sched *sched, struct tsi_sched_job *job, u
 // Takes the claims of `task` on its inputs, or gives them back to those that are active.
 void tsi_sched_hold_drop_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                                 uint32_t task);
-void tsi_sched_hold_restore_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                                   uint32_t task);
+void tsi_sched_hold_restore_inputs(struct tsi_sched_job *job, uint32_t op, uint32_t task);
 
 // sched_lost.c
 

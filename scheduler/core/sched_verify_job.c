@@ -3,6 +3,7 @@
 // The invariants of one job, task by task. sched_verify.c has the list.
 
 #include "scheduler/core/sched_verify.h"
+#include "scheduler/core/sched_want.h"
 
 // What is added up while going through a job.
 struct sums {
@@ -22,15 +23,16 @@ unconst(const struct tsi_verify *verify)
 }
 
 static bool
-has_claim(const struct tsi_sched_job *job, uint32_t task)
+has_claim(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     const enum tsi_task_state state = tsi_sched_task_state(&job->tasks[task]);
     return tsi_sched_task_is_pending(state) ||
-           (state == TSI_TASK_RELEASED && !tsi_sched_job_is_retired(job, task));
+           (state == TSI_TASK_RELEASED && !tsi_sched_job_is_retired(job, task) &&
+            tsi_sched_want(job, op, task));
 }
 
 static void
-check_claims(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_t op, uint32_t task)
+check_claims(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     const struct tsi_sched_task *record = &job->tasks[task];
     const bool wanted = job->ops[op].target_mode != TSI_SCHED_NO_TARGET &&
@@ -40,7 +42,7 @@ check_claims(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_
     uint32_t user = 0;
     tsi_sched_walk_users(&walk, job, op, task);
     while (tsi_sched_walk_next_user(&walk, &user)) {
-        claims += has_claim(job, user) ? 1 : 0;
+        claims += has_claim(job, walk.op, user) ? 1 : 0;
     }
     tsi_verify_that(verify, claims == record->users_left, "claims add up");
     tsi_verify_that(verify,

@@ -26,9 +26,10 @@ take_signals(struct tsi_loop *loop)
         if (loop->draining) {
             tsi_log(TSI_LOG_WARNING, "stopping", "second signal");
             loop->stopping = true;
+        } else {
+            tsi_log(TSI_LOG_INFO, "draining", "signal=%d", number);
+            loop->draining = true;
         }
-        tsi_log(TSI_LOG_INFO, "draining", "signal=%d", number);
-        loop->draining = true;
     }
 }
 
@@ -84,15 +85,20 @@ listen_at_address(struct tsi_loop *loop, struct tsi_error *error)
 }
 
 static tess_status
-write_pid(const char *path, struct tsi_error *error)
+write_pid(struct tsi_loop *loop, struct tsi_error *error)
 {
-    FILE *file = path[0] != '\0' ? fopen(path, "we") : NULL;
-    if (path[0] != '\0' && file == NULL) {
+    const char *path = loop->options->pid_file;
+    if (path[0] == '\0') {
+        return TESS_OK;
+    }
+    FILE *file = fopen(path, "we");
+    if (file == NULL) {
         return tsi_error_set(error, TESS_EIO, "%s: %s", path, strerror(errno));
     }
-    if (file != NULL) {
-        fprintf(file, "%ld\n", (long)getpid());
-        fclose(file);
+    loop->has_pid_file = true;
+    const bool ok = fprintf(file, "%ld\n", (long)getpid()) > 0;
+    if (fclose(file) != 0 || !ok) {
+        return tsi_error_set(error, TESS_EIO, "%s: cannot write the process number", path);
     }
     return TESS_OK;
 }
@@ -103,6 +109,8 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     struct tsi_sched_config config = tsi_sched_config_default();
     config.lost_ns = loop->options->worker_ttl_ns;
     config.suspect_ns = config.lost_ns / 3;
+    // A client whose connection broke has given its jobs up and comes back as another one.
+    config.client_lease_ns = 0;
     loop->next_peer = 1;
     loop->signals = tsi_signals_open();
     loop->sched = tsi_sched_new(&config);
@@ -125,7 +133,7 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     if (status == TESS_OK) {
         status = tsi_connection_write(loop->connection_path, &loop->connection, error);
     }
-    return status == TESS_OK ? write_pid(loop->options->pid_file, error) : status;
+    return status == TESS_OK ? write_pid(loop, error) : status;
 }
 
 static int
@@ -165,10 +173,16 @@ watch_idleness(struct tsi_loop *loop, uint64_t now)
     }
 }
 
+// Jobs that ended but whose chunks are kept do not run: a client may keep them for ever.
 static bool
 has_running_jobs(const struct tsi_loop *loop)
 {
-    return tsi_sched_stats(loop->sched).jobs > 0;
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (!loop->jobs.items[i]->ended) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void
@@ -210,7 +224,7 @@ finish(struct tsi_loop *loop)
     if (loop->connection_path[0] != '\0') {
         remove_connection_file(loop);
     }
-    if (loop->options->pid_file[0] != '\0') {
+    if (loop->has_pid_file) {
         unlink(loop->options->pid_file);
     }
     tsi_net_unwatch(loop->socket, loop->monitor);
@@ -243,7 +257,9 @@ tsi_loop_run(const struct tsi_scheduler_options *options)
         while (!loop.stopping && !(loop.draining && !has_running_jobs(&loop))) {
             turn(&loop);
         }
-        tsi_log(TSI_LOG_INFO, "scheduler ended", "bad_frames=%llu",
+        const struct tsi_sched_stats stats = tsi_sched_stats(loop.sched);
+        tsi_log(TSI_LOG_INFO, "scheduler ended", "tasks=%llu workers_lost=%llu bad_frames=%llu",
+                (unsigned long long)stats.tasks_done, (unsigned long long)stats.workers_lost,
                 (unsigned long long)loop.bad_frames);
     }
     finish(&loop);

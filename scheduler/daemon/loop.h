@@ -20,6 +20,7 @@ struct tsi_member {
     char name[TSI_WIRE_NAME_MAX + 1];
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
     char host[TSI_WIRE_NAME_MAX + 1];
+    bool broken; // a message for it was lost; it leaves in the next probe
 };
 
 // A submitted program and its bytes, which workers get as they came.
@@ -30,6 +31,7 @@ struct tsi_daemon_job {
     uint32_t client;
     uint64_t token;
     uint32_t number; // once accepted
+    bool ended;      // what is left of it are chunks that its client keeps
 };
 
 struct tsi_loop {
@@ -48,7 +50,8 @@ struct tsi_loop {
     TSI_VEC(struct tsi_daemon_job *) jobs;
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
-    bool draining; // no more jobs; ends when none is left
+    bool has_pid_file;
+    bool draining; // no more jobs; ends when none runs
     bool stopping; // at once
     uint64_t next_heartbeat_ns;
     uint64_t idle_since_ns; // 0 while there is work
@@ -76,10 +79,10 @@ void tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event);
 // loop_send.c: carries out all actions of the core.
 void tsi_loop_act(struct tsi_loop *loop);
 
-// Sends `message` to `member`; if it is gone, it leaves in the next probe.
-void tsi_loop_send(struct tsi_loop *loop, const struct tsi_member *member,
-                   struct tsi_message *message);
-void tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route,
+// Sends `message` to `member`; if it is gone, or memory is out, it leaves in the next probe: with a
+// message lost, it and the core would not know the same any more.
+void tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message);
+bool tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route,
                       struct tsi_message *message);
 
 // The job whose program is `program`, NULL if there is none.

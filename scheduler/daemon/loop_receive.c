@@ -20,7 +20,7 @@ tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event)
 }
 
 static void
-refuse_job(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token,
+refuse_job(struct tsi_loop *loop, struct tsi_member *member, uint64_t token,
            tess_status status, const char *text)
 {
     struct tsi_message message = {
@@ -47,7 +47,7 @@ keep_job(struct tsi_loop *loop, const struct tsi_message *message)
 }
 
 static void
-submit(struct tsi_loop *loop, const struct tsi_member *member, const struct tsi_message *message)
+submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_message *message)
 {
     struct tsi_error error;
     struct tsi_program *program = NULL;
@@ -80,7 +80,7 @@ submit(struct tsi_loop *loop, const struct tsi_member *member, const struct tsi_
 
 // False if a client may not send this.
 static bool
-from_client(struct tsi_loop *loop, const struct tsi_member *member,
+from_client(struct tsi_loop *loop, struct tsi_member *member,
             const struct tsi_message *message)
 {
     struct tsi_sched_event event = {.peer = member->peer};
@@ -111,7 +111,7 @@ from_client(struct tsi_loop *loop, const struct tsi_member *member,
 
 // False if a worker may not send this.
 static bool
-from_worker(struct tsi_loop *loop, const struct tsi_member *member,
+from_worker(struct tsi_loop *loop, struct tsi_member *member,
             const struct tsi_message *message)
 {
     struct tsi_sched_event event = {.peer = member->peer};

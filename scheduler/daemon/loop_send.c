@@ -7,23 +7,26 @@
 #include "engine/base/memory.h"
 #include "scheduler/daemon/loop.h"
 
-void
+bool
 tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route, struct tsi_message *message)
 {
     message->epoch = loop->connection.epoch;
     if (!tsi_message_encode(message, &loop->out)) {
         tsi_log(TSI_LOG_ERROR, "cannot send", "%s: out of memory or too large",
                 tsi_message_name(message->type));
-        return;
+        return false;
     }
-    tsi_net_send(loop->socket, route, loop->out.bytes, loop->out.count);
+    return tsi_net_send(loop->socket, route, loop->out.bytes, loop->out.count);
 }
 
 void
-tsi_loop_send(struct tsi_loop *loop, const struct tsi_member *member, struct tsi_message *message)
+tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message)
 {
     message->peer = member->peer;
-    tsi_loop_send_to(loop, &member->route, message);
+    if (!member->broken && !tsi_loop_send_to(loop, &member->route, message)) {
+        member->broken = true;
+        loop->next_heartbeat_ns = 0; // probe soon
+    }
 }
 
 struct tsi_daemon_job *
@@ -53,7 +56,7 @@ tsi_loop_free_job(struct tsi_loop *loop, struct tsi_daemon_job *job)
 }
 
 static void
-send_program(struct tsi_loop *loop, const struct tsi_member *member,
+send_program(struct tsi_loop *loop, struct tsi_member *member,
              const struct tsi_sched_action *action)
 {
     const struct tsi_daemon_job *job = tsi_loop_job(loop, action->program.program);
@@ -66,7 +69,7 @@ send_program(struct tsi_loop *loop, const struct tsi_member *member,
 }
 
 static void
-send_ready(struct tsi_loop *loop, const struct tsi_member *member,
+send_ready(struct tsi_loop *loop, struct tsi_member *member,
            const struct tsi_sched_action *action)
 {
     enum { BATCH = 512 };
@@ -87,7 +90,16 @@ send_ready(struct tsi_loop *loop, const struct tsi_member *member,
 }
 
 static void
-send_ended(struct tsi_loop *loop, const struct tsi_member *member,
+log_end(const struct tsi_sched_action *action)
+{
+    tsi_log(action->ended.status == TESS_OK ? TSI_LOG_INFO : TSI_LOG_WARNING, "job ended",
+            "job=%u client=%u status=%s tasks=%llu %s", action->job, action->peer,
+            tess_status_name(action->ended.status), (unsigned long long)action->ended.tasks_run,
+            action->ended.text != NULL ? action->ended.text : "");
+}
+
+static void
+send_ended(struct tsi_loop *loop, struct tsi_member *member,
            const struct tsi_sched_action *action)
 {
     struct tsi_message message = {
@@ -97,15 +109,11 @@ send_ended(struct tsi_loop *loop, const struct tsi_member *member,
                       .text = action->ended.text,
                       .tasks_run = action->ended.tasks_run,
                       .peak_predicted = action->ended.peak_bytes_predicted}};
-    tsi_log(action->ended.status == TESS_OK ? TSI_LOG_INFO : TSI_LOG_WARNING, "job ended",
-            "job=%u client=%u status=%s tasks=%llu %s", action->job, member->peer,
-            tess_status_name(action->ended.status), (unsigned long long)action->ended.tasks_run,
-            action->ended.text != NULL ? action->ended.text : "");
     tsi_loop_send(loop, member, &message);
 }
 
 static void
-act_for_client(struct tsi_loop *loop, const struct tsi_member *member,
+act_for_client(struct tsi_loop *loop, struct tsi_member *member,
                const struct tsi_sched_action *action)
 {
     struct tsi_message message = {.type = TSI_MESSAGE_NONE};
@@ -189,9 +197,31 @@ drop_worker(struct tsi_loop *loop, struct tsi_member *member, const char *text)
     tsi_members_leave(loop, member, false, text);
 }
 
+// Notes what becomes of a job, whether its client is still there or not.
+static void
+follow_job(struct tsi_loop *loop, const struct tsi_sched_action *action)
+{
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        struct tsi_daemon_job *job = loop->jobs.items[i];
+        if (action->kind == TSI_SCHED_JOB_ACCEPTED && job->client == action->peer &&
+            job->token == action->accepted.token) {
+            job->number = action->job;
+        } else if (action->kind == TSI_SCHED_JOB_ENDED && job->number == action->job) {
+            job->ended = true;
+        }
+    }
+    if (action->kind == TSI_SCHED_JOB_ENDED) {
+        log_end(action);
+    }
+    if (action->kind == TSI_SCHED_JOB_DROPPED) {
+        tsi_log(TSI_LOG_DEBUG, "job dropped", "job=%u", action->job);
+    }
+}
+
 static void
 act(struct tsi_loop *loop, const struct tsi_sched_action *action)
 {
+    follow_job(loop, action);
     if (action->kind == TSI_SCHED_JOB_DROPPED) {
         struct tsi_daemon_job *job = tsi_loop_job(loop, action->program.program);
         if (job != NULL) {

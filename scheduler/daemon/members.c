@@ -6,7 +6,6 @@
 
 #include "scheduler/daemon/loop.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +37,7 @@ tsi_members_by_peer(const struct tsi_loop *loop, uint32_t peer)
 }
 
 static void
-send_news(struct tsi_loop *loop, const struct tsi_member *to, const struct tsi_member *about,
+send_news(struct tsi_loop *loop, struct tsi_member *to, const struct tsi_member *about,
           bool is_there)
 {
     struct tsi_message message = {.type = TSI_MESSAGE_PEER,
@@ -57,10 +56,10 @@ needs_news(const struct tsi_member *to, const struct tsi_member *about)
 }
 
 static void
-tell_everyone(struct tsi_loop *loop, const struct tsi_member *about, bool is_there)
+tell_everyone(struct tsi_loop *loop, struct tsi_member *about, bool is_there)
 {
     for (size_t i = 0; i < loop->members.count; i++) {
-        const struct tsi_member *other = loop->members.items[i];
+        struct tsi_member *other = loop->members.items[i];
         if (needs_news(other, about)) {
             send_news(loop, other, about, is_there);
         }
@@ -180,11 +179,8 @@ tsi_members_probe(struct tsi_loop *loop)
     size_t i = 0;
     while (i < loop->members.count) {
         struct tsi_member *member = loop->members.items[i];
-        message.epoch = loop->connection.epoch;
-        message.peer = member->peer;
-        if (tsi_message_encode(&message, &loop->out) &&
-            !tsi_net_send(loop->socket, &member->route, loop->out.bytes, loop->out.count) &&
-            errno == EHOSTUNREACH) {
+        tsi_loop_send(loop, member, &message);
+        if (member->broken) {
             tsi_members_leave(loop, member, false, "its connection broke");
         } else {
             i++;

@@ -210,28 +210,52 @@ fetch_as_a_stranger(void)
     test_transfer_stop(&server);
 }
 
-// Only root can become another user; the directory is open here, so that only the socket refuses.
+// Only root can become another user. It does so in a process that is made before there are threads,
+// and that waits for the word to go.
+struct other_user {
+    pid_t process;
+    int go; // the pipe's end
+};
+
+static struct other_user
+start_other_user(const char *endpoint)
+{
+    int ends[2];
+    require(pipe(ends) == 0, "a pipe");
+    struct other_user other = {.process = fork(), .go = ends[1]};
+    if (other.process == 0) {
+        char word;
+        close(ends[1]);
+        const bool ok = read(ends[0], &word, 1) == 1 && setgid(12345) == 0 && setuid(12345) == 0 &&
+                        !is_answered(endpoint, "", "", "");
+        _exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    close(ends[0]);
+    return other;
+}
+
+static bool
+other_user_is_refused(const struct other_user *other)
+{
+    int status = 1;
+    require(write(other->go, "x", 1) == 1, "the word");
+    waitpid(other->process, &status, 0);
+    return status == 0;
+}
+
+// The directory is opened to all here, so that only the socket itself refuses.
 static void
-refuse_other_users_over_ipc(const char *directory)
+refuse_other_users_over_ipc(const char *directory, const char *address,
+                            const struct other_user *other)
 {
     struct test_transfer_server server;
     const struct tsi_connection open = {.epoch = 1};
-    char address[TSI_WIRE_ENDPOINT_MAX];
-    snprintf(address, sizeof address, "ipc://%s/socket", directory);
     require(test_transfer_start(&server, &open, address), "the server");
     require(is_answered(server.endpoint, "", "", ""), "the same user");
     const int lookups = atomic_load(&server.lookups);
     if (geteuid() == 0) {
         require(chmod(directory, 0777) == 0 && chmod(tsi_ipc_path(address), 0777) == 0, "open it");
-        const pid_t child = fork();
-        if (child == 0) {
-            const bool ok = setgid(12345) == 0 && setuid(12345) == 0 &&
-                            !is_answered(server.endpoint, "", "", "");
-            _exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
-        }
-        int status = 1;
-        waitpid(child, &status, 0);
-        require(status == 0, "another user");
+        require(other_user_is_refused(other), "another user");
         require(atomic_load(&server.lookups) == lookups, "another user gets through");
     }
 
@@ -254,13 +278,17 @@ int
 main(void)
 {
     char directory[] = "/tmp/tessera-test-XXXXXX";
+    char address[TSI_WIRE_ENDPOINT_MAX];
     require(mkdtemp(directory) != NULL, "a directory");
+    snprintf(address, sizeof address, "ipc://%s/socket", directory);
+    const struct other_user other = start_other_user(address);
     require(tsi_net_make_keys(&members, scheduler_secret, NULL) == TESS_OK, "keys");
     fail_closed();
     refuse_strangers_over_tcp();
     talk_to_the_scheduler();
     fetch_as_a_stranger();
-    refuse_other_users_over_ipc(directory);
+    refuse_other_users_over_ipc(directory, address, &other);
+    close(other.go);
     require(rmdir(directory) == 0, "an empty directory");
     return EXIT_SUCCESS;
 }

@@ -171,13 +171,13 @@ static void
 lose_the_peer(const char *endpoint)
 {
     forget_counts();
-    start_fetch(test_transfer_key(20, 10 * SEGMENT), PEER);
+    start_fetch(test_transfer_key(20, 3 * SEGMENT), PEER);
     start_fetch(test_transfer_key(21, 10), PEER);
     tsi_fetcher_peer_gone(fetcher, PEER);
     require(tsi_fetcher_deadline(fetcher) == 0, "it is told at once");
     // The same chunk from the next incarnation, before the failure was told.
     require(tsi_fetcher_peer(fetcher, PEER, endpoint), "a peer");
-    start_fetch(test_transfer_key(20, 10 * SEGMENT), PEER);
+    start_fetch(test_transfer_key(20, 3 * SEGMENT), PEER);
     run_until(3);
     require(failed == 2 && right == 1 && strcmp(why, "the peer is gone") == 0, "the peer is gone");
     tsi_fetcher_peer_gone(fetcher, 12345);

@@ -19,6 +19,9 @@
 // lose its workers.
 #define HEARTBEATS_MISSED_MAX 15
 
+// Between looks at the connection file while the scheduler does not answer.
+#define LOOK_NS (200 * TSI_MILLISECOND)
+
 static void
 say_hello(struct tsi_worker_loop *loop)
 {
@@ -82,6 +85,7 @@ tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error)
     loop->heartbeat_ns = HEARTBEAT_DEFAULT_NS;
     loop->heard_ns = tsi_clock_ns();
     loop->next_heartbeat_ns = loop->heard_ns + loop->heartbeat_ns;
+    loop->next_look_ns = loop->heard_ns + LOOK_NS;
     say_hello(loop);
     return TESS_OK;
 }
@@ -112,16 +116,35 @@ tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message)
     }
     message->epoch = loop->connection.epoch;
     message->peer = loop->peer;
-    if (!tsi_message_encode(message, &loop->out)) {
+    // A message that is not sent would leave the scheduler waiting for ever: the worker starts anew, and
+    // the scheduler gives its tasks to others.
+    if (!tsi_message_encode(message, &loop->out) ||
+        !tsi_net_send(loop->socket, NULL, loop->out.bytes, loop->out.count)) {
         tsi_log(TSI_LOG_ERROR, "cannot send", "%s: out of memory or too large",
                 tsi_message_name(message->type));
-        return;
+        loop->heard_ns = 0;
     }
-    tsi_net_send(loop->socket, NULL, loop->out.bytes, loop->out.count);
 }
 
 bool
 tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now)
 {
     return loop->socket != NULL && now > loop->heard_ns + HEARTBEATS_MISSED_MAX * loop->heartbeat_ns;
+}
+
+bool
+tsi_link_is_stale(struct tsi_worker_loop *loop, uint64_t now)
+{
+    struct tsi_connection found;
+    if (loop->socket == NULL || loop->peer != 0 || now < loop->next_look_ns) {
+        return false;
+    }
+    loop->next_look_ns = now + LOOK_NS;
+    const bool is_new =
+        tsi_connection_find(loop->options->scheduler, 0, NULL, &found, NULL) == TESS_OK &&
+        (found.epoch != loop->connection.epoch ||
+         strcmp(found.address, loop->connection.address) != 0 ||
+         strcmp(found.scheduler_public, loop->connection.scheduler_public) != 0);
+    explicit_bzero(&found, sizeof found);
+    return is_new;
 }

@@ -26,6 +26,9 @@ enum {
 // Part of the memory limit that chunks may not take: code, stacks, buffers of libraries.
 #define RESERVE_BYTES ((uint64_t)64 << 20)
 
+// How long a worker that drains waits while nothing moves.
+#define DRAIN_PATIENCE_NS (60 * TSI_SECOND)
+
 static void
 take_signals(struct tsi_worker_loop *loop)
 {
@@ -96,7 +99,7 @@ wait_ms(const struct tsi_worker_loop *loop, uint64_t now)
     if (loop->socket == NULL) {
         return RETRY_MS;
     }
-    uint64_t until = loop->next_heartbeat_ns;
+    uint64_t until = loop->peer != 0 ? loop->next_heartbeat_ns : loop->next_look_ns;
     const uint64_t fetches = tsi_fetcher_deadline(loop->fetcher);
     until = fetches < until ? fetches : until;
     return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
@@ -160,6 +163,14 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
     }
 }
 
+// Whether it is no use to wait for the answer to the hello any longer.
+static bool
+gave_up_waiting(struct tsi_worker_loop *loop, uint64_t now)
+{
+    const uint64_t patience = loop->options->death_timeout_ns;
+    return (patience != 0 && now > loop->alone_since_ns + patience) || tsi_link_is_stale(loop, now);
+}
+
 static void
 turn(struct tsi_worker_loop *loop)
 {
@@ -174,14 +185,33 @@ turn(struct tsi_worker_loop *loop)
     tsi_fetcher_turn(loop->fetcher, now);
     tsi_worker_loop_act(loop);
     beat(loop, now);
+    watch_drain(loop, now);
     if (loop->heard_ns == 0 || tsi_link_is_lost(loop, now)) {
         tsi_log(TSI_LOG_WARNING, "scheduler lost", "scheduler=%s", loop->connection.address);
         tsi_link_close(loop, 0);
         loop->alone_since_ns = now;
         loop->stopping = loop->stopping || loop->draining;
-    } else if (loop->peer == 0 && loop->options->death_timeout_ns != 0 &&
-               now > loop->alone_since_ns + loop->options->death_timeout_ns) {
+    } else if (loop->peer == 0 && gave_up_waiting(loop, now)) {
         tsi_link_close(loop, 0);
+    }
+}
+
+// Others may have no room for what the worker holds. It waits for them only as long as something moves.
+static void
+watch_drain(struct tsi_worker_loop *loop, uint64_t now)
+{
+    const struct tsi_worker_stats stats = tsi_worker_stats(loop->core);
+    const size_t left = stats.assignments + stats.chunks;
+    if (!loop->draining || loop->stopping) {
+        return;
+    }
+    if (loop->drain_until_ns == 0 || left != loop->drain_left || stats.running > 0) {
+        loop->drain_left = left;
+        loop->drain_until_ns = now + DRAIN_PATIENCE_NS;
+    } else if (now > loop->drain_until_ns) {
+        tsi_log(TSI_LOG_WARNING, "drain given up", "nobody takes the %zu chunks that are left",
+                stats.chunks);
+        loop->stopping = true;
     }
 }
 
@@ -210,6 +240,7 @@ finish(struct tsi_worker_loop *loop)
     }
     tsi_link_send(loop, &goodbye);
     tsi_pool_free(loop->pool);
+    memset(loop->runs, 0, sizeof loop->runs); // they went with the pool
     tsi_link_close(loop, 1000);
     if (loop->core != NULL) {
         tsi_worker_free(loop->core, release_chunk, release_program, NULL);

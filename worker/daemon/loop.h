@@ -38,10 +38,13 @@ struct tsi_worker_loop {
     uint32_t peer; // 0 until WELCOME
     uint64_t heartbeat_ns;
     uint64_t next_heartbeat_ns;
+    uint64_t next_look_ns; // at the connection file, until WELCOME
     uint64_t heard_ns;
 
     uint64_t alone_since_ns; // without a scheduler
     bool draining;           // told the scheduler that it wants to go
+    uint64_t drain_until_ns; // unless something changes in what it has
+    size_t drain_left;       // assignments and chunks, as last seen
     bool stopping;
     int exit_code;
 };
@@ -56,6 +59,9 @@ void tsi_link_close(struct tsi_worker_loop *loop, int linger_ms);
 void tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message);
 // Whether the scheduler has been silent for so long that it must be gone.
 bool tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now);
+// Whether the scheduler has not answered the hello and the connection file tells of another one by now:
+// the file that a scheduler leaves when it is killed names an address at which nobody is.
+bool tsi_link_is_stale(struct tsi_worker_loop *loop, uint64_t now);
 
 // loop_receive.c
 void tsi_worker_loop_receive(struct tsi_worker_loop *loop);

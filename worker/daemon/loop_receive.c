@@ -2,6 +2,7 @@
 //
 // Messages of the scheduler to events of the core, and the two callbacks of the data plane.
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
@@ -11,12 +12,38 @@
 
 enum { MESSAGES_PER_TURN = 1000 };
 
+// Frees what an event carried that the core did not take.
+static void
+take_back(const struct tsi_worker_event *event)
+{
+    switch (event->kind) {
+    case TSI_WORKER_PROGRAM:
+        tsi_program_free((struct tsi_program *)(uintptr_t)event->program.program);
+        break;
+    case TSI_WORKER_FETCHED:
+        tsi_buf_unref(event->fetched.handle);
+        break;
+    case TSI_WORKER_EXECUTED:
+        tsi_buf_unref(event->executed.handle);
+        break;
+    default:
+        break;
+    }
+}
+
 void
 tsi_worker_loop_event(struct tsi_worker_loop *loop, struct tsi_worker_event *event)
 {
-    if (loop->core != NULL) {
-        event->now_ns = tsi_clock_ns();
-        tsi_worker_step(loop->core, event);
+    if (loop->core == NULL) {
+        return;
+    }
+    event->now_ns = tsi_clock_ns();
+    if (!tsi_worker_step(loop->core, event)) {
+        // The core and the scheduler would not know the same any more: others must take over.
+        tsi_log(TSI_LOG_ERROR, "out of memory", "the worker cannot go on and ends");
+        take_back(event);
+        loop->stopping = true;
+        loop->exit_code = EXIT_FAILURE;
     }
 }
 
