@@ -111,3 +111,13 @@ tsi_machine_resident_peak_bytes(void)
 {
     return status_bytes("VmHWM:");
 }
+
+// Left to everything that is not a chunk.
+#define RESERVE_BYTES ((uint64_t)64 << 20)
+
+uint64_t
+tsi_machine_chunk_bytes(void)
+{
+    const uint64_t memory = tsi_machine_memory_bytes();
+    return memory > 2 * RESERVE_BYTES ? memory - RESERVE_BYTES : memory / 2;
+}

@@ -14,6 +14,9 @@ int tsi_machine_processors(void);
 // control group (v2, else v1) and all above it.
 uint64_t tsi_machine_memory_bytes(void);
 
+// What of that chunks may take: the rest is for code, stacks and the buffers of libraries.
+uint64_t tsi_machine_chunk_bytes(void);
+
 // Resident bytes of this process now and at most; 0 if unknown.
 uint64_t tsi_machine_resident_bytes(void);
 uint64_t tsi_machine_resident_peak_bytes(void);

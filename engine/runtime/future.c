@@ -181,7 +181,8 @@ tell_progress(struct tess_future *future)
 static tess_status
 wait_for_end(struct tess_future *future, int64_t timeout_ms)
 {
-    const bool tells = future->session->options.on_progress != NULL;
+    // A future that failed before it started may have no session.
+    const bool tells = future->session != NULL && future->session->options.on_progress != NULL;
     const uint64_t start = tsi_clock_ns();
     const uint64_t end = timeout_ms < 0 || (uint64_t)timeout_ms > UINT64_MAX / 2 / TSI_MILLISECOND
                              ? UINT64_MAX / 2
@@ -190,7 +191,7 @@ wait_for_end(struct tess_future *future, int64_t timeout_ms)
     while (!future->ended && tsi_clock_ns() < end) {
         const uint64_t next = tsi_clock_ns() + PROGRESS_INTERVAL_NS;
         wait_until(future, tells && next < end ? next : end);
-        if (tells) {
+        if (tells && !future->ended) {
             tell_progress(future);
         }
     }
@@ -206,6 +207,11 @@ tsi_future_finish(struct tess_future *future, int64_t timeout_ms)
     if (status != TESS_RUNNING && !future->reported) {
         future->reported = true;
         future->session->report = future->report;
+        if (future->session->options.on_progress != NULL) {
+            pthread_mutex_lock(&future->lock);
+            tell_progress(future);
+            pthread_mutex_unlock(&future->lock);
+        }
         if (status != TESS_OK) {
             tsi_session_fail(future->session, status, future->error.text);
         }

@@ -12,14 +12,12 @@
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
 
-// Part of the memory limit that chunks may not take: code, stacks, buffers of libraries.
-#define RESERVE_BYTES ((uint64_t)64 << 20)
-
 static void
 local_submit(struct tsi_backend *backend, struct tess_future *future)
 {
     struct tsi_local *local = (struct tsi_local *)backend;
     struct tsi_local_job *job = tsi_calloc(1, sizeof *job);
+    future->progress.workers = 1;
     pthread_mutex_lock(&local->lock);
     if (job == NULL || !tsi_map_put(&local->jobs_by_token, local->next_token,
                                     (uint64_t)(uintptr_t)job)) {
@@ -161,16 +159,6 @@ introduce(struct tsi_local *local, uint64_t memory_bytes)
     tsi_local_pump(local);
 }
 
-static uint64_t
-chunk_memory(const struct tess_session_options *options)
-{
-    if (options->memory_limit_bytes != 0) {
-        return options->memory_limit_bytes;
-    }
-    const uint64_t machine = tsi_machine_memory_bytes();
-    return machine > 2 * RESERVE_BYTES ? machine - RESERVE_BYTES : machine / 2;
-}
-
 static bool
 make_cores(struct tsi_local *local, uint64_t memory_bytes)
 {
@@ -206,7 +194,7 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
 {
     const int wanted = options->threads > 0 ? options->threads : tsi_machine_processors();
     const int count = wanted < TSI_THREADS_MAX ? wanted : TSI_THREADS_MAX;
-    const uint64_t memory_bytes = chunk_memory(options);
+    const uint64_t memory_bytes = options->memory_limit_bytes != 0 ? options->memory_limit_bytes : tsi_machine_chunk_bytes();
     struct tsi_local *local = tsi_calloc(1, sizeof *local);
     if (local == NULL) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");

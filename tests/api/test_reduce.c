@@ -54,15 +54,19 @@ tolerance_of(int reduction, tess_dtype dtype)
     return rounds ? (struct tolerance){16, 16, 0} : (struct tolerance){0, 0, 0};
 }
 
+// Whether there are results, each of nothing.
 static bool
 is_empty_fold(tess_shape shape, tess_axes axes)
 {
+    bool folds_nothing = false;
     for (int a = 0; a < shape.ndim; a++) {
-        if (shape.size[a] == 0 && (axes >> a & 1) != 0) {
-            return true;
+        const bool is_folded = (axes >> a & 1) != 0;
+        if (shape.size[a] == 0 && !is_folded) {
+            return false;
         }
+        folds_nothing = folds_nothing || shape.size[a] == 0;
     }
-    return false;
+    return folds_nothing;
 }
 
 static void

@@ -296,6 +296,9 @@ targets_ready(struct sim_client *client, const struct tsi_sched_action *action)
 static void
 check_complete(struct sim_world *world, const struct sim_job *job)
 {
+    if (job->is_hurt) {
+        sim_fail(world, "job %u ended well with a task that cannot succeed", job->number);
+    }
     for (uint32_t task = 0; task < job->program->task_count; task++) {
         if (sim_job_is_target(job, task, TSI_TARGET_DELIVER) && !job->taken[task]) {
             sim_fail(world, "job %u ended well without target %u", job->number, task);

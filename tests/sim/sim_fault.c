@@ -15,6 +15,7 @@ sim_fault_draw(struct sim_world *world)
         &world->faults.freeze,    &world->faults.late,          &world->faults.drain,
         &world->faults.kernel_io, &world->faults.kernel_poison, &world->faults.fetch,
         &world->faults.tight,     &world->faults.vanish,        &world->faults.cancel,
+        &world->faults.kernel_kill,
     };
     const bool is_calm = sim_chance(random, 100) || world->config.big_workers > 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -43,6 +44,13 @@ join_later(struct sim_world *world, struct sim_worker *worker, uint64_t delay)
     struct sim_event *join = sim_at(world, world->now + delay, SIM_JOIN);
     join->worker = worker;
     join->epoch = worker->epoch;
+}
+
+void
+sim_fault_kill(struct sim_worker *worker)
+{
+    sim_worker_crash(worker, true);
+    join_later(worker->world, worker, sim_delay(worker->world, TSI_SECOND / 2));
 }
 
 static void

@@ -129,7 +129,10 @@ draw_failures(struct sim_world *world, struct sim_job *job)
     }
     if (world->faults.kernel_poison && sim_chance(&world->random, 300)) {
         job->is_poisoned = true;
-        job->failures_left[sim_below(&world->random, job->program->task_count)] = UINT8_MAX;
+        job->failures_left[sim_below(&world->random, job->program->task_count)] = SIM_FAILS;
+    }
+    if (world->faults.kernel_kill && sim_chance(&world->random, 100)) {
+        job->failures_left[sim_below(&world->random, job->program->task_count)] = SIM_KILLS;
     }
 }
 

@@ -214,7 +214,8 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
         sim_fail(world, "task %u:%u makes a wrong value", action->execute.job, task);
     }
     if (job->failures_left[task] > 0) {
-        const bool is_poison = job->failures_left[task] == UINT8_MAX;
+        const bool is_poison = job->failures_left[task] >= SIM_KILLS;
+        run->kills = job->failures_left[task] == SIM_KILLS;
         job->failures_left[task] = (uint8_t)(job->failures_left[task] - !is_poison);
         run->status = is_poison ? TESS_EFORMAT : TESS_EIO;
     }
@@ -245,6 +246,11 @@ sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
     if (worker->core == NULL || !run->busy || run->number != event->number) {
         return; // of an earlier life, or cancelled
     }
+    if (run->kills && !run->cancelled) {
+        run->job->is_hurt = true;
+        sim_fault_kill(worker);
+        return;
+    }
     struct tsi_worker_event ended = {.kind = TSI_WORKER_EXECUTED};
     ended.executed.run = event->run;
     ended.executed.status = run->cancelled ? TESS_ECANCELLED : run->status;
@@ -258,6 +264,7 @@ sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
                                                run->value, run->bytes);
         }
     }
+    run->job->is_hurt = run->job->is_hurt || ended.executed.status == TESS_EFORMAT;
     run->busy = false;
     sim_worker_feed(worker, &ended);
 }

@@ -36,6 +36,7 @@ struct sim_faults {
     bool drain;         // workers want to leave
     bool kernel_io;     // tasks fail at first
     bool kernel_poison; // tasks fail always
+    bool kernel_kill;   // tasks kill their worker
     bool fetch;         // fetches fail
     bool tight;         // workers have little memory
     bool vanish;        // clients go away
@@ -50,6 +51,9 @@ struct sim_config {
     int64_t big_tasks;
 };
 
+// How often a task fails; the two largest numbers stand for ever.
+enum { SIM_KILLS = UINT8_MAX - 1, SIM_FAILS = UINT8_MAX };
+
 // One submitted program, as the world knows it.
 struct sim_job {
     struct tsi_program *program;
@@ -63,6 +67,7 @@ struct sim_job {
     uint32_t number; // 0 until it is known
     int refs;        // of the program: the scheduler and workers
     bool is_poisoned;
+    bool is_hurt; // a task ran that cannot succeed
     bool cancelled;
     bool ended;
     bool released;
@@ -149,6 +154,7 @@ struct sim_handle {
 struct sim_run {
     bool busy;
     bool cancelled;
+    bool kills;
     struct sim_job *job;
     uint32_t task;
     uint64_t value;
@@ -309,6 +315,8 @@ void sim_client_vanish(struct sim_client *client);
 // sim_fault.c
 
 void sim_fault_draw(struct sim_world *world);
+// A worker dies of its task and is started again.
+void sim_fault_kill(struct sim_worker *worker);
 void sim_fault_happen(struct sim_world *world);
 void sim_fault_heal(struct sim_world *world);
 

@@ -23,9 +23,6 @@ enum {
     RETRY_MS = 200, // between tries to find a scheduler
 };
 
-// Part of the memory limit that chunks may not take: code, stacks, buffers of libraries.
-#define RESERVE_BYTES ((uint64_t)64 << 20)
-
 // How long a worker that drains waits while nothing moves.
 #define DRAIN_PATIENCE_NS (60 * TSI_SECOND)
 
@@ -57,16 +54,6 @@ choose_name(struct tsi_worker_loop *loop)
     snprintf(loop->name, sizeof loop->name, "%s-%ld", host, (long)getpid());
 }
 
-static uint64_t
-chunk_memory(const struct tsi_worker_options *options)
-{
-    if (options->memory_bytes != 0) {
-        return options->memory_bytes;
-    }
-    const uint64_t machine = tsi_machine_memory_bytes();
-    return machine > 2 * RESERVE_BYTES ? machine - RESERVE_BYTES : machine / 2;
-}
-
 static tess_status
 start(struct tsi_worker_loop *loop, struct tsi_error *error)
 {
@@ -76,7 +63,7 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     }
     loop->threads = options->threads > 0 ? options->threads : tsi_machine_processors();
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
-    loop->memory_bytes = chunk_memory(options);
+    loop->memory_bytes = options->memory_bytes != 0 ? options->memory_bytes : tsi_machine_chunk_bytes();
     loop->alone_since_ns = tsi_clock_ns();
     loop->signals = tsi_signals_open();
     choose_name(loop);
@@ -163,6 +150,25 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
     }
 }
 
+// Others may have no room for what the worker holds. It waits for them only as long as something moves.
+static void
+watch_drain(struct tsi_worker_loop *loop, uint64_t now)
+{
+    const struct tsi_worker_stats stats = tsi_worker_stats(loop->core);
+    const size_t left = stats.assignments + stats.chunks;
+    if (!loop->draining || loop->stopping) {
+        return;
+    }
+    if (loop->drain_until_ns == 0 || left != loop->drain_left || stats.running > 0) {
+        loop->drain_left = left;
+        loop->drain_until_ns = now + DRAIN_PATIENCE_NS;
+    } else if (now > loop->drain_until_ns) {
+        tsi_log(TSI_LOG_WARNING, "drain given up", "nobody takes the %zu chunks that are left",
+                stats.chunks);
+        loop->stopping = true;
+    }
+}
+
 // Whether it is no use to wait for the answer to the hello any longer.
 static bool
 gave_up_waiting(struct tsi_worker_loop *loop, uint64_t now)
@@ -193,25 +199,6 @@ turn(struct tsi_worker_loop *loop)
         loop->stopping = loop->stopping || loop->draining;
     } else if (loop->peer == 0 && gave_up_waiting(loop, now)) {
         tsi_link_close(loop, 0);
-    }
-}
-
-// Others may have no room for what the worker holds. It waits for them only as long as something moves.
-static void
-watch_drain(struct tsi_worker_loop *loop, uint64_t now)
-{
-    const struct tsi_worker_stats stats = tsi_worker_stats(loop->core);
-    const size_t left = stats.assignments + stats.chunks;
-    if (!loop->draining || loop->stopping) {
-        return;
-    }
-    if (loop->drain_until_ns == 0 || left != loop->drain_left || stats.running > 0) {
-        loop->drain_left = left;
-        loop->drain_until_ns = now + DRAIN_PATIENCE_NS;
-    } else if (now > loop->drain_until_ns) {
-        tsi_log(TSI_LOG_WARNING, "drain given up", "nobody takes the %zu chunks that are left",
-                stats.chunks);
-        loop->stopping = true;
     }
 }
 
