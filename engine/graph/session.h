@@ -26,6 +26,7 @@ struct tess_session {
     uint64_t next_id;     // of nodes
     uint32_t next_stream; // of random arrays
     struct tsi_backend *backend;
+    struct tess_future *futures; // that the user has not freed, of the runtime
     struct tess_report report;
 };
 

@@ -252,21 +252,26 @@ add_text(json_t *root, const char *name, const char *text)
     return json_object_set_new(root, name, json_string(text)) == 0;
 }
 
-// The text of the file, to be freed with free(); NULL when memory is out.
+// The text of the file, with a final zero; NULL when memory is out.
 static char *
 format_file(const struct tsi_connection *connection)
 {
     json_t *root =
         json_pack("{s:i, s:s, s:I, s:I}", "tessera", FORMAT, "address", connection->address,
                   "epoch", (json_int_t)connection->epoch, "pid", (json_int_t)connection->pid);
-    bool ok = root != NULL;
+    char *text = tsi_calloc(FILE_BYTES_MAX, 1);
+    bool ok = root != NULL && text != NULL;
     if (ok && connection->has_keys) {
         ok = add_text(root, "scheduler_public", connection->scheduler_public) &&
              add_text(root, "member_public", connection->member_public) &&
              add_text(root, "member_secret", connection->member_secret);
     }
-    char *text = ok ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    const size_t count = ok ? json_dumpb(root, text, FILE_BYTES_MAX - 1, JSON_INDENT(2)) : 0;
     json_decref(root);
+    if (count == 0 || count >= FILE_BYTES_MAX) {
+        tsi_free(text);
+        return NULL;
+    }
     return text;
 }
 
@@ -307,8 +312,8 @@ tsi_connection_write(const char *path, const struct tsi_connection *connection,
         return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory", path);
     }
     const tess_status status = replace_file(path, temporary, text, error);
-    explicit_bzero(text, strlen(text));
-    free(text);
+    explicit_bzero(text, FILE_BYTES_MAX);
+    tsi_free(text);
     return status;
 }
 

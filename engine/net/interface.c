@@ -84,7 +84,7 @@ tsi_address_towards(const char *address, char *out, size_t bytes)
     if (split(address, host, sizeof host, port, sizeof port) &&
         getaddrinfo(host, port, &hints, &results) == 0) {
         for (const struct addrinfo *one = results; one != NULL && !found; one = one->ai_next) {
-            struct sockaddr_storage local;
+            struct sockaddr_storage local = {0};
             socklen_t length = sizeof local;
             const int probe = socket(one->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
             // Connecting a datagram socket only looks the route up.

@@ -10,6 +10,7 @@
 
 #include "engine/net/net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/net/auth.h"
+#include "engine/net/interface.h"
 #include "engine/net/ipc.h"
 
 // Options that the header hides behind its draft switch, though the library has them.
@@ -78,7 +80,6 @@ set_limits(void *socket, enum tsi_net_use use, bool *ok)
     set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_TRIES, ok);
     set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS, ok);
     set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS, ok);
-    set_int(socket, ZMQ_IPV6, 1, ok);
     if (use == TSI_NET_CONTROL) {
         set_int(socket, ZMQ_SNDHWM, 0, ok);
         set_int(socket, ZMQ_RCVHWM, 0, ok);
@@ -95,6 +96,16 @@ static bool
 is_tcp(const char *address)
 {
     return strncmp(address, "tcp://", 6) == 0;
+}
+
+// Whether the host of a tcp address is a number such as 127.0.0.1.
+static bool
+is_ipv4(const char *address)
+{
+    char host[TSI_WIRE_ENDPOINT_MAX];
+    struct in_addr number;
+    tsi_address_host(address, host, sizeof host);
+    return inet_pton(AF_INET, host, &number) == 1;
 }
 
 static void
@@ -144,6 +155,9 @@ set_server_rules(const struct tsi_net *net, void *socket, enum tsi_net_use use, 
 {
     const uid_t user = geteuid();
     set_limits(socket, use, ok);
+    // A socket of both families would tell its IPv4 address as that of a mapped IPv6 one, which is
+    // not the address that people know.
+    set_int(socket, ZMQ_IPV6, is_ipv4(address) ? 0 : 1, ok);
     set_int(socket, ZMQ_ROUTER_MANDATORY, 1, ok);
     if (!is_tcp(address)) {
         *ok = zmq_setsockopt(socket, ZMQ_IPC_FILTER_UID, &user, sizeof user) == 0 && *ok;
@@ -192,6 +206,7 @@ tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
         return NULL;
     }
     set_limits(socket, use, &ok);
+    set_int(socket, ZMQ_IPV6, 1, &ok);
     if (is_tcp(address) && has_key) {
         set_client_keys(net, socket, server_public, &ok);
     }

@@ -109,13 +109,14 @@ start(const char *call, const struct tsi_plan_target *targets, int count,
         return fail(session, TESS_ENOMEM, call, "out of memory");
     }
     if (tsi_plan_make(targets, count, &fresh->plan, &error) != TESS_OK) {
-        tsi_future_unref(fresh);
+        tsi_future_drop(fresh);
         return fail_plan(session, call, &error);
     }
     for (int i = 0; i < count && outputs != NULL; i++) {
         fresh->outputs[i] = outputs[i];
     }
     fresh->progress.tasks_total = fresh->plan.program->task_count;
+    fresh->kept_base = fresh->plan.program->ops[fresh->plan.target_ops[0]].task_base;
     fresh->backend = session->backend;
     session->backend->submit(session->backend, tsi_future_ref(fresh));
     *future = fresh;
@@ -126,7 +127,7 @@ static tess_status
 finish(struct tess_future *future)
 {
     const tess_status status = tsi_future_finish(future, -1);
-    tsi_future_unref(future);
+    tsi_future_drop(future);
     return status;
 }
 
@@ -207,14 +208,13 @@ tess_status
     if (status != TESS_OK) {
         return status;
     }
-    const uint32_t base = future->plan.program->ops[future->plan.target_ops[0]].task_base;
     status = tsi_future_finish(future, -1);
     if (status == TESS_OK) {
         x->kept_job = future->job;
-        x->kept_base = base;
+        x->kept_base = future->kept_base;
         x->kept = true;
     }
-    tsi_future_unref(future);
+    tsi_future_drop(future);
     return status;
 }
 

@@ -21,6 +21,38 @@
 
 #define PROGRESS_INTERVAL_NS (100 * TSI_MILLISECOND)
 
+static void
+enlist(struct tess_future *future)
+{
+    if (future->session != NULL) {
+        future->next = future->session->futures;
+        if (future->next != NULL) {
+            future->next->previous = future;
+        }
+        future->session->futures = future;
+    }
+}
+
+static void
+delist(struct tess_future *future)
+{
+    if (future->session == NULL) {
+        return;
+    }
+    if (future->previous != NULL) {
+        future->previous->next = future->next;
+    } else {
+        future->session->futures = future->next;
+    }
+    if (future->next != NULL) {
+        future->next->previous = future->previous;
+    }
+    future->next = NULL;
+    future->previous = NULL;
+    future->session = NULL;
+    future->backend = NULL;
+}
+
 struct tess_future *
 tsi_future_new(struct tess_session *session, int target_count)
 {
@@ -41,6 +73,7 @@ tsi_future_new(struct tess_session *session, int target_count)
     pthread_condattr_destroy(&attributes);
     atomic_init(&future->refs, 1);
     future->session = session;
+    enlist(future);
     future->target_count = target_count;
     future->event_fd = -1;
     future->status = TESS_RUNNING;
@@ -72,6 +105,21 @@ tsi_future_unref(struct tess_future *future)
     }
     tsi_free(future->outputs);
     tsi_free(future);
+}
+
+void
+tsi_future_drop(struct tess_future *future)
+{
+    delist(future);
+    tsi_future_unref(future);
+}
+
+void
+tsi_future_orphan_all(struct tess_session *session)
+{
+    while (session->futures != NULL) {
+        delist(session->futures);
+    }
 }
 
 void
@@ -181,7 +229,7 @@ tell_progress(struct tess_future *future)
 static tess_status
 wait_for_end(struct tess_future *future, int64_t timeout_ms)
 {
-    // A future that failed before it started may have no session.
+    // A future has no session if it had none to start in, or if that has been closed.
     const bool tells = future->session != NULL && future->session->options.on_progress != NULL;
     const uint64_t start = tsi_clock_ns();
     const uint64_t end = timeout_ms < 0 || (uint64_t)timeout_ms > UINT64_MAX / 2 / TSI_MILLISECOND
@@ -204,7 +252,7 @@ tess_status
 tsi_future_finish(struct tess_future *future, int64_t timeout_ms)
 {
     const tess_status status = wait_for_end(future, timeout_ms);
-    if (status != TESS_RUNNING && !future->reported) {
+    if (status != TESS_RUNNING && !future->reported && future->session != NULL) {
         future->reported = true;
         future->session->report = future->report;
         if (future->session->options.on_progress != NULL) {
@@ -275,5 +323,5 @@ tess_future_free(tess_future *future)
     }
     tess_future_cancel(future);
     wait_for_end(future, -1);
-    tsi_future_unref(future);
+    tsi_future_drop(future);
 }

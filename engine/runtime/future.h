@@ -21,13 +21,15 @@ struct tsi_future_output {
 
 struct tess_future {
     atomic_uint refs; // one of the session's thread, one of the backend while it runs
-    struct tess_session *session;
-    struct tsi_backend *backend; // NULL if it never started
+    struct tess_session *session; // NULL once it is closed; like the next three, the user thread's
+    struct tsi_backend *backend;  // NULL if it never started, or has been closed
+    struct tess_future *next;     // in the session's list
+    struct tess_future *previous;
     struct tsi_plan plan;
     bool plan_taken; // the backend frees the plan, after the future's end
     int target_count;
     struct tsi_future_output *outputs; // by target
-    const char *site;                  // of the call, in the session's arena
+    uint32_t kept_base;                // of the first target: its task of chunk 0
     void *backend_data;                // the backend's own, while it runs
     int event_fd;
     bool reported; // its failure has been recorded in the session
@@ -43,10 +45,17 @@ struct tess_future {
     struct tess_report report;
 };
 
-// A future with one reference, not started; NULL when memory is out.
+// A future with one reference, not started, in the list of `session`, which may be NULL; NULL when memory
+// is out.
 struct tess_future *tsi_future_new(struct tess_session *session, int target_count);
 struct tess_future *tsi_future_ref(struct tess_future *future);
 void tsi_future_unref(struct tess_future *future); // accepts NULL
+
+// Gives up the reference of the session's thread.
+void tsi_future_drop(struct tess_future *future);
+
+// Makes the futures that the user still has live on without `session`, whose backend is closed.
+void tsi_future_orphan_all(struct tess_session *session);
 
 // Ends the future. Only the first call has an effect. `text` may be NULL if `status` is TESS_OK.
 void tsi_future_end(struct tess_future *future, tess_status status, const char *text);

@@ -11,6 +11,21 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
+#include "engine/program/codec.h"
+
+// Bytes of the program if it were sent; 0 where there is no memory to find out.
+static uint64_t
+program_bytes(const struct tsi_program *program)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    unsigned char *bytes = NULL;
+    size_t count = 0;
+    if (tsi_program_encode(program, &bytes, &count, &error) != TESS_OK) {
+        return 0;
+    }
+    tsi_free(bytes);
+    return count;
+}
 
 static void
 local_submit(struct tsi_backend *backend, struct tess_future *future)
@@ -18,6 +33,7 @@ local_submit(struct tsi_backend *backend, struct tess_future *future)
     struct tsi_local *local = (struct tsi_local *)backend;
     struct tsi_local_job *job = tsi_calloc(1, sizeof *job);
     future->progress.workers = 1;
+    future->report.program_bytes = program_bytes(future->plan.program);
     pthread_mutex_lock(&local->lock);
     if (job == NULL || !tsi_map_put(&local->jobs_by_token, local->next_token,
                                     (uint64_t)(uintptr_t)job)) {
@@ -94,8 +110,7 @@ free_jobs(struct tsi_local *local)
             tsi_future_end(job->future, TESS_ECLOSED, "compute: the session was closed");
             tsi_future_unref(job->future);
         }
-        tsi_plan_fini(&job->plan);
-        tsi_free(job);
+        tsi_local_free_job(job);
     }
     tsi_map_fini(&local->jobs_by_token);
     tsi_map_fini(&local->jobs_by_number);
@@ -194,7 +209,8 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
 {
     const int wanted = options->threads > 0 ? options->threads : tsi_machine_processors();
     const int count = wanted < TSI_THREADS_MAX ? wanted : TSI_THREADS_MAX;
-    const uint64_t memory_bytes = options->memory_limit_bytes != 0 ? options->memory_limit_bytes : tsi_machine_chunk_bytes();
+    const uint64_t memory_bytes = options->memory_limit_bytes != 0 ? options->memory_limit_bytes
+                                                                   : tsi_machine_chunk_bytes();
     struct tsi_local *local = tsi_calloc(1, sizeof *local);
     if (local == NULL) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");

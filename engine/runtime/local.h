@@ -85,6 +85,9 @@ struct tsi_local_job *tsi_local_job(struct tsi_local *local, uint32_t number);
 // its results, so that nothing writes to the caller's memory after the end.
 void tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job);
 
+// Frees a job that neither core knows any more, and what its tasks may have left of a file.
+void tsi_local_free_job(struct tsi_local_job *job);
+
 // The numbers by which the cores know the one worker and the one client.
 #define TSI_LOCAL_WORKER UINT32_C(1)
 #define TSI_LOCAL_CLIENT UINT32_C(2)

@@ -7,6 +7,7 @@
 // handed to the other core at once, and what must go back to the same core is copied first.
 
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/runtime/local.h"
@@ -33,6 +34,27 @@ worker_event(struct tsi_local *local, struct tsi_worker_event *event)
     tsi_worker_step(local->worker, event);
 }
 
+// A task that was running when its job failed may have made the temporary file again after the caller
+// had removed it. Now no task of the job runs any more.
+static void
+remove_temporaries(const struct tsi_program *program)
+{
+    for (int i = 0; program != NULL && i < program->op_count; i++) {
+        const struct tsi_chunk_op *op = &program->ops[i];
+        if (op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_WRITE) {
+            unlink(op->target_file.temporary);
+        }
+    }
+}
+
+void
+tsi_local_free_job(struct tsi_local_job *job)
+{
+    remove_temporaries(job->plan.program);
+    tsi_plan_fini(&job->plan);
+    tsi_free(job);
+}
+
 void
 tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job)
 {
@@ -49,8 +71,7 @@ tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job)
     if (!job->held_by_sched && !job->held_by_worker && job->future == NULL) {
         tsi_map_remove(&local->jobs_by_token, job->token);
         tsi_map_remove(&local->jobs_by_number, job->number);
-        tsi_plan_fini(&job->plan);
-        tsi_free(job);
+        tsi_local_free_job(job);
     }
 }
 
@@ -388,7 +409,8 @@ tsi_local_pump(struct tsi_local *local)
 {
     struct tsi_sched_action sched_action;
     struct tsi_worker_action worker_action;
-    bool moved = true;
+    // At the close nothing new is begun, and tasks that were cancelled do not end their jobs as such.
+    bool moved = !local->closing;
     while (moved) {
         const uint64_t now = tsi_clock_ns();
         moved = false;

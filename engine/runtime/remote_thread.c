@@ -139,8 +139,10 @@ static int
 wait_ms(const struct tsi_remote *remote, uint64_t now)
 {
     const uint64_t fetches = tsi_fetcher_deadline(remote->fetcher);
-    const uint64_t latest = now + TURN_MS_MAX * TSI_MILLISECOND;
-    const uint64_t until = fetches < latest ? fetches : latest;
+    const uint64_t answers = tsi_server_deadline(remote->server);
+    uint64_t until = now + TURN_MS_MAX * TSI_MILLISECOND;
+    until = fetches < until ? fetches : until;
+    until = answers < until ? answers : until;
     return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
 }
 

@@ -60,6 +60,7 @@ tess_session_close(tess_session *session)
     if (session->backend != NULL) {
         session->backend->close(session->backend);
     }
+    tsi_future_orphan_all(session);
     tsi_session_fini(session);
     tsi_free(session);
 }

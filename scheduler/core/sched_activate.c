@@ -8,9 +8,9 @@
 // is open is finished before more is opened. Tasks are ranked in the order of their visits: a task
 // comes before all that it needs, hence before all that is opened later.
 //
-// A task that makes much less of a chunk than it is, such as the first level of a reduction, is activated
-// as soon as its inputs are there even if its target is not open, so that two reductions of one array do
-// not keep the array.
+// A task that makes much less of its inputs, such as those of a reduction, is activated as soon as they
+// are there even if its target is not open, and comes as early as they did, so that two reductions of one
+// array do not keep the array.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_place.h"
@@ -21,10 +21,10 @@ enum {
     VISITS_OF_TURN = 64,
     // Uses beyond which those who wait are looked for among the active tasks instead of all users.
     USERS_WALKED_MAX = 4096,
-    // A task that makes a chunk this much smaller, of a few inputs, is done as soon as it can be.
-    SHRINKS_BY = 4,
-    INPUTS_NOW_MAX = 64,
 };
+
+static void visit(struct tsi_sched *sched, struct tsi_sched_job *job,
+                  const struct tsi_sched_visit *item, bool is_loose);
 
 bool
 tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
@@ -56,15 +56,19 @@ tsi_sched_activate_ready(struct tsi_sched *sched, struct tsi_sched_job *job, uin
     }
 }
 
-// One input of a waiting task came.
+// One input of a waiting task came; it was made with rank `rank`.
 static void
-input_came(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+input_came(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task,
+           uint32_t rank)
 {
     struct tsi_sched_task *record = &job->tasks[task];
     const uint32_t missing = tsi_sched_task_count(record);
     TSI_CHECK(missing > 0);
     tsi_sched_task_set_count(record, missing - 1);
     if (missing == 1) {
+        if (job->ops[op].shrinks && tsi_sched_rank_before(rank, record->where)) {
+            record->where = rank;
+        }
         tsi_sched_activate_ready(sched, job, op, task, false);
     }
 }
@@ -85,7 +89,8 @@ count_uses(const struct tsi_sched_job *job, uint32_t user_op, uint32_t user, uin
 
 // Tells the waiting tasks of one operation that read `task`.
 static void
-tell_active(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t user_op, uint32_t task)
+tell_active(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t user_op, uint32_t task,
+            uint32_t rank)
 {
     const struct tsi_sched_op *info = &job->ops[user_op];
     const uint32_t end = info->base + info->count;
@@ -98,26 +103,26 @@ tell_active(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t user_op
         }
         if (tsi_sched_task_state(&job->tasks[user]) == TSI_TASK_WAITING) {
             for (uint32_t uses = count_uses(job, user_op, user, task); uses > 0; uses--) {
-                input_came(sched, job, user_op, user);
+                input_came(sched, job, user_op, user, rank);
             }
         }
         user++;
     }
 }
 
-// Whether `user` makes much less of a chunk of `op` that it reads, can do so at once, and will have to
-// some time. Then it is better done while the chunk is here than when its turn comes.
+// Whether `user` makes much less of its inputs, can do so at once, and will have to some time. Then it is
+// better done while they are here than when its turn comes.
 static bool
-is_worth_now(struct tsi_sched_job *job, uint32_t op, uint32_t user_op, uint32_t user)
+is_worth_now(struct tsi_sched_job *job, uint32_t user_op, uint32_t user)
 {
-    if (job->ops[user_op].bytes_max > job->ops[op].bytes_max / SHRINKS_BY ||
-        tsi_sched_job_is_retired(job, user) || !tsi_sched_want(job, user_op, user)) {
+    if (!job->ops[user_op].shrinks || tsi_sched_job_is_retired(job, user) ||
+        !tsi_sched_want(job, user_op, user)) {
         return false;
     }
     struct tsi_sched_walk walk;
     uint32_t dep = 0;
     tsi_sched_walk_deps(&walk, job, user_op, user);
-    for (int i = 0; i < INPUTS_NOW_MAX && tsi_sched_walk_next_dep(&walk, &dep); i++) {
+    while (tsi_sched_walk_next_dep(&walk, &dep)) {
         if (!tsi_sched_task_is_there(&job->tasks[dep])) {
             return false;
         }
@@ -135,7 +140,7 @@ tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uin
         for (uint32_t i = 0; i < info->edge_count; i++) {
             const uint32_t user_op = job->edges[info->edge_first + i].op;
             if (user_op != last) { // edges of one user are neighbours
-                tell_active(sched, job, user_op, task);
+                tell_active(sched, job, user_op, task, rank);
             }
             last = user_op;
         }
@@ -147,9 +152,10 @@ tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job, uin
     while (tsi_sched_walk_next_user(&walk, &user)) {
         const enum tsi_task_state state = tsi_sched_task_state(&job->tasks[user]);
         if (state == TSI_TASK_WAITING) {
-            input_came(sched, job, walk.op, user);
-        } else if (state == TSI_TASK_RELEASED && is_worth_now(job, op, walk.op, user)) {
-            tsi_sched_activate_demand(sched, job, user, rank, true);
+            input_came(sched, job, walk.op, user, rank);
+        } else if (state == TSI_TASK_RELEASED && is_worth_now(job, walk.op, user)) {
+            const struct tsi_sched_visit item = {user, rank, true};
+            visit(sched, job, &item, false);
         }
     }
 }
@@ -210,9 +216,6 @@ visit_kept(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
         tsi_sched_activate_demand(sched, chunk.job, chunk.task, job->tasks[task].where, true);
     }
 }
-
-static void visit(struct tsi_sched *sched, struct tsi_sched_job *job,
-                  const struct tsi_sched_visit *item, bool is_loose);
 
 // Counts the inputs of a task that are not there, and pushes those that nobody demanded yet, the first
 // one on top.

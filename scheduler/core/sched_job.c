@@ -14,6 +14,11 @@
 #include "scheduler/core/sched_state.h"
 #include "scheduler/core/sched_want.h"
 
+enum {
+    SHRINK_BY = 4,
+    SHRINK_INPUTS_MAX = 64, // beyond, looking whether they are there takes too long
+};
+
 struct tsi_sched_job *
 tsi_sched_job_find(const struct tsi_sched *sched, uint32_t id)
 {
@@ -127,6 +132,25 @@ describe_edges(struct tsi_sched_job *job)
     }
 }
 
+// Whether the tasks of an operation make much less of their inputs, by the example of the first one.
+static bool
+shrinks(const struct tsi_sched_job *job, uint32_t op)
+{
+    const struct tsi_sched_op *info = &job->ops[op];
+    uint64_t bytes = 0;
+    struct tsi_sched_walk walk;
+    uint32_t dep = 0;
+    if (info->count == 0 || !tsi_sched_op_runs(info)) {
+        return false;
+    }
+    tsi_sched_walk_deps(&walk, job, op, info->base);
+    for (int i = 0; i < SHRINK_INPUTS_MAX && tsi_sched_walk_next_dep(&walk, &dep); i++) {
+        bytes += job->ops[walk.op].bytes_max;
+    }
+    return bytes > 0 && info->bytes_max <= bytes / SHRINK_BY &&
+           !tsi_sched_walk_next_dep(&walk, &dep);
+}
+
 static void
 describe_targets(struct tsi_sched_job *job)
 {
@@ -171,6 +195,9 @@ tsi_sched_job_new(const struct tsi_program *program)
         describe_op(job, (uint32_t)i);
     }
     describe_edges(job);
+    for (int i = 0; i < program->op_count; i++) {
+        job->ops[i].shrinks = shrinks(job, (uint32_t)i);
+    }
     describe_targets(job);
     if (!tsi_sched_want_init(job)) {
         tsi_sched_job_free(job);

@@ -38,6 +38,7 @@ struct tsi_sched_op {
     uint8_t work;
     uint8_t target_mode; // or TSI_SCHED_NO_TARGET
     bool is_even;        // all chunks are taken to have bytes_max
+    bool shrinks;        // a task makes much less of its inputs
     bool all_wanted;     // every task will be demanded
     bool is_measured;    // duration_us is not only from the cost model
     uint32_t duration_us; // of its tasks, averaged; from the cost model at first

@@ -16,7 +16,14 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/signals.h"
+#include "engine/net/interface.h"
 #include "tessera/version.h"
+
+#define HEARTBEAT_MIN_NS (20 * TSI_MILLISECOND)
+#define HEARTBEAT_MAX_NS (1 * TSI_SECOND)
+
+// An address of the internet; nothing is sent to it, only the way there is asked for.
+#define ANYWHERE "tcp://192.0.2.1:9"
 
 static void
 take_signals(struct tsi_loop *loop)
@@ -59,6 +66,26 @@ choose_address(struct tsi_loop *loop, char *address, size_t bytes, struct tsi_er
     return status;
 }
 
+// What is written to the connection file for a socket that listens at all addresses of the machine: the one
+// at which others most likely reach it.
+static void
+name_wildcard(struct tsi_connection *connection)
+{
+    char host[TSI_WIRE_ENDPOINT_MAX];
+    char reachable[TSI_WIRE_ENDPOINT_MAX];
+    const char *port = strrchr(connection->address, ':');
+    tsi_address_host(connection->address, host, sizeof host);
+    if (strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0) {
+        return;
+    }
+    tsi_address_towards(ANYWHERE, reachable, sizeof reachable);
+    char address[TSI_WIRE_ENDPOINT_MAX];
+    const int length = snprintf(address, sizeof address, "tcp://%s%s", reachable, port);
+    if (length > 0 && (size_t)length < sizeof address) {
+        memcpy(connection->address, address, (size_t)length + 1);
+    }
+}
+
 static tess_status
 listen_at_address(struct tsi_loop *loop, struct tsi_error *error)
 {
@@ -79,6 +106,9 @@ listen_at_address(struct tsi_loop *loop, struct tsi_error *error)
                                      : tsi_net_bind(loop->net, TSI_NET_CONTROL, address,
                                                     connection->address,
                                                     sizeof connection->address, error);
+    if (loop->socket != NULL) {
+        name_wildcard(connection);
+    }
     loop->monitor =
         loop->socket == NULL ? NULL : tsi_net_monitor(loop->net, loop->socket, error);
     return loop->monitor != NULL ? TESS_OK : error->status;
@@ -103,6 +133,15 @@ write_pid(struct tsi_loop *loop, struct tsi_error *error)
     return TESS_OK;
 }
 
+// Several signs of life must fit into the silence that means the end of a worker.
+static uint64_t
+choose_heartbeat(uint64_t worker_ttl_ns)
+{
+    const uint64_t fits = worker_ttl_ns / 5;
+    return fits < HEARTBEAT_MIN_NS ? HEARTBEAT_MIN_NS
+                                   : fits < HEARTBEAT_MAX_NS ? fits : HEARTBEAT_MAX_NS;
+}
+
 static tess_status
 start(struct tsi_loop *loop, struct tsi_error *error)
 {
@@ -111,6 +150,7 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     config.suspect_ns = config.lost_ns / 3;
     // A client whose connection broke has given its jobs up and comes back as another one.
     config.client_lease_ns = 0;
+    loop->heartbeat_ns = choose_heartbeat(config.lost_ns);
     loop->next_peer = 1;
     loop->signals = tsi_signals_open();
     loop->sched = tsi_sched_new(&config);
@@ -124,6 +164,9 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     } else {
         status = tsi_connection_default_path(loop->connection_path, sizeof loop->connection_path,
                                              error);
+    }
+    if (status == TESS_OK) {
+        status = tsi_predecessor_check(loop->connection_path, error);
     }
     loop->connection.epoch = next_epoch(loop->connection_path);
     loop->connection.pid = getpid();
@@ -192,7 +235,7 @@ turn(struct tsi_loop *loop)
     tsi_loop_receive(loop);
     const uint64_t now = tsi_clock_ns();
     if (now >= loop->next_heartbeat_ns) {
-        loop->next_heartbeat_ns = now + TSI_LOOP_HEARTBEAT_MS * TSI_MILLISECOND;
+        loop->next_heartbeat_ns = now + loop->heartbeat_ns;
         tsi_members_probe(loop);
     }
     if (now >= tsi_sched_deadline(loop->sched)) {

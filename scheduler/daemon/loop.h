@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler daemon's parts: loop.c waits and dispatches, members.c knows who is connected,
+// The scheduler daemon's parts: loop.c starts, waits and dispatches, predecessor.c looks for a scheduler
+// that runs already, members.c knows who is connected,
 // loop_receive.c turns messages into events of the core, loop_send.c turns its actions into messages.
 
 #ifndef TSI_SCHEDULER_LOOP_H
@@ -53,6 +54,7 @@ struct tsi_loop {
     bool has_pid_file;
     bool draining; // no more jobs; ends when none runs
     bool stopping; // at once
+    uint64_t heartbeat_ns; // how often members send a sign of life, and get one
     uint64_t next_heartbeat_ns;
     uint64_t idle_since_ns; // 0 while there is work
     uint64_t bad_frames;
@@ -60,6 +62,9 @@ struct tsi_loop {
 
 // Runs until it is told to stop; the exit code.
 int tsi_loop_run(const struct tsi_scheduler_options *options);
+
+// predecessor.c: fails if the connection file at `path` is that of a scheduler that lives.
+tess_status tsi_predecessor_check(const char *path, struct tsi_error *error);
 
 // members.c
 struct tsi_member *tsi_members_by_route(const struct tsi_loop *loop, const struct tsi_route *route);
@@ -88,8 +93,5 @@ bool tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route,
 // The job whose program is `program`, NULL if there is none.
 struct tsi_daemon_job *tsi_loop_job(const struct tsi_loop *loop, const struct tsi_program *program);
 void tsi_loop_free_job(struct tsi_loop *loop, struct tsi_daemon_job *job);
-
-// How often members send a sign of life, and get one.
-#define TSI_LOOP_HEARTBEAT_MS 1000
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
 
 // Routes that ROUTER sockets make are 5 bytes; any route of up to 8 bytes is a number.
@@ -132,7 +133,8 @@ tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route, const str
     }
     struct tsi_message welcome = {
         .type = TSI_MESSAGE_WELCOME,
-        .welcome = {.peer = member->peer, .heartbeat_ms = TSI_LOOP_HEARTBEAT_MS}};
+        .welcome = {.peer = member->peer,
+                    .heartbeat_ms = (uint32_t)(loop->heartbeat_ns / TSI_MILLISECOND)}};
     tsi_loop_send(loop, member, &welcome);
     tell_everyone(loop, member, true);
     introduce(loop, member, hello);

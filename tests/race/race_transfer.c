@@ -196,6 +196,7 @@ open_member(const char *endpoint)
 static void
 send_garbage(const char *endpoint)
 {
+    static const unsigned char header[] = {'T', 'S', TSI_WIRE_VERSION, TSI_MESSAGE_GET};
     struct test_random random = {42};
     void *socket = open_member(endpoint);
     for (int i = 0; i < 2000; i++) {
@@ -205,7 +206,7 @@ send_garbage(const char *endpoint)
             bytes[k] = (unsigned char)test_random_bits(&random);
         }
         if (test_random_one_in(&random, 2)) { // a header that is nearly right
-            memcpy(bytes, "TS\1\x1a", 4);
+            memcpy(bytes, header, sizeof header);
         }
         zmq_send(socket, bytes, (size_t)count, test_random_one_in(&random, 3) ? ZMQ_SNDMORE : 0);
     }

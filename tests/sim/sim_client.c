@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The model of a client: submits programs, takes targets, cancels, releases what it kept, and goes. It
-// holds every result against the oracle and every failure against what went wrong in this run.
+// The model of a client: submits programs, takes targets, cancels, releases what it kept, and goes.
+// It holds every result against the oracle and every failure against what went wrong in this run.
 
 #include <string.h>
 
@@ -309,6 +309,23 @@ check_complete(struct sim_world *world, const struct sim_job *job)
     }
 }
 
+// Whether an earlier job whose chunks this one reads was dropped: some of them were lost after its end,
+// and could not be made again.
+static bool
+reads_lost_job(const struct sim_world *world, const struct sim_job *job)
+{
+    for (int i = 0; i < job->program->op_count; i++) {
+        const struct tsi_chunk_op *op = &job->program->ops[i];
+        const struct sim_job *maker = op->work == TSI_WORK_KEPT
+                                          ? sim_job_by_number(world, (uint32_t)op->kept.job)
+                                          : NULL;
+        if (maker != NULL && maker->dropped && !maker->released && world->losses > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Whether something that happened in this run explains the failure.
 static bool
 is_explained(const struct sim_world *world, const struct sim_job *job, tess_status status)
@@ -322,6 +339,8 @@ is_explained(const struct sim_world *world, const struct sim_job *job, tess_stat
         return world->losses >= (uint64_t)world->sched_config.kills_max;
     case TESS_EMEMLIMIT:
         return world->faults.tight;
+    case TESS_EINVAL:
+        return reads_lost_job(world, job);
     default:
         return false;
     }

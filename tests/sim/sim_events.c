@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/check.h"
 #include "tests/sim/sim_world.h"
@@ -67,7 +68,8 @@ sim_pop(struct sim_world *world)
     const size_t count = world->heap.count;
     size_t at = 0;
     for (size_t child = 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count && is_before(world->heap.items[child + 1], world->heap.items[child])) {
+        if (child + 1 < count &&
+            is_before(world->heap.items[child + 1], world->heap.items[child])) {
             child++;
         }
         if (!is_before(world->heap.items[child], last)) {
@@ -133,22 +135,36 @@ sim_fail(struct sim_world *world, const char *format, ...)
     exit(1);
 }
 
-static struct sim_world *watched;
+static const struct sim_world *watched;
+static char watched_seed[64];
+static size_t watched_chars;
 
-// A core found one of its own invariants broken. The process is at its end, so anything may be called.
+// A core found one of its own invariants broken. A handler may do no more than write.
 static void
 on_abort(int signal)
 {
     (void)signal;
-    print_trace(watched);
-    puts("a core aborted");
-    fflush(stdout);
-    _Exit(1);
+    const uint64_t count = watched->trace_count;
+    const uint64_t shown = count < SIM_TRACE_LINES ? count : SIM_TRACE_LINES;
+    ssize_t written = 0;
+    for (uint64_t i = count - shown; i < count; i++) {
+        const char *line = watched->trace[i % SIM_TRACE_LINES];
+        size_t chars = 0;
+        while (line[chars] != '\0') {
+            chars++;
+        }
+        written += write(STDOUT_FILENO, line, chars);
+        written += write(STDOUT_FILENO, "\n", 1);
+    }
+    written += write(STDOUT_FILENO, watched_seed, watched_chars);
+    _Exit(written > 0 ? 1 : 2);
 }
 
 void
-sim_watch(struct sim_world *world)
+sim_watch(const struct sim_world *world)
 {
     watched = world;
+    watched_chars = (size_t)snprintf(watched_seed, sizeof watched_seed,
+                                     "seed %" PRIu64 ": a core aborted\n", world->config.seed);
     signal(SIGABRT, on_abort);
 }

@@ -11,10 +11,10 @@ sim_fault_draw(struct sim_world *world)
 {
     struct sim_random *random = &world->random;
     bool *const kinds[] = {
-        &world->faults.crash,     &world->faults.silent,        &world->faults.restart,
-        &world->faults.freeze,    &world->faults.late,          &world->faults.drain,
-        &world->faults.kernel_io, &world->faults.kernel_poison, &world->faults.fetch,
-        &world->faults.tight,     &world->faults.vanish,        &world->faults.cancel,
+        &world->faults.crash,       &world->faults.silent,        &world->faults.restart,
+        &world->faults.freeze,      &world->faults.late,          &world->faults.drain,
+        &world->faults.kernel_io,   &world->faults.kernel_poison, &world->faults.fetch,
+        &world->faults.tight,       &world->faults.vanish,        &world->faults.cancel,
         &world->faults.kernel_kill,
     };
     const bool is_calm = sim_chance(random, 100) || world->config.big_workers > 0;
@@ -34,7 +34,8 @@ sim_fault_draw(struct sim_world *world)
 static struct sim_worker *
 pick_worker(struct sim_world *world)
 {
-    struct sim_worker *worker = world->workers.items[sim_below(&world->random, world->workers.count)];
+    struct sim_worker *worker =
+        world->workers.items[sim_below(&world->random, world->workers.count)];
     return worker->alive && worker->peer != TSI_PEER_NONE ? worker : NULL;
 }
 
@@ -97,7 +98,8 @@ drain(struct sim_world *world)
 static void
 vanish(struct sim_world *world)
 {
-    struct sim_client *client = world->clients.items[sim_below(&world->random, world->clients.count)];
+    struct sim_client *client =
+        world->clients.items[sim_below(&world->random, world->clients.count)];
     const bool is_due = sim_chance(&world->random, 300);
     if (is_due && client->joined && !client->vanished && !client->left) {
         sim_client_vanish(client);

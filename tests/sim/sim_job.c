@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Jobs as the world knows them, and the oracle: the value of every task, by going through the program
-// once from front to back.
+// Jobs as the world knows them, and the oracle: the value of every task, by going through the
+// program once from front to back.
 
 #include "engine/base/check.h"
 
@@ -60,7 +60,7 @@ sim_job_compute(const struct sim_job *job, uint32_t task, const uint64_t *inputs
 }
 
 struct sim_job *
-sim_job_by_number(struct sim_world *world, uint32_t number)
+sim_job_by_number(const struct sim_world *world, uint32_t number)
 {
     for (size_t i = 0; i < world->jobs.count && number != TSI_JOB_NONE; i++) {
         if (world->jobs.items[i]->number == number) {
@@ -108,8 +108,8 @@ evaluate(struct sim_world *world, struct sim_job *job)
             const size_t count = sim_job_inputs(job, i, c, keys, INPUTS_MAX);
             for (size_t k = 0; k < count; k++) {
                 const bool is_own = tsi_key_job(keys[k]) == job->number;
-                inputs[k] = is_own ? job->values[tsi_key_task(keys[k])]
-                                   : sim_job_value(world, keys[k]);
+                inputs[k] =
+                    is_own ? job->values[tsi_key_task(keys[k])] : sim_job_value(world, keys[k]);
             }
             job->values[task] = sim_job_compute(job, task, inputs, count);
         }

@@ -4,8 +4,8 @@
 //
 //     sim_main [--seed S] [--seeds FROM COUNT] [--big WORKERS TASKS] [--verbose]
 //
-// Without arguments it runs a fixed set of seeds, some of them twice to see that they give the same. A
-// failure prints its seed and its last steps, and ends with status 1.
+// Without arguments it runs a fixed set of seeds, some of them twice to see that they give the
+// same. A failure prints its seed and its last steps, and ends with status 1.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "engine/base/clock.h"
 #include "tests/sim/sim_world.h"
 
-enum { SEEDS_DEFAULT = 200, TWICE_EVERY = 10 };
+enum { SEEDS_DEFAULT = 400, TWICE_EVERY = 10 };
 
 static uint64_t
 run_seed(uint64_t seed, bool verbose)
@@ -54,8 +54,10 @@ number(int argc, char **argv, int at)
     char *end = NULL;
     const uint64_t value = at < argc ? strtoull(argv[at], &end, 10) : 0;
     if (at >= argc || end == argv[at] || *end != '\0') {
-        fprintf(stderr, "usage: %s [--seed S] [--seeds FROM COUNT] [--big WORKERS TASKS] "
-                        "[--verbose]\n", argv[0]);
+        fprintf(stderr,
+                "usage: %s [--seed S] [--seeds FROM COUNT] [--big WORKERS TASKS] "
+                "[--verbose]\n",
+                argv[0]);
         exit(2);
     }
     return value;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Links: messages in order after random delays, and the two ways in which a link ends. When the peer
-// dies, a random tail of what it had sent is lost; when the scheduler closes, what the peer still
-// sends arrives or not, and the peer hears of it some time.
+// Links: messages in order after random delays, and the two ways in which a link ends. When the
+// peer dies, a random tail of what it had sent is lost; when the scheduler closes, what the peer
+// still sends arrives or not, and the peer hears of it some time.
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,7 @@
 uint32_t
 sim_link_open(struct sim_world *world, struct sim_worker *worker, struct sim_client *client)
 {
-    TSI_CHECK(tsi_vec_push(&world->links,
-                           ((struct sim_link){.worker = worker, .client = client})));
+    TSI_CHECK(tsi_vec_push(&world->links, ((struct sim_link){.worker = worker, .client = client})));
     return (uint32_t)world->links.count - 1;
 }
 
@@ -152,9 +151,9 @@ sim_link_kill(struct sim_world *world, uint32_t peer, bool seen, bool clean)
     struct sim_link *link = &world->links.items[peer];
     const uint32_t under_way = link->from_sent - link->from_arrived;
     link->dead = true;
-    link->from_limit = clean ? link->from_sent
-                             : link->from_arrived +
-                                   (uint32_t)sim_below(&world->random, (uint64_t)under_way + 1);
+    link->from_limit =
+        clean ? link->from_sent
+              : link->from_arrived + (uint32_t)sim_below(&world->random, (uint64_t)under_way + 1);
     if (seen && !link->closed) {
         send_leave(world, peer, clean);
     }

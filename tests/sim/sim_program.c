@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program grows by operations on arrays that it has so far. Each kind of operation is one function
-// that picks its sources at random; one that does not fit what is there makes a new source instead.
+// A program grows by operations on arrays that it has so far. Each kind of operation is one
+// function that picks its sources at random; one that does not fit what is there makes a new source
+// instead.
 
 #include "tests/sim/sim_program.h"
 
@@ -66,7 +67,8 @@ listed_axis(struct builder *b, int64_t count)
     }
     struct tsi_axis axis;
     struct tsi_error error;
-    TSI_CHECK(tsi_axis_from_sizes(&b->program->arena, size, sizes, count, &axis, &error) == TESS_OK);
+    TSI_CHECK(tsi_axis_from_sizes(&b->program->arena, size, sizes, count, &axis, &error) ==
+              TESS_OK);
     return axis;
 }
 
@@ -109,7 +111,8 @@ add_source(struct builder *b)
 {
     const struct sim_program_shape *shape = b->shape;
     if (shape->kept_count > 0 && sim_chance(b->random, 400)) {
-        const struct sim_kept *kept = &shape->kept[sim_below(b->random, (uint64_t)shape->kept_count)];
+        const struct sim_kept *kept =
+            &shape->kept[sim_below(b->random, (uint64_t)shape->kept_count)];
         const struct tsi_chunk_op *made = &kept->program->ops[kept->op];
         struct tsi_grid grid;
         TSI_CHECK(tsi_grid_copy(&b->program->arena, &made->array, &grid));
@@ -140,7 +143,8 @@ add_blockwise(struct builder *b)
     }
 }
 
-// One array with its axes turned around and others cut along one of them: y(j, i) = f(x(i, j), x(0, j)).
+// One array with its axes turned around and others cut along one of them: y(j, i) = f(x(i, j), x(0,
+// j)).
 static void
 add_permuted(struct builder *b)
 {

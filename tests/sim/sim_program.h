@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random programs for the simulator: all shapes of dependencies that a planner makes, small. Their tile
-// programs are empty, since nothing runs them; grids, maps, targets and sizes are as in real ones.
+// Random programs for the simulator: all shapes of dependencies that a planner makes, small. Their
+// tile programs are empty, since nothing runs them; grids, maps, targets and sizes are as in real
+// ones.
 
 #ifndef TSI_SIM_PROGRAM_H
 #define TSI_SIM_PROGRAM_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One simulation from its seed to its end: all jobs ended with the oracle's results or for a reason,
-// all chunks and programs given back.
+// One simulation from its seed to its end: all jobs ended with the oracle's results or for a
+// reason, all chunks and programs given back.
 
 #include <inttypes.h>
 #include <stdio.h>

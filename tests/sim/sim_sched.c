@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The driver of the scheduler core: every event is followed by taking all actions out, each of which
-// becomes a message, and by checking the invariants.
+// The driver of the scheduler core: every event is followed by taking all actions out, each of
+// which becomes a message, and by checking the invariants.
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,9 +13,9 @@
 enum { DEEP_EVERY = 32, DIGEST_EVERY = 64 };
 
 static const char *const event_names[] = {
-    "worker joined",   "worker heard",  "worker draining", "worker left",   "client joined",
-    "client left",     "job submitted", "job cancelled",   "job released",  "targets taken",
-    "tasks done",      "attempt ended", "copied",          "tick",
+    "worker joined", "worker heard",  "worker draining", "worker left",  "client joined",
+    "client left",   "job submitted", "job cancelled",   "job released", "targets taken",
+    "tasks done",    "attempt ended", "copied",          "tick",
 };
 
 // Copies the bytes that records point to behind each other, so that the message owns them.
@@ -93,9 +93,8 @@ to_worker(struct sim_world *world, const struct tsi_sched_action *action)
         trace_assign(world, action);
         event->kind = TSI_WORKER_ASSIGNED;
         event->assigned.count = action->assign.count;
-        event->assigned.items =
-            sim_mail_copy(mail, action->assign.items,
-                          action->assign.count * sizeof *action->assign.items);
+        event->assigned.items = sim_mail_copy(mail, action->assign.items,
+                                              action->assign.count * sizeof *action->assign.items);
         event->assigned.locations =
             copy_locations(mail, action->assign.locations, action->assign.location_count);
         event->assigned.location_count = action->assign.location_count;
@@ -104,8 +103,8 @@ to_worker(struct sim_world *world, const struct tsi_sched_action *action)
         sim_trace(world, "  retract from %u: %zu", action->peer, action->retract.count);
         event->kind = TSI_WORKER_RETRACT;
         event->retract.count = action->retract.count;
-        event->retract.sequences = sim_mail_copy(
-            mail, action->retract.sequences, action->retract.count * sizeof(uint32_t));
+        event->retract.sequences = sim_mail_copy(mail, action->retract.sequences,
+                                                 action->retract.count * sizeof(uint32_t));
         break;
     case TSI_SCHED_FREE:
         for (size_t i = 0; i < action->free.count; i++) {
@@ -143,8 +142,8 @@ to_client(struct sim_world *world, const struct tsi_sched_action *action)
     mail->to_client = *action;
     if (action->kind == TSI_SCHED_TARGETS_READY) {
         for (size_t i = 0; i < action->ready.count; i++) {
-            sim_trace(world, "  target %u:%u ready at %u", action->job,
-                      action->ready.items[i].task, action->ready.items[i].peer);
+            sim_trace(world, "  target %u:%u ready at %u", action->job, action->ready.items[i].task,
+                      action->ready.items[i].peer);
         }
         mail->to_client.ready.items = copy_ready(mail, action->ready.items, action->ready.count);
     } else if (action->kind == TSI_SCHED_JOB_ENDED) {

@@ -131,8 +131,7 @@ sim_worker_disconnected(struct sim_worker *worker)
     worker->epoch++; // fetches are not answered any more
     sim_worker_feed(worker, &(struct tsi_worker_event){.kind = TSI_WORKER_RESET});
     worker->peer = TSI_PEER_NONE;
-    struct sim_event *join =
-        sim_at(worker->world, worker->world->now + TSI_SECOND / 10, SIM_JOIN);
+    struct sim_event *join = sim_at(worker->world, worker->world->now + TSI_SECOND / 10, SIM_JOIN);
     join->worker = worker;
     join->epoch = worker->epoch;
 }
@@ -176,8 +175,8 @@ run_inputs(struct sim_worker *worker, const struct sim_job *job,
     struct sim_world *world = worker->world;
     static tsi_key expected[INPUTS_MAX];
     static uint64_t values[INPUTS_MAX];
-    const size_t count = sim_job_inputs(job, action->execute.op, action->execute.chunk, expected,
-                                        INPUTS_MAX);
+    const size_t count =
+        sim_job_inputs(job, action->execute.op, action->execute.chunk, expected, INPUTS_MAX);
     if (count != action->execute.input_count) {
         sim_fail(world, "task %u:%u has %zu inputs, was given %zu", action->execute.job,
                  action->execute.task, count, action->execute.input_count);
@@ -222,7 +221,8 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
     world->executions++;
     sim_trace(world, "worker %d: run %u is task %u:%u", worker->id, index, action->execute.job,
               task);
-    struct sim_event *end = sim_at(world, world->now + sim_delay(world, world->task_ns), SIM_RUN_END);
+    struct sim_event *end =
+        sim_at(world, world->now + sim_delay(world, world->task_ns), SIM_RUN_END);
     end->worker = worker;
     end->run = index;
     run->number = end->number;
@@ -260,8 +260,8 @@ sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
         note_execution(worker->world, run);
         ended.executed.bytes = run->bytes;
         if (run->bytes > 0 || sim_chance(&worker->world->random, 500)) {
-            ended.executed.handle = new_handle(worker, tsi_key_of(run->job->number, run->task),
-                                               run->value, run->bytes);
+            ended.executed.handle =
+                new_handle(worker, tsi_key_of(run->job->number, run->task), run->value, run->bytes);
         }
     }
     run->job->is_hurt = run->job->is_hurt || ended.executed.status == TESS_EFORMAT;
@@ -313,6 +313,16 @@ report_done(struct sim_worker *worker, const struct tsi_worker_action *action)
     sim_mail_send(world, mail);
 }
 
+// Whether chunks may be gone where the scheduler thinks that they are.
+static bool
+may_fetches_fail(const struct sim_faults *faults)
+{
+    const bool may_workers_go =
+        faults->crash || faults->silent || faults->freeze || faults->drain || faults->kernel_kill;
+    const bool may_jobs_go = faults->kernel_poison || faults->cancel || faults->vanish;
+    return may_workers_go || may_jobs_go || faults->fetch;
+}
+
 static void
 report(struct sim_worker *worker, const struct tsi_worker_action *action)
 {
@@ -330,6 +340,9 @@ report(struct sim_worker *worker, const struct tsi_worker_action *action)
         sim_trace(world, "worker %d: %u:%u, sequence %u, ended %d, input %u:%u from %u", worker->id,
                   ended->job, ended->task, ended->sequence, (int)ended->end,
                   tsi_key_job(ended->input), tsi_key_task(ended->input), ended->peer);
+        if (ended->end == TSI_ATTEMPT_FETCH_FAILED && !may_fetches_fail(&world->faults)) {
+            sim_fail(world, "a fetch failed for no reason");
+        }
         mail->to_sched.kind = TSI_SCHED_ATTEMPT_ENDED;
         mail->to_sched.attempt = *ended;
         const char *text = ended->text != NULL ? ended->text : "";

@@ -3,10 +3,10 @@
 // A simulated cluster: the real scheduler core, real worker cores and models of clients, in virtual
 // time, under faults, all drawn from one seed.
 //
-// Everything that takes time is an event in one heap, ordered by time and then by number. Links are as
-// sockets are: messages arrive in order after any delay, or the link ends and a tail of them is lost.
-// Kernels are replaced by a hash of the task and the values of its inputs in order, so that a wrong,
-// missing, repeated or stale input shows. A serial oracle knows the value of every task.
+// Everything that takes time is an event in one heap, ordered by time and then by number. Links are
+// as sockets are: messages arrive in order after any delay, or the link ends and a tail of them is
+// lost. Kernels are replaced by a hash of the task and the values of its inputs in order, so that a
+// wrong, missing, repeated or stale input shows. A serial oracle knows the value of every task.
 
 #ifndef TSI_SIM_WORLD_H
 #define TSI_SIM_WORLD_H
@@ -80,9 +80,9 @@ struct sim_job {
 struct sim_link {
     struct sim_worker *worker;
     struct sim_client *client;
-    bool dead;           // cut: what was sent to the peer is lost
-    bool closed;         // the scheduler's side is closed
-    uint64_t to_time;    // of the last arrival, so that order holds
+    bool dead;        // cut: what was sent to the peer is lost
+    bool closed;      // the scheduler's side is closed
+    uint64_t to_time; // of the last arrival, so that order holds
     uint64_t from_time;
     uint32_t from_sent;
     uint32_t from_arrived;
@@ -238,7 +238,7 @@ void sim_trace(struct sim_world *world, const char *format, ...)
 _Noreturn void sim_fail(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 // Makes an abort of a core show the trace of `world`.
-void sim_watch(struct sim_world *world);
+void sim_watch(const struct sim_world *world);
 // A random delay around `mean`.
 uint64_t sim_delay(struct sim_world *world, uint64_t mean);
 void *sim_alloc(size_t bytes); // zeroed; aborts when memory is out
@@ -248,7 +248,7 @@ void *sim_alloc(size_t bytes); // zeroed; aborts when memory is out
 struct sim_job *sim_job_new(struct sim_world *world, struct sim_client *client,
                             struct tsi_program *program);
 void sim_job_free(struct sim_job *job);
-struct sim_job *sim_job_by_number(struct sim_world *world, uint32_t number);
+struct sim_job *sim_job_by_number(const struct sim_world *world, uint32_t number);
 struct sim_job *sim_job_by_program(struct sim_world *world, const struct tsi_program *program);
 // What the oracle says of a chunk.
 uint64_t sim_job_value(struct sim_world *world, tsi_key key);

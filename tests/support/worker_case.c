@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The handles are addresses of counters in the case itself, so that one that is released twice or never
-// is seen.
+// The handles are addresses of counters in the case itself, so that one that is released twice or
+// never is seen.
 
 #include "tests/support/worker_case.h"
 
@@ -61,7 +61,8 @@ worker_case_program(void)
     op->array = op->loop;
     op->inputs[0].op = 3;
     op->inputs[0].map.ndim = 1;
-    op->inputs[0].map.axis[0] = (struct tsi_map_axis){.axis = -1, .extent = (int64_t)CHUNKS * CHUNK};
+    op->inputs[0].map.axis[0] =
+        (struct tsi_map_axis){.axis = -1, .extent = (int64_t)CHUNKS * CHUNK};
     TSI_CHECK(tsi_program_number(program, NULL) == TESS_OK);
     return program;
 }

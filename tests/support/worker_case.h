@@ -51,7 +51,7 @@ struct worker_case_action {
 struct worker_case {
     struct tsi_worker *worker;
     struct tsi_program *program;
-    uint32_t sequence; // of the last assignment
+    uint32_t sequence;  // of the last assignment
     bool out_of_memory; // a step was refused
     int programs_released;
     int action_count;
@@ -78,7 +78,8 @@ uint32_t worker_case_assign(struct worker_case *c, uint32_t task, uint32_t rank)
 uint32_t worker_case_assign_from(struct worker_case *c, uint32_t task, uint32_t rank,
                                  const struct tsi_location *places, size_t count);
 
-// A chunk arrives from some peer, or from nobody if it came with an assignment; its handle is returned.
+// A chunk arrives from some peer, or from nobody if it came with an assignment; its handle is
+// returned.
 void *worker_case_fetched(struct worker_case *c, tsi_key key);
 void *worker_case_arrived(struct worker_case *c, tsi_key key, uint32_t from);
 void worker_case_fetch_failed(struct worker_case *c, tsi_key key, uint32_t peer);

@@ -178,7 +178,7 @@ check_bytes(const struct tsi_message *message, const char *hex)
 }
 
 // Written by hand from the tables of docs/PROTOCOL.md.
-Test(message, bytes_are_those_of_the_specification)
+Test(message, bytes_of_a_greeting_are_those_of_the_specification)
 {
     struct tsi_message heartbeat = {.type = TSI_MESSAGE_HEARTBEAT, .epoch = 0x01020304, .peer = 9};
     check_bytes(&heartbeat, "5453010404030201090000000"
@@ -212,7 +212,10 @@ Test(message, bytes_are_those_of_the_specification)
                          "06000000"
                          "1100"
                          "02006e6f");
+}
 
+Test(message, bytes_of_work_are_those_of_the_specification)
+{
     const struct tsi_assignment item = {1, 2, 3, 4, 2};
     const struct tsi_location places[] = {{.key = tsi_key_of(1, 7), .peer = 5},
                                           {.key = 6, .peer = 0, .bytes = 2, .data = "hi"}};

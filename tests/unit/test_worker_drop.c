@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Taking things back: chunks that are freed, tasks that are retracted, jobs that are dropped, and the
-// loss of the scheduler.
+// Taking things back: chunks that are freed, tasks that are retracted, jobs that are dropped, and
+// the loss of the scheduler.
 
 #include <criterion/criterion.h>
 

@@ -7,14 +7,14 @@
 // Chunks and programs are the driver's objects. The core knows a chunk by its key and a handle, a
 // pointer that it never looks behind; it says when the handle may go.
 //
-// Assignment states: NEEDS_INPUTS → READY → RUNNING → reported. Fetches are objects of their own, keyed
-// by the chunk and shared by all assignments that wait for it, so that ending an assignment never
-// touches a fetch.
+// Assignment states: NEEDS_INPUTS → READY → RUNNING → reported. Fetches are objects of their own,
+// keyed by the chunk and shared by all assignments that wait for it, so that ending an assignment
+// never touches a fetch.
 //
-// What a worker holds is what the scheduler can know from its reports: outputs of tasks reported done,
-// inputs of those tasks, and copies reported. It holds them until FREE or DROP_JOB. What came for tasks
-// that did not come to be done goes when no task uses it any more. FREE of a chunk that tasks use takes
-// effect after them, unless a later assignment or COPY asks for the chunk again.
+// What a worker holds is what the scheduler can know from its reports: outputs of tasks reported
+// done, inputs of those tasks, and copies reported. It holds them until FREE or DROP_JOB. What came
+// for tasks that did not come to be done goes when no task uses it any more. FREE of a chunk that
+// tasks use takes effect after them, unless a later assignment or COPY asks for the chunk again.
 
 #ifndef TSI_WORKER_H
 #define TSI_WORKER_H
@@ -30,28 +30,28 @@ struct tsi_worker;
 
 struct tsi_worker_config {
     int threads;
-    // Short tasks that may be given to the driver beyond its threads, for it to keep in a queue of its
-    // own; none while a long task runs, behind which they would wait.
+    // Short tasks that may be given to the driver beyond its threads, for it to keep in a queue of
+    // its own; none while a long task runs, behind which they would wait.
     int runs_ahead;
     uint64_t memory_bytes; // that chunks and workspaces may take
     int fetches_max;       // under way at once; 0: 64
 };
 
 enum tsi_worker_event_kind {
-    TSI_WORKER_PROGRAM,        // of a job, before its first assignment
+    TSI_WORKER_PROGRAM, // of a job, before its first assignment
     TSI_WORKER_ASSIGNED,
     TSI_WORKER_RETRACT,
-    TSI_WORKER_FREE,           // chunks that nobody needs
-    TSI_WORKER_COPY,           // chunks to fetch and keep
+    TSI_WORKER_FREE, // chunks that nobody needs
+    TSI_WORKER_COPY, // chunks to fetch and keep
     TSI_WORKER_DROP_JOB,
-    TSI_WORKER_PEER_LEFT,      // nothing can be fetched from it any more
-    // Every FETCH is answered by one of these two. Of a peer that has left answers may come or not. A
-    // fetch that failed is tried again a few times before the tasks that wait for it end.
-    TSI_WORKER_FETCHED,        // a chunk arrived, or came with an assignment
+    TSI_WORKER_PEER_LEFT, // nothing can be fetched from it any more
+    // Every FETCH is answered by one of these two. Of a peer that has left answers may come or not.
+    // A fetch that failed is tried again a few times before the tasks that wait for it end.
+    TSI_WORKER_FETCHED, // a chunk arrived, or came with an assignment
     TSI_WORKER_FETCH_FAILED,
-    TSI_WORKER_EXECUTED,       // a run ended
-    // The scheduler is gone: forget everything it said. FETCHes from before are not answered any more;
-    // runs end as always, unheard.
+    TSI_WORKER_EXECUTED, // a run ended
+    // The scheduler is gone: forget everything it said. FETCHes from before are not answered any
+    // more; runs end as always, unheard.
     TSI_WORKER_RESET,
 };
 
@@ -91,7 +91,8 @@ struct tsi_worker_event {
         struct {
             tsi_key key;
             uint32_t peer; // from whom; TSI_PEER_NONE if it came with the next assignment or COPY
-            void *handle; // the core's from here on, until RELEASE_CHUNK; taken even if nobody waits
+            void
+                *handle; // the core's from here on, until RELEASE_CHUNK; taken even if nobody waits
             uint64_t bytes;
         } fetched;
         struct {
@@ -112,7 +113,7 @@ struct tsi_worker_event {
 
 enum tsi_worker_action_kind {
     TSI_WORKER_EXECUTE,
-    TSI_WORKER_CANCEL_RUN,     // its job is gone: stop it at the next tile; EXECUTED still follows
+    TSI_WORKER_CANCEL_RUN, // its job is gone: stop it at the next tile; EXECUTED still follows
     TSI_WORKER_FETCH,
     TSI_WORKER_RELEASE_CHUNK,   // the handle is the driver's again
     TSI_WORKER_RELEASE_PROGRAM, // the program is the driver's again
@@ -168,24 +169,25 @@ struct tsi_worker_action {
     };
 };
 
-struct tsi_worker *tsi_worker_new(const struct tsi_worker_config *config); // NULL when memory is out
+struct tsi_worker *
+tsi_worker_new(const struct tsi_worker_config *config); // NULL when memory is out
 
 // Frees the core. Handles and programs that it still has are given to `release_chunk` and
 // `release_program` (either may be NULL).
 void tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *context, void *handle),
-                   void (*release_program)(void *context, const struct tsi_program *program),
-                   void *context);
+                     void (*release_program)(void *context, const struct tsi_program *program),
+                     void *context);
 
-// Takes one event in. False when memory is out: the event had no effect, and what it carried is still
-// the driver's. The driver should then end the worker.
+// Takes one event in. False when memory is out: the event had no effect, and what it carried is
+// still the driver's. The driver should then end the worker.
 bool tsi_worker_step(struct tsi_worker *worker, const struct tsi_worker_event *event);
 
 // Gives the next action; false if there is none now. Completions are told last, so that a round of
 // polling tells them together.
 bool tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_action *action);
 
-// The handle and size of a chunk that is held, NULL (and `*bytes` as it was) if it is not; for serving
-// peers.
+// The handle and size of a chunk that is held, NULL (and `*bytes` as it was) if it is not; for
+// serving peers.
 void *tsi_worker_chunk(const struct tsi_worker *worker, tsi_key key, uint64_t *bytes);
 
 struct tsi_worker_stats {

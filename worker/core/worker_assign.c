@@ -194,7 +194,7 @@ tsi_worker_assign_batch(struct tsi_worker *worker, const struct tsi_assignment *
     }
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        const size_t left = location_count - at;
+        const size_t left = locations != NULL ? location_count - at : 0;
         const size_t own = items[i].location_count < left ? items[i].location_count : left;
         struct places places = {.items = locations != NULL ? locations + at : NULL, .count = own};
         assign(worker, &items[i], &places);

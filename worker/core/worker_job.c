@@ -106,8 +106,8 @@ tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
     tsi_worker_job_settle(worker, job);
 }
 
-// A task that is expected to take no longer than this is short: about what it costs to hand one to a
-// thread that sleeps.
+// A task that is expected to take no longer than this is short: about what it costs to hand one to
+// a thread that sleeps.
 #define SHORT_NS 20000
 
 // More than any machine has, and so little that sums of it do not overflow.

@@ -108,7 +108,7 @@ struct tsi_worker_task {
     int64_t chunk;
     enum tsi_worker_task_state state;
     uint64_t output_bytes;
-    uint64_t reserved;               // while it runs: output and workspace
+    uint64_t reserved; // while it runs: output and workspace
     bool is_short;
     struct tsi_worker_chunk *output; // once it is done
     struct tsi_completion completion;
@@ -130,7 +130,7 @@ struct tsi_worker_lost_copy {
 
 struct tsi_worker {
     int threads;
-    size_t run_count; // threads and runs ahead
+    size_t run_count;  // threads and runs ahead
     size_t long_count; // tasks that run and are not short
     uint64_t memory_bytes;
     size_t fetches_max;

@@ -68,9 +68,9 @@ check_chunk(const struct tsi_worker *worker, const struct tsi_worker_chunk *chun
     if (is_queued != (chunk->state == TSI_WORKER_QUEUED)) {
         return "W4: the queue of fetches and the states of chunks differ";
     }
-    const bool has_reason =
-        chunk->pins > 0 || chunk->copying || chunk->state == TSI_WORKER_FETCHING ||
-        (chunk->state == TSI_WORKER_HELD && (chunk->known || chunk->unclaimed));
+    const bool has_reason = chunk->pins > 0 || chunk->copying ||
+                            chunk->state == TSI_WORKER_FETCHING ||
+                            (chunk->state == TSI_WORKER_HELD && (chunk->known || chunk->unclaimed));
     if (!has_reason) {
         return "W4: a chunk that nobody needs";
     }

@@ -15,8 +15,8 @@
 
 #define HEARTBEAT_DEFAULT_NS (1 * TSI_SECOND)
 
-// Silences of the scheduler that mean its end, in heartbeats. Many: a scheduler that is only slow must not
-// lose its workers.
+// The silence of the scheduler that means its end. Long: one that is only slow must not lose its workers.
+#define SILENCE_NS (15 * TSI_SECOND)
 #define HEARTBEATS_MISSED_MAX 15
 
 // Between looks at the connection file while the scheduler does not answer.
@@ -129,7 +129,8 @@ tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message)
 bool
 tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now)
 {
-    return loop->socket != NULL && now > loop->heard_ns + HEARTBEATS_MISSED_MAX * loop->heartbeat_ns;
+    const uint64_t beats = HEARTBEATS_MISSED_MAX * loop->heartbeat_ns;
+    return loop->socket != NULL && now > loop->heard_ns + (beats > SILENCE_NS ? beats : SILENCE_NS);
 }
 
 bool

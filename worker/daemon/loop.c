@@ -88,7 +88,9 @@ wait_ms(const struct tsi_worker_loop *loop, uint64_t now)
     }
     uint64_t until = loop->peer != 0 ? loop->next_heartbeat_ns : loop->next_look_ns;
     const uint64_t fetches = tsi_fetcher_deadline(loop->fetcher);
+    const uint64_t answers = tsi_server_deadline(loop->server);
     until = fetches < until ? fetches : until;
+    until = answers < until ? answers : until;
     return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
 }
 

@@ -159,6 +159,7 @@ take_welcome(struct tsi_worker_loop *loop, const struct tsi_message *message)
     loop->connection.epoch = message->epoch;
     if (message->welcome.heartbeat_ms >= 10 && message->welcome.heartbeat_ms <= 60000) {
         loop->heartbeat_ns = message->welcome.heartbeat_ms * TSI_MILLISECOND;
+        loop->next_heartbeat_ns = loop->heard_ns + loop->heartbeat_ns;
     }
     loop->alone_since_ns = 0;
     tsi_log(TSI_LOG_INFO, "joined", "scheduler=%s epoch=%u peer=%u", loop->connection.address,

@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Files that workers read and write: relative to their own directory, and only where they may.
+
+# shellcheck source=tests/cluster/common.sh
+. "${TESSERA_SOURCE:?}/tests/cluster/common.sh"
+
+cd "$room"
+mkdir allowed other
+cluster 2 1 --allow-path "$room/allowed" --local-directory "$room/other"
+
+runs 0 "$examples/out_of_core_mean" --make "$room/allowed/a.npy" 2000 100 "$file"
+runs 0 "$examples/out_of_core_mean" "$room/allowed/a.npy" embedded
+here=$(echo "$output" | tail -n 4)
+runs 0 "$examples/out_of_core_mean" "$room/allowed/a.npy" "$file"
+[ "$here" = "$(echo "$output" | tail -n 4)" ] || fail "other means: $output"
+
+runs 1 "$examples/out_of_core_mean" --make "$room/b.npy" 2000 100 "$file"
+says "$room/b.npy"
+cp allowed/a.npy c.npy
+runs 1 "$examples/out_of_core_mean" "$room/c.npy" "$file"
+says "$room/c.npy"
+runs 1 "$examples/out_of_core_mean" "$room/allowed/../c.npy" "$file"
+ln -s "$room/c.npy" allowed/link.npy
+runs 1 "$examples/out_of_core_mean" "$room/allowed/link.npy" "$file"
+runs 1 "$examples/out_of_core_mean" --make "$room/allowed/none/d.npy" 2000 100 "$file"
+[ -z "$(find "$room" -name '*.npy*' ! -name a.npy ! -name c.npy ! -name link.npy)" ] ||
+    fail "files are left: $(find "$room" -name '*.npy*')"
+stop
