@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a bench is: something that is set up once, run several times, and measured each time, beside its
-// peers in the same run.
+// What a bench is: something that is set up once, run several times, and measured each time, beside
+// its peers in the same run.
 
 #ifndef BENCH_H
 #define BENCH_H
@@ -11,8 +11,8 @@
 
 #define BENCH_PEERS_MAX 4
 
-// A peer is a Python program in bench/peer that does the same work. It prints `ready`, then for each line
-// that it reads does the work once and prints the measured number.
+// A peer is a Python program in bench/peer that does the same work. It prints `ready`, then for
+// each line that it reads does the work once and prints the measured number.
 struct bench_peer {
     const char *name;
     const char *script;
@@ -34,7 +34,8 @@ struct bench {
 // All benches, in the order of the list; ends with a NULL name.
 extern const struct bench *const bench_all[];
 
-// bench_cluster.c: a scheduler and workers of one thread each, started from the programs beside this one.
+// bench_cluster.c: a scheduler and workers of one thread each, started from the programs beside
+// this one.
 struct bench_cluster;
 struct bench_cluster *bench_cluster_start(int workers); // NULL on failure, which has been printed
 const char *bench_cluster_file(const struct bench_cluster *cluster); // its connection file

@@ -64,10 +64,10 @@ open_cluster(void)
     struct job *job = cluster != NULL ? open_job(cluster, 0) : NULL;
     double one;
     // Both workers are there once this has run on each of them; the warm-up run sees to the rest.
-    if (job != NULL && tess_compute(tess_sum(tess_ones(job->session, TESS_SHAPE(64),
-                                                       TESS_CHUNKS(1), TESS_F64),
-                                             TESS_AXES_ALL),
-                                    &one, sizeof one) != TESS_OK) {
+    if (job != NULL &&
+        tess_compute(tess_sum(tess_ones(job->session, TESS_SHAPE(64), TESS_CHUNKS(1), TESS_F64),
+                              TESS_AXES_ALL),
+                     &one, sizeof one) != TESS_OK) {
         fprintf(stderr, "tessera-bench: %s\n", tess_session_error(job->session));
         close_job(job);
         return NULL;
@@ -82,7 +82,8 @@ failed(const struct job *job)
     return -1;
 }
 
-// A fresh random array each time, as in the peers: seconds from the expression to the result in memory.
+// A fresh random array each time, as in the peers: seconds from the expression to the result in
+// memory.
 static double
 run_main_job(void *state)
 {
@@ -96,14 +97,15 @@ run_main_job(void *state)
     return bench_now() - start;
 }
 
-// Tasks of one element each, whose chunks stay where they are made: tasks a second, from the expression to
-// the news that all are done.
+// Tasks of one element each, whose chunks stay where they are made: tasks a second, from the
+// expression to the news that all are done.
 static double
 run_tiny_tasks(void *state)
 {
     struct job *job = state;
     const double start = bench_now();
-    tess_array *x = tess_random_uniform(job->session, TESS_SHAPE(TINY_TASKS), TESS_CHUNKS(1), 0.0, 1.0);
+    tess_array *x =
+        tess_random_uniform(job->session, TESS_SHAPE(TINY_TASKS), TESS_CHUNKS(1), 0.0, 1.0);
     if (tess_persist(x) != TESS_OK) {
         return failed(job);
     }
@@ -124,7 +126,8 @@ static const struct bench main_embedded = {
 
 static const struct bench main_cluster = {
     .name = "main-cluster",
-    .configuration = "normal(10000 x 10000, chunks 1000 x 1000).mean(axis 0), scheduler and 2 workers",
+    .configuration =
+        "normal(10000 x 10000, chunks 1000 x 1000).mean(axis 0), scheduler and 2 workers",
     .unit = "s",
     .open = open_cluster,
     .run = run_main_job,

@@ -23,7 +23,8 @@ static const char help[] =
     "  --version     print the version and exit\n"
     "  --help        print this help and exit\n"
     "\n"
-    "Without NAME all benches run. Exit status: 0, 1 if a bench failed, 2 for a wrong command line.\n";
+    "Without NAME all benches run. Exit status: 0, 1 if a bench failed, 2 for a wrong command "
+    "line.\n";
 
 static int
 list(void)
@@ -53,8 +54,8 @@ wrong(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
-// Reads what follows `run` into `options` and `chosen`, which has room for all. Returns an exit code, or
-// −1 to go on.
+// Reads what follows `run` into `options` and `chosen`, which has room for all. Returns an exit
+// code, or −1 to go on.
 static int
 read_run(int argc, char **argv, struct bench_options *options, const struct bench **chosen)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One warm-up each, then the bench and its peers in turn: A B A B, so that a machine that gets slower
-// or faster does so for all of them. Medians are compared; the smallest and largest show the noise.
+// One warm-up each, then the bench and its peers in turn: A B A B, so that a machine that gets
+// slower or faster does so for all of them. Medians are compared; the smallest and largest show the
+// noise.
 
 #include "bench/bench_run.h"
 
@@ -118,8 +119,7 @@ print_line(const struct contest *contest, bool peers)
 {
     const struct bench *bench = contest->bench;
     printf("%-16s %.4g %s (%.4g … %.4g, %d runs)", bench->name, median(&contest->own), bench->unit,
-           contest->own.values[0], contest->own.values[contest->own.count - 1],
-           contest->own.count);
+           contest->own.values[0], contest->own.values[contest->own.count - 1], contest->own.count);
     for (int i = 0; i < BENCH_PEERS_MAX && peers; i++) {
         if (contest->peers[i].count > 0) {
             printf("; %s %.4g %s: %.2f times as good", bench->peers[i].name,

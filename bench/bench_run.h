@@ -15,7 +15,8 @@ struct bench_options {
     FILE *json; // NULL: none
 };
 
-// Runs `bench`, prints a line for people and, if asked for, one JSON object on a line. False on failure.
+// Runs `bench`, prints a line for people and, if asked for, one JSON object on a line. False on
+// failure.
 bool bench_run(const struct bench *bench, const struct bench_options *options);
 
 #endif

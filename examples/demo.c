@@ -72,8 +72,8 @@ main(int argument_count, char **arguments)
 
     const char *where = argument_count > 1 ? arguments[1] : "embedded";
     tess_session *session = tess_session_open_with(where, &options);
-    tess_array *x = tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(CHUNK, CHUNK),
-                                       0.0, 1.0);
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(CHUNK, CHUNK), 0.0, 1.0);
     tess_array *y = tess_mean(x, TESS_AXIS(0));
 
     int exit_code = EXIT_SUCCESS;

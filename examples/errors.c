@@ -15,8 +15,8 @@ main(int argc, char **argv)
     tess_array *a = tess_ones(session, TESS_SHAPE(3, 4), TESS_CHUNKS_AUTO, TESS_F64);
     tess_array *b = tess_ones(session, TESS_SHAPE(5, 6), TESS_CHUNKS_AUTO, TESS_F64);
 
-    // A wrong call gives a failed array. What is built on it hands the first error on, and the compute
-    // tells it.
+    // A wrong call gives a failed array. What is built on it hands the first error on, and the
+    // compute tells it.
     tess_array *product = tess_matmul(a, b);
     tess_array *mean = tess_mean(tess_sqrt(product), TESS_AXIS(0));
     if (tess_compute(mean, out, sizeof out) == TESS_OK) {

@@ -20,8 +20,10 @@ main(int argc, char **argv)
     static double left[SIZE];
     static double right[SIZE];
     tess_session *session = tess_session_open(argc > 1 ? argv[1] : NULL);
-    tess_array *a = tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(CHUNK, CHUNK), 0, 1);
-    tess_array *b = tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(CHUNK, CHUNK), 0, 1);
+    tess_array *a =
+        tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(CHUNK, CHUNK), 0, 1);
+    tess_array *b =
+        tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(CHUNK, CHUNK), 0, 1);
     tess_array *v = tess_random_uniform(session, TESS_SHAPE(SIZE), TESS_CHUNKS(CHUNK), 0, 1);
     tess_array *results[] = {tess_matmul(tess_matmul(a, b), v), tess_matmul(a, tess_matmul(b, v))};
     void *outs[] = {left, right};

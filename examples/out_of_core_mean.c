@@ -5,9 +5,9 @@
 //     out_of_core_mean FILE.npy [SCHEDULER]
 //     out_of_core_mean --make FILE.npy ROWS COLUMNS [SCHEDULER]
 //
-// The first form prints the first means over axis 0. The second writes a file of uniform numbers to try
-// it on, chunk by chunk, so that it may be larger than memory too. The file is read by whoever computes,
-// chunk by chunk, in place; no more than a few chunks are ever held.
+// The first form prints the first means over axis 0. The second writes a file of uniform numbers to
+// try it on, chunk by chunk, so that it may be larger than memory too. The file is read by whoever
+// computes, chunk by chunk, in place; no more than a few chunks are ever held.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,8 +64,9 @@ main(int argc, char **argv)
 {
     const int makes = argc > 1 && strcmp(argv[1], "--make") == 0;
     if (argc < (makes ? 5 : 2)) {
-        fprintf(stderr, "usage: %s FILE.npy [SCHEDULER]\n"
-                        "       %s --make FILE.npy ROWS COLUMNS [SCHEDULER]\n",
+        fprintf(stderr,
+                "usage: %s FILE.npy [SCHEDULER]\n"
+                "       %s --make FILE.npy ROWS COLUMNS [SCHEDULER]\n",
                 argv[0], argv[0]);
         return 2;
     }

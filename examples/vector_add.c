@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The vector add of MPI tutorials: two random vectors are made here, sent to a worker, added there, and
-// their sum comes back.
+// The vector add of MPI tutorials: two random vectors are made here, sent to a worker, added there,
+// and their sum comes back.
 //
 //     vector_add [SCHEDULER]
 //
-// There is no rank and no message in it: the vectors are arrays in this program's memory, and whoever
-// computes the sum fetches them.
+// There is no rank and no message in it: the vectors are arrays in this program's memory, and
+// whoever computes the sum fetches them.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +27,10 @@ fill_random(double *values, unsigned seed)
 static int
 add(tess_session *session, const double *a, const double *b, double *sum)
 {
-    tess_array *x = tess_from_memory(session, a, TESS_F64, TESS_SHAPE(COUNT), NULL, TESS_CHUNKS_NONE);
-    tess_array *y = tess_from_memory(session, b, TESS_F64, TESS_SHAPE(COUNT), NULL, TESS_CHUNKS_NONE);
+    tess_array *x =
+        tess_from_memory(session, a, TESS_F64, TESS_SHAPE(COUNT), NULL, TESS_CHUNKS_NONE);
+    tess_array *y =
+        tess_from_memory(session, b, TESS_F64, TESS_SHAPE(COUNT), NULL, TESS_CHUNKS_NONE);
 
     if (tess_compute(tess_add(x, y), sum, COUNT * sizeof *sum) != TESS_OK) {
         fprintf(stderr, "%s\n", tess_session_error(session));

@@ -26,6 +26,7 @@
 #ifndef TESSERA_H
 #define TESSERA_H
 
+// clang-format off
 #include "tessera/export.h"
 #include "tessera/version.h"
 #include "tessera/status.h"
@@ -40,5 +41,6 @@
 #include "tessera/shape.h"
 #include "tessera/linalg.h"
 #include "tessera/compute.h"
+// clang-format on
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Accumulators: what a reduction keeps per remaining index between its first element and its result.
+// Accumulators: what a reduction keeps per remaining index between its first element and its
+// result.
 //
 // The accumulators of one chunk are up to three planes, each an array of one number per index:
 //
@@ -31,7 +32,8 @@ struct tsi_acc_layout {
 // The planes for folding elements of type `dtype`.
 struct tsi_acc_layout tsi_acc_layout(enum tsi_reduction reduction, tess_dtype dtype);
 
-// Where plane `plane` of `count` accumulators starts, in bytes; with `plane` = planes, the size of all.
+// Where plane `plane` of `count` accumulators starts, in bytes; with `plane` = planes, the size of
+// all.
 size_t tsi_acc_offset(const struct tsi_acc_layout *layout, int plane, int64_t count);
 
 #endif

@@ -22,11 +22,12 @@ struct tsi_buf {
     void *owner;
 };
 
-// A buffer of `bytes` (0 is allowed) with one reference; contents undefined. NULL when memory is out.
+// A buffer of `bytes` (0 is allowed) with one reference; contents undefined. NULL when memory is
+// out.
 struct tsi_buf *tsi_buf_new(size_t bytes);
 
-// A buffer over memory that belongs to somebody else. NULL when memory is out; then `on_free` is not
-// called.
+// A buffer over memory that belongs to somebody else. NULL when memory is out; then `on_free` is
+// not called.
 struct tsi_buf *tsi_buf_wrap(void *data, size_t bytes, void (*on_free)(void *owner), void *owner);
 
 struct tsi_buf *tsi_buf_ref(struct tsi_buf *buf);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A status with its message, filled by whoever detects an error and handed on unchanged by all others.
+// A status with its message, filled by whoever detects an error and handed on unchanged by all
+// others.
 
 #ifndef TSI_BASE_ERROR_H
 #define TSI_BASE_ERROR_H

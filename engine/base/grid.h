@@ -2,10 +2,10 @@
 //
 // Chunk grids: where an array is cut.
 //
-// Each axis has `count` chunks. In closed form the first has `first` elements, every further one `step`,
-// and the last what is left; a slice of a regular axis is of this form too. Otherwise `bounds` lists
-// the count + 1 boundaries, from 0 to the size, never falling. An axis of size 0 has one empty chunk.
-// A chunk is named by its index in C order among all chunks.
+// Each axis has `count` chunks. In closed form the first has `first` elements, every further one
+// `step`, and the last what is left; a slice of a regular axis is of this form too. Otherwise
+// `bounds` lists the count + 1 boundaries, from 0 to the size, never falling. An axis of size 0 has
+// one empty chunk. A chunk is named by its index in C order among all chunks.
 
 #ifndef TSI_BASE_GRID_H
 #define TSI_BASE_GRID_H
@@ -38,12 +38,13 @@ struct tsi_axis tsi_axis_regular(int64_t size, int64_t step);
 struct tsi_axis tsi_axis_shifted(int64_t size, int64_t first, int64_t step);
 
 // An axis of `count` chunks of the given sizes. It takes the closed form where there is one;
-// otherwise boundaries are kept in `arena`. Fails with TESS_ECHUNKS if a size is negative or they do
-// not add up to `size`, with TESS_ELIMIT beyond TSI_AXIS_BOUNDS_MAX, with TESS_ENOMEM.
+// otherwise boundaries are kept in `arena`. Fails with TESS_ECHUNKS if a size is negative or they
+// do not add up to `size`, with TESS_ELIMIT beyond TSI_AXIS_BOUNDS_MAX, with TESS_ENOMEM.
 tess_status tsi_axis_from_sizes(struct tsi_arena *arena, int64_t size, const int64_t *sizes,
                                 int64_t count, struct tsi_axis *axis, struct tsi_error *error);
 
-// Start and end of chunk `index`, which must be in [0, count); for `start`, index = count gives size.
+// Start and end of chunk `index`, which must be in [0, count); for `start`, index = count gives
+// size.
 int64_t tsi_axis_start(const struct tsi_axis *axis, int64_t index);
 int64_t tsi_axis_chunk_size(const struct tsi_axis *axis, int64_t index);
 

@@ -10,7 +10,8 @@ enum {
     TSI_PROGRAM_OPS_MAX = 65535,
     // Inputs of one chunk operation: an input is named by 8 bits in a tile instruction.
     TSI_OP_INPUTS_MAX = 64,
-    // Instructions and registers of one tile program: registers of 2,048 doubles fill the second-level
+    // Instructions and registers of one tile program: registers of 2,048 doubles fill the
+    // second-level
     // cache at about 64 of them, and a longer chain gains nothing from fusion.
     TSI_TILE_INSTRUCTIONS_MAX = 256,
     TSI_TILE_REGISTERS_MAX = 64,
@@ -21,7 +22,8 @@ enum {
     TSI_FOLD_FANIN = 16,
     // Executor threads of one process: OpenBLAS has 128 buffer slots (2 × 64).
     TSI_THREADS_MAX = 64,
-    // Short tasks that wait in the queue of an executor's threads: enough to keep them busy while the
+    // Short tasks that wait in the queue of an executor's threads: enough to keep them busy while
+    // the
     // cores are asked for more, few enough that they can still be given to others.
     TSI_RUNS_AHEAD = 32,
     // Characters of one error message, the final zero included.

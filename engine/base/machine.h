@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-// Processors: the affinity mask, cut by the cpu.max of the control group and all above it; at least 1.
+// Processors: the affinity mask, cut by the cpu.max of the control group and all above it; at
+// least 1.
 int tsi_machine_processors(void);
 
-// Bytes of memory: the least of the physical memory, RLIMIT_AS, and memory.max and memory.high of the
-// control group (v2, else v1) and all above it.
+// Bytes of memory: the least of the physical memory, RLIMIT_AS, and memory.max and memory.high of
+// the control group (v2, else v1) and all above it.
 uint64_t tsi_machine_memory_bytes(void);
 
 // What of that chunks may take: the rest is for code, stacks and the buffers of libraries.

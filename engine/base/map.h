@@ -31,7 +31,8 @@ bool tsi_map_put(struct tsi_map *map, uint64_t key, uint64_t value);
 // Takes `key` out; false if it was not there.
 bool tsi_map_remove(struct tsi_map *map, uint64_t key);
 
-// Steps through the map: start with `*cursor` 0; false at the end. The map must not change meanwhile.
+// Steps through the map: start with `*cursor` 0; false at the end. The map must not change
+// meanwhile.
 bool tsi_map_next(const struct tsi_map *map, size_t *cursor, uint64_t *key, uint64_t *value);
 
 #endif

@@ -2,8 +2,8 @@
 //
 // Allocation: the single place where memory comes from, so that tests can make it fail.
 //
-// Functions return NULL when memory is out; callers report TESS_ENOMEM. Sizes are checked for overflow
-// here. Freeing NULL is allowed.
+// Functions return NULL when memory is out; callers report TESS_ENOMEM. Sizes are checked for
+// overflow here. Freeing NULL is allowed.
 
 #ifndef TSI_BASE_MEMORY_H
 #define TSI_BASE_MEMORY_H
@@ -21,12 +21,13 @@ char *tsi_strdup(const char *text);
 // `alignment` is a power of two; the memory is freed with tsi_free().
 void *tsi_alloc_aligned(size_t alignment, size_t bytes);
 
-// `bytes` of zeros that cost nothing until they are touched; freed with tsi_free_pages(pages, bytes).
+// `bytes` of zeros that cost nothing until they are touched; freed with tsi_free_pages(pages,
+// bytes).
 void *tsi_alloc_pages(size_t bytes);
 void tsi_free_pages(void *pages, size_t bytes);
 
-// Makes the allocation after `successes` more ones fail, and all after it; negative: none fails. For
-// tests; the count is of the whole process.
+// Makes the allocation after `successes` more ones fail, and all after it; negative: none fails.
+// For tests; the count is of the whole process.
 void tsi_memory_fail_after(int64_t successes);
 
 // a·b and a+b in `*result`; false if that overflows, or if a factor is negative.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A handler that writes to a pipe, rather than blocked signals and a signalfd: libraries start threads
-// when they are loaded, before anything here can block signals for them, and a signal that any thread
-// has not blocked takes its default action.
+// A handler that writes to a pipe, rather than blocked signals and a signalfd: libraries start
+// threads when they are loaded, before anything here can block signals for them, and a signal that
+// any thread has not blocked takes its default action.
 
 #include "engine/base/signals.h"
 

@@ -5,8 +5,8 @@
 #ifndef TSI_BASE_SIGNALS_H
 #define TSI_BASE_SIGNALS_H
 
-// Catches SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE, for the whole process. Returns a descriptor that
-// is readable when one came, −1 on failure. Call it once.
+// Catches SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE, for the whole process. Returns a
+// descriptor that is readable when one came, −1 on failure. Call it once.
 int tsi_signals_open(void);
 
 // The next signal that came, 0 if there is none.

@@ -10,7 +10,7 @@
 
 // Numbers travel between processes: append, never move.
 enum tsi_source {
-    TSI_SOURCE_ARANGE,   // a + index·b; integer types: ia + index·ib, wrapping; bool: a + index·b ≠ 0
+    TSI_SOURCE_ARANGE, // a + index·b; integer types: ia + index·ib, wrapping; bool: a + index·b ≠ 0
     TSI_SOURCE_LINSPACE, // a + index·c where index < ia, and b itself where index = ia (the last)
     TSI_SOURCE_EYE,      // 1 where index = ia, else 0 (the index is column − row)
     TSI_SOURCE_NORMAL,   // a + b·z                                 float64, float32 (rounded)

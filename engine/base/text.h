@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text that grows. All zero is empty; a text whose memory ran out stays at what it held and says so.
+// Text that grows. All zero is empty; a text whose memory ran out stays at what it held and says
+// so.
 
 #ifndef TSI_BASE_TEXT_H
 #define TSI_BASE_TEXT_H
@@ -31,7 +32,8 @@ char *tsi_text_shape(char out[TSI_SHAPE_TEXT_MAX], int ndim, const int64_t *size
 #define TSI_BYTES_TEXT_MAX 24
 char *tsi_text_bytes(char out[TSI_BYTES_TEXT_MAX], uint64_t bytes);
 
-// Reads "4GiB", "500 MB", "1e9", "0.5" (a share of `whole`), as in memory limits; false if it is none of these.
+// Reads "4GiB", "500 MB", "1e9", "0.5" (a share of `whole`), as in memory limits; false if it is
+// none of these.
 bool tsi_text_parse_bytes(const char *text, uint64_t whole, uint64_t *bytes);
 
 // Reads "30", "30s", "5 min", "200ms" as nanoseconds; a bare number is seconds. False if malformed.

@@ -22,7 +22,8 @@
     }
 
 // Room for `extra` more items; false when memory is out, and the vector stays as it was.
-bool tsi_vec_grow_raw(void **items, size_t *capacity, size_t item_bytes, size_t count, size_t extra);
+bool tsi_vec_grow_raw(void **items, size_t *capacity, size_t item_bytes, size_t count,
+                      size_t extra);
 
 #define tsi_vec_reserve(vec, extra)                                                                \
     ((vec)->capacity - (vec)->count >= (size_t)(extra) ||                                          \

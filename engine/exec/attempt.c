@@ -12,8 +12,8 @@ tsi_attempt_run(struct tsi_exec_task *task, size_t output_bytes, struct tsi_buf 
     if (*output == NULL) {
         char place[256];
         tsi_chunk_op_place(&task->program->ops[task->op], place, sizeof place);
-        return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory for a chunk of %zu bytes", place,
-                             output_bytes);
+        return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory for a chunk of %zu bytes",
+                             place, output_bytes);
     }
     task->out = (*output)->data;
     const tess_status status = tsi_exec_run(task, error);

@@ -9,7 +9,7 @@
 #include "engine/exec/exec.h"
 
 // Runs `task`, whose `out` is not set, and gives the output in `*output` if the result is TESS_OK.
-tess_status tsi_attempt_run(struct tsi_exec_task *task, size_t output_bytes, struct tsi_buf **output,
-                            struct tsi_error *error);
+tess_status tsi_attempt_run(struct tsi_exec_task *task, size_t output_bytes,
+                            struct tsi_buf **output, struct tsi_error *error);
 
 #endif

@@ -58,8 +58,8 @@ typedef float vector_f32;
 LOAD(f32, float)
 LOAD(f64, double)
 
-// Makes every NaN the same one: those of SLEEF have signs and low bits that depend on the width of the
-// registers.
+// Makes every NaN the same one: those of SLEEF have signs and low bits that depend on the width of
+// the registers.
 #define SETTLE(suffix, T)                                                                          \
     static inline void settle_##suffix(int64_t count, T *r)                                        \
     {                                                                                              \

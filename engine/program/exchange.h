@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What scheduler and worker tell each other about tasks, as plain data. The two cores, the wire and the
-// embedded runtime agree on these records.
+// What scheduler and worker tell each other about tasks, as plain data. The two cores, the wire and
+// the embedded runtime agree on these records.
 //
-// A peer is one connection of a worker or a client to the scheduler: one *incarnation*. Its number is
-// never used again within the life of a scheduler, so what an old incarnation still says is known by
-// its number. A job is one submitted program; its number is never used again either.
+// A peer is one connection of a worker or a client to the scheduler: one *incarnation*. Its number
+// is never used again within the life of a scheduler, so what an old incarnation still says is
+// known by its number. A job is one submitted program; its number is never used again either.
 
 #ifndef TSI_PROGRAM_EXCHANGE_H
 #define TSI_PROGRAM_EXCHANGE_H
@@ -48,8 +48,8 @@ struct tsi_location {
     const void *data;
 };
 
-// One task given to one worker. `sequence` names this attempt: it rises by one with each assignment to
-// this incarnation and is never used for anything else. Lower `rank` runs first. The next
+// One task given to one worker. `sequence` names this attempt: it rises by one with each assignment
+// to this incarnation and is never used for anything else. Lower `rank` runs first. The next
 // `location_count` locations of the batch are this task's.
 struct tsi_assignment {
     uint32_t job;
@@ -59,8 +59,8 @@ struct tsi_assignment {
     uint32_t location_count;
 };
 
-// One finished attempt. `data` is the output itself if it has at most TSI_INLINE_BYTES_MAX bytes and
-// came with the report, else NULL.
+// One finished attempt. `data` is the output itself if it has at most TSI_INLINE_BYTES_MAX bytes
+// and came with the report, else NULL.
 struct tsi_completion {
     uint32_t job;
     uint32_t task;
@@ -73,7 +73,8 @@ struct tsi_completion {
 // Why an attempt ended without an output.
 enum tsi_attempt_end {
     TSI_ATTEMPT_FAILED,       // the task itself: the status and text say why
-    TSI_ATTEMPT_FETCH_FAILED, // an input could not be had: `input` and `peer` say which and from whom
+    TSI_ATTEMPT_FETCH_FAILED, // an input could not be had: `input` and `peer` say which and from
+                              // whom
     TSI_ATTEMPT_REFUSED,      // no memory for it now
     TSI_ATTEMPT_RETRACTED,    // given back before it started, as asked
 };

@@ -27,8 +27,8 @@ TESS_API tess_status tess_array_status(const tess_array *x);
 // The message of a failed array; the empty string for a sound one.
 TESS_API const char *tess_array_error(const tess_array *x);
 
-// The session that `x` was made in, its element type and its shape. The session is NULL for NULL and
-// for a failed array that belongs to none.
+// The session that `x` was made in, its element type and its shape. The session is NULL for NULL
+// and for a failed array that belongs to none.
 TESS_API tess_session *tess_array_session(const tess_array *x);
 TESS_API tess_dtype tess_array_dtype(const tess_array *x);
 TESS_API tess_shape tess_array_shape(const tess_array *x);

@@ -3,10 +3,10 @@
 // Running expressions: results into memory, chunks kept where they are, files.
 //
 // A call returns the status of the array if it has failed. Otherwise it can return TESS_ENOMEM or
-// TESS_EMEMLIMIT where memory does not suffice, TESS_EIO where a file fails, TESS_EWORKERS where the
-// scheduler has no worker within the session's time, TESS_ELOST or TESS_ECONNECT where processes went
-// away, TESS_ECANCELLED where it was cancelled. The message is tess_session_error(). The arrays stay
-// as they were, and may be computed again.
+// TESS_EMEMLIMIT where memory does not suffice, TESS_EIO where a file fails, TESS_EWORKERS where
+// the scheduler has no worker within the session's time, TESS_ELOST or TESS_ECONNECT where
+// processes went away, TESS_ECANCELLED where it was cancelled. The message is tess_session_error().
+// The arrays stay as they were, and may be computed again.
 
 #ifndef TESSERA_COMPUTE_H
 #define TESSERA_COMPUTE_H
@@ -18,8 +18,8 @@ typedef struct tess_future tess_future;
 
 TESS_BEGIN
 
-// Computes `x` and writes it to `out` in C order, in its own dtype. `out_bytes` is the size of `out`;
-// fails with TESS_EBUFFER, and writes nothing, if it is less than tess_array_bytes(x).
+// Computes `x` and writes it to `out` in C order, in its own dtype. `out_bytes` is the size of
+// `out`; fails with TESS_EBUFFER, and writes nothing, if it is less than tess_array_bytes(x).
 TESS_NODISCARD TESS_API tess_status tess_compute(tess_array *x, void *out, size_t out_bytes);
 
 // Computes `count` arrays of one session at once, so that what they share is computed once. Array i
@@ -28,8 +28,8 @@ TESS_NODISCARD TESS_API tess_status tess_compute_many(tess_array *const *arrays,
                                                       const size_t *bytes, int count);
 
 // Starts to compute and returns at once. `outs` must stay valid until the future is done or freed.
-// Never returns NULL: a compute that could not start is a future that has failed. The session must be
-// used by one thread at a time as ever; the computing goes on meanwhile on others.
+// Never returns NULL: a compute that could not start is a future that has failed. The session must
+// be used by one thread at a time as ever; the computing goes on meanwhile on others.
 TESS_API tess_future *tess_submit(tess_array *const *arrays, void *const *outs, const size_t *bytes,
                                   int count);
 
@@ -46,12 +46,12 @@ TESS_API tess_progress tess_future_progress(const tess_future *future);
 // Asks the compute to stop. It ends soon, with TESS_ECANCELLED unless it had ended before.
 TESS_API void tess_future_cancel(tess_future *future);
 
-// A file descriptor that becomes readable when the compute has ended, for poll() and its like; −1 if
-// there is none. It belongs to the future.
+// A file descriptor that becomes readable when the compute has ended, for poll() and its like; −1
+// if there is none. It belongs to the future.
 TESS_API int tess_future_fd(const tess_future *future);
 
-// Cancels the compute if it still runs, waits until nothing writes to its outputs any more, and frees
-// the future. Accepts NULL.
+// Cancels the compute if it still runs, waits until nothing writes to its outputs any more, and
+// frees the future. Accepts NULL.
 TESS_API void tess_future_free(tess_future *future);
 
 // Computes `x` and keeps its chunks in the session's process or in the cluster. Later computes that
@@ -62,14 +62,14 @@ TESS_NODISCARD TESS_API tess_status tess_persist(tess_array *x);
 // of which none are kept is left as it is.
 TESS_API void tess_release(tess_array *x);
 
-// Computes `x` and writes it to an NPY file at `path`. Workers write chunk by chunk, each its own, into
-// a file beside it that takes the name when all is written, so `path` never holds half an array. It
-// must name the same directory on every worker.
+// Computes `x` and writes it to an NPY file at `path`. Workers write chunk by chunk, each its own,
+// into a file beside it that takes the name when all is written, so `path` never holds half an
+// array. It must name the same directory on every worker.
 TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *path);
 
 // How `x` would be computed, as text: the operations after fusion with their chunks, tasks, bytes
-// moved and the peak of memory to expect. Valid until the session is closed. For a failed array it is
-// the error.
+// moved and the peak of memory to expect. Valid until the session is closed. For a failed array it
+// is the error.
 TESS_API const char *tess_explain(tess_array *x);
 
 // How a compute ran: tasks that were run, repeats included, and the peak of chunk memory of the

@@ -41,9 +41,10 @@ TESS_API tess_array *tess_arange(tess_session *session, double start, double sto
 TESS_API tess_array *tess_linspace(tess_session *session, double start, double stop, int64_t count,
                                    tess_chunks chunks, tess_dtype dtype);
 
-// A `rows` × `columns` matrix with ones on diagonal `diagonal` (0 is the main one, positive above it).
-TESS_API tess_array *tess_eye(tess_session *session, int64_t rows, int64_t columns, int64_t diagonal,
-                              tess_chunks chunks, tess_dtype dtype);
+// A `rows` × `columns` matrix with ones on diagonal `diagonal` (0 is the main one, positive above
+// it).
+TESS_API tess_array *tess_eye(tess_session *session, int64_t rows, int64_t columns,
+                              int64_t diagonal, tess_chunks chunks, tess_dtype dtype);
 
 // The caller's memory as an array, not copied: element (i, j, …) is at
 // data + i·strides[0] + j·strides[1] + …, strides in bytes, of any sign. `strides` NULL is C order.
@@ -52,11 +53,11 @@ TESS_API tess_array *tess_eye(tess_session *session, int64_t rows, int64_t colum
 TESS_API tess_array *tess_from_memory(tess_session *session, const void *data, tess_dtype dtype,
                                       tess_shape shape, const int64_t *strides, tess_chunks chunks);
 
-// The array in the NPY file at `path` (format versions 1 to 3; little- and big-endian; C and Fortran
-// order). The header is read now; the data is mapped and read by the worker that needs it, so `path`
-// must name the same file on every worker. Fails with TESS_EIO if the file cannot be read, with
-// TESS_EFORMAT if it is no NPY file or shorter than its header says, and with TESS_EDTYPE if its
-// elements have no dtype here.
+// The array in the NPY file at `path` (format versions 1 to 3; little- and big-endian; C and
+// Fortran order). The header is read now; the data is mapped and read by the worker that needs it,
+// so `path` must name the same file on every worker. Fails with TESS_EIO if the file cannot be
+// read, with TESS_EFORMAT if it is no NPY file or shorter than its header says, and with
+// TESS_EDTYPE if its elements have no dtype here.
 TESS_API tess_array *tess_load_npy(tess_session *session, const char *path, tess_chunks chunks);
 
 TESS_END

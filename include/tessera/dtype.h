@@ -3,9 +3,10 @@
 // Element types and how they combine.
 //
 // Two operands of different types meet in the type that holds both, by one table: a larger type of
-// the same kind wins; a signed and an unsigned integer meet in the smallest signed integer that holds
-// both (with uint64 there is none: float64); bool gives way to everything; an integer of at most 16
-// bits and a float meet in the float, a larger integer and a float in float64. This is NumPy's table.
+// the same kind wins; a signed and an unsigned integer meet in the smallest signed integer that
+// holds both (with uint64 there is none: float64); bool gives way to everything; an integer of at
+// most 16 bits and a float meet in the float, a larger integer and a float in float64. This is
+// NumPy's table.
 //
 // A scalar made by tess_scalar() or tess_scalar_int() is weak, as a Python number is: it takes the
 // type of the array it meets, unless its kind is higher (bool < integer < float): then they meet

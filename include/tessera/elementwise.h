@@ -2,9 +2,9 @@
 //
 // Element-wise operations.
 //
-// Operands are broadcast as in NumPy: shapes are aligned at their last axes, and an axis of size 1, or
-// one that is missing, is repeated. They meet in one dtype (dtype.h). An operand that is cut otherwise
-// than the first largest one is read across its chunks; no chunk of it is copied first.
+// Operands are broadcast as in NumPy: shapes are aligned at their last axes, and an axis of size 1,
+// or one that is missing, is repeated. They meet in one dtype (dtype.h). An operand that is cut
+// otherwise than the first largest one is read across its chunks; no chunk of it is copied first.
 //
 // They fail with TESS_ESHAPE if the shapes do not broadcast, TESS_EDTYPE if the operation is not
 // defined for the dtype, TESS_EOVERFLOW if the result is too large or an integer type that a scalar
@@ -39,8 +39,8 @@ TESS_API tess_array *tess_maximum(tess_array *x, tess_array *y);
 TESS_API tess_array *tess_negative(tess_array *x);
 TESS_API tess_array *tess_abs(tess_array *x);
 
-// Square root (correctly rounded), exponential, natural logarithm, sine and cosine (within 1 ulp for
-// float64 and float32). float32 stays float32; every other dtype is taken as float64.
+// Square root (correctly rounded), exponential, natural logarithm, sine and cosine (within 1 ulp
+// for float64 and float32). float32 stays float32; every other dtype is taken as float64.
 TESS_API tess_array *tess_sqrt(tess_array *x);
 TESS_API tess_array *tess_exp(tess_array *x);
 TESS_API tess_array *tess_log(tess_array *x);

@@ -18,10 +18,10 @@ typedef struct tess_shape {
     int64_t size[TESS_NDIM_MAX];
 } tess_shape;
 
-// Where an array is cut. On each axis either every chunk but the last has `step` elements, or, where
-// `list` is not NULL, chunk i has list[i] elements and the `list_count` of them add up to the axis.
-// A step may be larger than the axis. TESS_WHOLE_AXIS is one chunk; TESS_AUTO_CHUNK lets the library
-// choose. Lists are copied by the call that takes the chunks.
+// Where an array is cut. On each axis either every chunk but the last has `step` elements, or,
+// where `list` is not NULL, chunk i has list[i] elements and the `list_count` of them add up to the
+// axis. A step may be larger than the axis. TESS_WHOLE_AXIS is one chunk; TESS_AUTO_CHUNK lets the
+// library choose. Lists are copied by the call that takes the chunks.
 //
 // `ndim` TESS_EVERY_AXIS applies step[0] to all axes.
 typedef struct tess_chunks {
@@ -40,15 +40,21 @@ typedef struct tess_chunks {
 // TESS_CHUNKS_NONE is one chunk for the whole array.
 #ifdef __cplusplus
 extern "C++" {
-template <class... Size> inline tess_shape tess_shape_of(Size... sizes)
+template <class... Size>
+inline tess_shape
+tess_shape_of(Size... sizes)
 {
     return tess_shape{static_cast<int>(sizeof...(sizes)), {static_cast<int64_t>(sizes)...}};
 }
-template <class... Step> inline tess_chunks tess_chunks_of(int ndim, Step... steps)
+template <class... Step>
+inline tess_chunks
+tess_chunks_of(int ndim, Step... steps)
 {
     return tess_chunks{ndim, {static_cast<int64_t>(steps)...}, {}, {}};
 }
-template <class... Step> inline tess_chunks tess_chunks_each_axis(Step... steps)
+template <class... Step>
+inline tess_chunks
+tess_chunks_each_axis(Step... steps)
 {
     return tess_chunks_of(static_cast<int>(sizeof...(steps)), steps...);
 }

@@ -10,13 +10,13 @@
 TESS_BEGIN
 
 // The matrix product of `x` and `y` over the last axis of `x` and the last but one of `y`, as
-// NumPy's matmul: leading axes are broadcast, and an operand of one axis is taken as a row (`x`) or a
-// column (`y`) whose extra axis is dropped from the result. float32 and float64 are multiplied
-// by OpenBLAS, integers (wrapping) and bool ("and", "or") by loops of our own. Where the inner axis has
-// several chunks, their products are added in chunk order.
+// NumPy's matmul: leading axes are broadcast, and an operand of one axis is taken as a row (`x`) or
+// a column (`y`) whose extra axis is dropped from the result. float32 and float64 are multiplied by
+// OpenBLAS, integers (wrapping) and bool ("and", "or") by loops of our own. Where the inner axis
+// has several chunks, their products are added in chunk order.
 //
-// Fails with TESS_ESHAPE if the inner sizes differ, the leading axes do not broadcast, or an operand
-// has no axes, and with TESS_EOVERFLOW if the result is too large.
+// Fails with TESS_ESHAPE if the inner sizes differ, the leading axes do not broadcast, or an
+// operand has no axes, and with TESS_EOVERFLOW if the result is too large.
 TESS_API tess_array *tess_matmul(tess_array *x, tess_array *y);
 
 TESS_END

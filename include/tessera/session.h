@@ -59,14 +59,16 @@ typedef struct tess_session_options {
 
 #ifdef __cplusplus
 #define TESS_SESSION_OPTIONS_INIT (tess_session_options_of(sizeof(tess_session_options)))
-extern "C++" inline tess_session_options tess_session_options_of(size_t struct_bytes)
+extern "C++" inline tess_session_options
+tess_session_options_of(size_t struct_bytes)
 {
     tess_session_options options = {};
     options.struct_bytes = struct_bytes;
     return options;
 }
 #else
-#define TESS_SESSION_OPTIONS_INIT ((tess_session_options){.struct_bytes = sizeof(tess_session_options)})
+#define TESS_SESSION_OPTIONS_INIT                                                                  \
+    ((tess_session_options){.struct_bytes = sizeof(tess_session_options)})
 #endif
 
 TESS_BEGIN
@@ -79,8 +81,9 @@ TESS_BEGIN
 // - an address, "tcp://host:port" or "ipc://path";
 // - anything else: the path of a scheduler's connection file.
 //
-// Never returns NULL. If the scheduler cannot be reached, or memory runs out, the session is failed:
-// every array made in it is a failed array with the same error, and tess_session_error() tells it.
+// Never returns NULL. If the scheduler cannot be reached, or memory runs out, the session is
+// failed: every array made in it is a failed array with the same error, and tess_session_error()
+// tells it.
 TESS_API tess_session *tess_session_open(const char *where);
 
 // The same with options; NULL gives the defaults.
@@ -106,7 +109,9 @@ TESS_API tess_status tess_site_leave_status(tess_status status);
 TESS_END
 
 #ifdef __cplusplus
-extern "C++" template <class Result> inline Result *tess_site_leave_as(Result *result)
+extern "C++" template <class Result>
+inline Result *
+tess_site_leave_as(Result *result)
 {
     return static_cast<Result *>(tess_site_leave(result));
 }

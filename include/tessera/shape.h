@@ -38,11 +38,15 @@ typedef struct tess_order {
 #define TESS_AT(i) (tess_index{TESS_INDEX_AT, (i), 0, 0})
 #define TESS_NEWAXIS (tess_index{TESS_INDEX_NEWAXIS, 0, 0, 0})
 extern "C++" {
-template <class... Index> inline tess_indices tess_indices_of(Index... index)
+template <class... Index>
+inline tess_indices
+tess_indices_of(Index... index)
 {
     return tess_indices{static_cast<int>(sizeof...(index)), {index...}};
 }
-template <class... Axis> inline tess_order tess_order_of(Axis... axes)
+template <class... Axis>
+inline tess_order
+tess_order_of(Axis... axes)
 {
     return tess_order{static_cast<int>(sizeof...(axes)), {static_cast<int>(axes)...}};
 }
@@ -64,18 +68,19 @@ template <class... Axis> inline tess_order tess_order_of(Axis... axes)
 
 TESS_BEGIN
 
-// Basic indexing, as x[start:stop:step, index, …] in NumPy: negative starts, stops and indices count
-// from the end, ranges are cut to the axis, a step may be negative, an index drops its axis, and axes
-// that are not mentioned are taken whole. Fails with TESS_EINDEX for an index out of range or a step
-// of zero, TESS_EAXIS for more indices than axes, and TESS_ESHAPE for a result of more than 16 axes.
+// Basic indexing, as x[start:stop:step, index, …] in NumPy: negative starts, stops and indices
+// count from the end, ranges are cut to the axis, a step may be negative, an index drops its axis,
+// and axes that are not mentioned are taken whole. Fails with TESS_EINDEX for an index out of range
+// or a step of zero, TESS_EAXIS for more indices than axes, and TESS_ESHAPE for a result of more
+// than 16 axes.
 TESS_API tess_array *tess_slice(tess_array *x, tess_indices indices);
 
 // Axis i of the result is axis order[i] of `x`; negative axes count from the last. Fails with
 // TESS_EAXIS if `order` is no permutation of the axes.
 TESS_API tess_array *tess_transpose(tess_array *x, tess_order order);
 
-// `x` repeated to `shape` as in an element-wise operation. Fails with TESS_ESHAPE if it does not fit,
-// TESS_EOVERFLOW if the result is too large.
+// `x` repeated to `shape` as in an element-wise operation. Fails with TESS_ESHAPE if it does not
+// fit, TESS_EOVERFLOW if the result is too large.
 TESS_API tess_array *tess_broadcast_to(tess_array *x, tess_shape shape);
 
 // `x` cut otherwise. The values do not change. Fails with TESS_ECHUNKS as the sources do.

@@ -6,7 +6,7 @@
 set -eu
 
 bin=${TESSERA_BIN:?}
-examples=${TESSERA_EXAMPLES_BIN:?}
+examples=$bin/../examples
 room=$(mktemp -d /tmp/tessera-test-XXXXXX)
 daemons=
 failed=
@@ -35,6 +35,12 @@ fail()
         tail -n 40 "$log" >&2
     done
     exit 1
+}
+
+# The examples may have been left out of the build.
+need_examples()
+{
+    [ -x "$examples/vector_add" ] || exit 77
 }
 
 # start NAME COMMAND...: runs it in the background, its output in NAME.log, its process in $started.

@@ -6,6 +6,7 @@
 
 # shellcheck source=tests/cluster/common.sh
 . "${TESSERA_SOURCE:?}/tests/cluster/common.sh"
+need_examples
 
 cd "$room"
 

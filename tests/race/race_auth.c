@@ -17,7 +17,9 @@
 #include "engine/net/ipc.h"
 #include "tests/support/transfer_case.h"
 
+// How long silence must last to count as none, and how long an answer may take.
 #define SILENCE_MS 400
+#define PATIENCE_MS 20000
 
 static struct tsi_connection members;
 static char scheduler_secret[TSI_KEY_TEXT];
@@ -85,10 +87,10 @@ send_get(void *socket)
     tsi_wire_buf_fini(&out);
 }
 
-// Whether anything comes back from `endpoint` to a DEALER with these keys ("": none).
+// Whether anything comes back from `endpoint` to a DEALER with these keys ("": none) in time.
 static bool
 is_answered(const char *endpoint, const char *server_public, const char *public_key,
-            const char *secret_key)
+            const char *secret_key, long milliseconds)
 {
     void *context = zmq_ctx_new();
     void *socket = zmq_socket(context, ZMQ_DEALER);
@@ -101,7 +103,7 @@ is_answered(const char *endpoint, const char *server_public, const char *public_
     require(zmq_connect(socket, endpoint) == 0, "connecting");
     send_get(socket);
     zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-    const bool answered = zmq_poll(&item, 1, SILENCE_MS) == 1;
+    const bool answered = zmq_poll(&item, 1, milliseconds) == 1;
     zmq_close(socket);
     zmq_ctx_term(context);
     return answered;
@@ -115,17 +117,19 @@ refuse_strangers_over_tcp(void)
     char secret_key[TSI_KEY_TEXT];
     require(test_transfer_start(&server, &members, "tcp://127.0.0.1:*"), "the server");
     require(zmq_curve_keypair(public_key, secret_key) == 0, "keys");
-    require(!is_answered(server.endpoint, members.member_public, public_key, secret_key),
-            "a stranger that knows the server's key");
+    require(
+        !is_answered(server.endpoint, members.member_public, public_key, secret_key, SILENCE_MS),
+        "a stranger that knows the server's key");
     require(!is_answered(server.endpoint, members.scheduler_public, members.member_public,
-                         members.member_secret),
+                         members.member_secret, SILENCE_MS),
             "a member that takes the server for another");
-    require(!is_answered(server.endpoint, members.member_public, members.member_public, secret_key),
+    require(!is_answered(server.endpoint, members.member_public, members.member_public, secret_key,
+                         SILENCE_MS),
             "a stranger with the members' public key");
-    require(!is_answered(server.endpoint, "", "", ""), "a stranger without encryption");
+    require(!is_answered(server.endpoint, "", "", "", SILENCE_MS), "a stranger without encryption");
     require(atomic_load(&server.lookups) == 0, "nothing of a stranger's gets through");
     require(is_answered(server.endpoint, members.member_public, members.member_public,
-                        members.member_secret),
+                        members.member_secret, PATIENCE_MS),
             "a member");
     require(atomic_load(&server.lookups) == 1, "one question");
     test_transfer_stop(&server);
@@ -227,7 +231,7 @@ start_other_user(const char *endpoint)
         char word;
         close(ends[1]);
         const bool ok = read(ends[0], &word, 1) == 1 && setgid(12345) == 0 && setuid(12345) == 0 &&
-                        !is_answered(endpoint, "", "", "");
+                        !is_answered(endpoint, "", "", "", SILENCE_MS);
         _exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     close(ends[0]);
@@ -251,7 +255,7 @@ refuse_other_users_over_ipc(const char *directory, const char *address,
     struct test_transfer_server server;
     const struct tsi_connection open = {.epoch = 1};
     require(test_transfer_start(&server, &open, address), "the server");
-    require(is_answered(server.endpoint, "", "", ""), "the same user");
+    require(is_answered(server.endpoint, "", "", "", PATIENCE_MS), "the same user");
     const int lookups = atomic_load(&server.lookups);
     if (geteuid() == 0) {
         require(chmod(directory, 0777) == 0 && chmod(tsi_ipc_path(address), 0777) == 0, "open it");

@@ -50,6 +50,7 @@ has_chunk(struct sim_world *world, const struct sim_link *link, tsi_key key)
 {
     if (link->client != NULL) {
         const struct sim_job *job = sim_job_by_number(world, tsi_key_job(key));
+        world->early = world->early || job == NULL;
         const int op = job != NULL ? tsi_program_op_of(job->program, tsi_key_task(key)) : 0;
         return job != NULL && job->client == link->client &&
                job->program->ops[op].work == TSI_WORK_HELD;

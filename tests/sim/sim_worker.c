@@ -315,12 +315,13 @@ report_done(struct sim_worker *worker, const struct tsi_worker_action *action)
 
 // Whether chunks may be gone where the scheduler thinks that they are.
 static bool
-may_fetches_fail(const struct sim_faults *faults)
+may_fetches_fail(const struct sim_world *world)
 {
+    const struct sim_faults *faults = &world->faults;
     const bool may_workers_go =
         faults->crash || faults->silent || faults->freeze || faults->drain || faults->kernel_kill;
     const bool may_jobs_go = faults->kernel_poison || faults->cancel || faults->vanish;
-    return may_workers_go || may_jobs_go || faults->fetch;
+    return may_workers_go || may_jobs_go || faults->fetch || world->early;
 }
 
 static void
@@ -340,7 +341,7 @@ report(struct sim_worker *worker, const struct tsi_worker_action *action)
         sim_trace(world, "worker %d: %u:%u, sequence %u, ended %d, input %u:%u from %u", worker->id,
                   ended->job, ended->task, ended->sequence, (int)ended->end,
                   tsi_key_job(ended->input), tsi_key_task(ended->input), ended->peer);
-        if (ended->end == TSI_ATTEMPT_FETCH_FAILED && !may_fetches_fail(&world->faults)) {
+        if (ended->end == TSI_ATTEMPT_FETCH_FAILED && !may_fetches_fail(world)) {
             sim_fail(world, "a fetch failed for no reason");
         }
         mail->to_sched.kind = TSI_SCHED_ATTEMPT_ENDED;

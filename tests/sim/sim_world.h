@@ -205,6 +205,7 @@ struct sim_world {
     uint64_t task_ns; // mean time of a task
     uint64_t net_ns;  // mean delay of a message
     bool quiet;       // no more faults
+    bool early;       // a worker asked a client for a chunk of a job that it had not heard of yet
     TSI_VEC(struct sim_event *) heap;
     uint64_t event_number;
     struct tsi_sched *sched;
