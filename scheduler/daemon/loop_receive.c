@@ -181,6 +181,14 @@ from_member(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
                                            : from_client(loop, member, message);
 }
 
+// Whether the transport made the route: five bytes, of which the first is 0. A peer may choose another name
+// for itself, but none of ours does, and such a name could be taken for somebody else's number.
+static bool
+is_made_by_transport(const struct tsi_route *route)
+{
+    return route->count == 5 && route->bytes[0] == 0;
+}
+
 static void
 take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *frame)
 {
@@ -191,8 +199,9 @@ take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *fram
     error.status = status;
     struct tsi_member *member = tsi_members_by_route(loop, route);
     const bool is_new = member == NULL || message.type == TSI_MESSAGE_HELLO;
-    const bool ok = is_new ? from_stranger(loop, route, &message, &error)
-                           : status == TESS_OK && from_member(loop, member, &message);
+    const bool ok = is_made_by_transport(route) &&
+                    (is_new ? from_stranger(loop, route, &message, &error)
+                            : status == TESS_OK && from_member(loop, member, &message));
     if (!ok) {
         loop->bad_frames++;
         tsi_log(TSI_LOG_DEBUG, "dropped a frame", "type=%s bytes=%zu %s",

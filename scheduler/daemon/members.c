@@ -12,7 +12,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 
-// Routes that ROUTER sockets make are 5 bytes; any route of up to 8 bytes is a number.
+// Routes are 5 bytes, those that the transport makes: a number.
 static uint64_t
 route_key(const struct tsi_route *route)
 {

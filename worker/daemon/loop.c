@@ -145,6 +145,10 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
         return;
     }
     const tess_status status = tsi_link_open(loop, &error);
+    if (status != TESS_OK && !loop->told_waiting) {
+        tsi_log(TSI_LOG_INFO, "waiting for a scheduler", "%s", error.text);
+        loop->told_waiting = true;
+    }
     if (status != TESS_OK && status != TESS_ECONNECT && status != TESS_EIO) {
         tsi_log(TSI_LOG_ERROR, "cannot connect", "%s", error.text);
         loop->stopping = true;

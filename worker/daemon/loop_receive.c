@@ -162,6 +162,7 @@ take_welcome(struct tsi_worker_loop *loop, const struct tsi_message *message)
         loop->next_heartbeat_ns = loop->heard_ns + loop->heartbeat_ns;
     }
     loop->alone_since_ns = 0;
+    loop->told_waiting = false;
     tsi_log(TSI_LOG_INFO, "joined", "scheduler=%s epoch=%u peer=%u", loop->connection.address,
             message->epoch, loop->peer);
 }
