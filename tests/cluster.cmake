@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests that start the daemons of this build, which they find by the environment variable
-# TESSERA_BIN. Their daemons share the machine's processors, so they run one at a time.
+# Tests that start the daemons of this build, which they find by the environment variables that
+# tess_add_test() sets. Their daemons share the machine's processors, so they run one at a time.
 
 # An entry of ctest for real processes. With a sanitizer they take more memory, which is then not
 # measured.

@@ -36,6 +36,7 @@ tsi_sched_new(const struct tsi_sched_config *config)
     sched->config.prefetch = config->prefetch < 0 ? 0 : config->prefetch;
     sched->next_job = 1;
     sched->retry_due_ns = UINT64_MAX;
+    sched->refused_due_ns = UINT64_MAX;
     sched->stripes.unused = TSI_STRIPE_NONE;
     sched->stripes.first = TSI_STRIPE_NONE;
     sched->stripes.last = TSI_STRIPE_NONE;

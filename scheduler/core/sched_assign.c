@@ -321,29 +321,41 @@ most_loaded(const struct tsi_sched *sched)
     return most;
 }
 
-void
-tsi_sched_assign_balance(struct tsi_sched *sched)
+// How many tasks workers that found nothing could run, and how many others were asked for already.
+static void
+count_idle(const struct tsi_sched *sched, uint32_t *idle, uint32_t *asked)
 {
-    uint32_t idle = 0;
-    uint32_t asked = 0;
+    *idle = 0;
+    *asked = 0;
     for (size_t i = 0; i < sched->workers.count; i++) {
         const struct tsi_sched_worker *worker = sched->workers.items[i];
         const bool starves = (sched->starving.items[i / 64] >> (i % 64) & 1) != 0;
         if (worker->peer != TSI_PEER_NONE) {
-            asked += worker->retracting;
+            *asked += worker->retracting;
         }
         if (starves && tsi_sched_worker_is_open(sched, worker) &&
             worker->outstanding < (uint32_t)worker->threads) {
-            idle += (uint32_t)worker->threads - worker->outstanding;
+            *idle += (uint32_t)worker->threads - worker->outstanding;
         }
     }
-    if (idle <= asked || sched->worker_count < 2) {
+}
+
+void
+tsi_sched_assign_balance(struct tsi_sched *sched)
+{
+    const uint32_t starving = tsi_sched_bits_next(sched->starving.items, sched->starving.count, 0);
+    if (starving == TSI_SLOT_NONE || sched->worker_count < 2 || sched->tasks_assigned == 0) {
         return;
     }
-    if (sched->now_ns < sched->balance_due_ns) {
+    if (sched->now_ns - sched->balance_looked_ns < balance_pause_ns) {
+        sched->balance_due_ns = sched->balance_looked_ns + balance_pause_ns;
         return;
     }
-    sched->balance_due_ns = sched->now_ns + balance_pause_ns;
+    sched->balance_looked_ns = sched->now_ns;
+    sched->balance_due_ns = 0;
+    uint32_t idle = 0;
+    uint32_t asked = 0;
+    count_idle(sched, &idle, &asked);
     for (; asked < idle; asked++) {
         struct tsi_sched_worker *worker = most_loaded(sched);
         if (worker == NULL || !retract_one(sched, worker)) {

@@ -310,6 +310,9 @@ on_refused(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_
            uint32_t task, uint32_t rank)
 {
     worker->refused_until_ns = sched->now_ns + refused_pause_ns;
+    if (worker->refused_until_ns < sched->refused_due_ns) {
+        sched->refused_due_ns = worker->refused_until_ns;
+    }
     if (worker->outstanding == 0) {
         struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
         trouble.refusals++;

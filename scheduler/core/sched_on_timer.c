@@ -16,6 +16,12 @@ static const uint64_t progress_pause_ns = 100000000;
 static const uint64_t grain_ns = 1000000;
 
 static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t
 interval_ns(const struct tsi_sched *sched)
 {
     const uint64_t least =
@@ -127,12 +133,20 @@ end_leases(struct tsi_sched *sched)
 static void
 end_refusals(struct tsi_sched *sched)
 {
+    if (sched->now_ns < sched->refused_due_ns) {
+        return;
+    }
+    sched->refused_due_ns = UINT64_MAX;
     for (size_t i = 0; i < sched->workers.count; i++) {
         struct tsi_sched_worker *worker = sched->workers.items[i];
-        if (worker->peer != TSI_PEER_NONE && worker->refused_until_ns > 0 &&
-            worker->refused_until_ns <= sched->now_ns) {
+        if (worker->peer == TSI_PEER_NONE || worker->refused_until_ns == 0) {
+            continue;
+        }
+        if (worker->refused_until_ns <= sched->now_ns) {
             worker->refused_until_ns = 0;
             tsi_sched_wake(sched, worker->slot);
+        } else {
+            sched->refused_due_ns = earlier(sched->refused_due_ns, worker->refused_until_ns);
         }
     }
 }
@@ -149,12 +163,6 @@ uint64_t
 tsi_sched_timer_progress_ns(const struct tsi_sched_job *job)
 {
     return job->progress_ns + progress_pause_ns;
-}
-
-static uint64_t
-earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 void
@@ -185,19 +193,13 @@ tsi_sched_on_timer(struct tsi_sched *sched)
 uint64_t
 tsi_sched_timer_deadline(const struct tsi_sched *sched)
 {
-    uint64_t due = sched->retry_due_ns;
+    uint64_t due = earlier(sched->retry_due_ns, sched->refused_due_ns);
     if (watches(sched) && sched->worker_count > 0) {
         due = earlier(due, sched->liveness_due_ns);
     }
     for (size_t i = 0; i < sched->clients.count; i++) {
         if (sched->clients.items[i].left) {
             due = earlier(due, sched->clients.items[i].lease_ns);
-        }
-    }
-    for (size_t i = 0; i < sched->workers.count; i++) {
-        const struct tsi_sched_worker *worker = sched->workers.items[i];
-        if (worker->peer != TSI_PEER_NONE && worker->refused_until_ns > 0) {
-            due = earlier(due, worker->refused_until_ns);
         }
     }
     for (size_t i = 0; i < sched->copies.count; i++) {

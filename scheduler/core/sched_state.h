@@ -105,7 +105,11 @@ struct tsi_sched {
     TSI_VEC(uint64_t) release_stack; // keys of tasks that lost a claim
     uint64_t liveness_due_ns;
     uint64_t timer_due_ns; // nothing is due by the time alone before
-    uint64_t balance_due_ns;
+    uint64_t refused_due_ns;
+    uint64_t balance_due_ns;    // 0: nothing is due
+    uint64_t balance_looked_ns; // when loads were compared last
+    uint32_t crowded_age;       // times that `crowded` was taken as it was
+    bool crowded;
     uint32_t turn; // the client whose jobs were activated last
     bool policy_due;
     bool settle_due;

@@ -20,6 +20,7 @@ enum {
     WAITING_MAX = 65536,
     DELIVER_COUNT_MAX = 16384,
     CURSORS_IN_STEP_MAX = 64,
+    CROWDED_STEP = 64, // workers for each time that an old answer is taken
 };
 
 // Chunks on their way to a client take at least this much.
@@ -35,16 +36,23 @@ reserve(const struct tsi_sched *sched)
     return of_thread * sched->threads;
 }
 
-// Whether the workers' memory is so full that nothing more should be begun.
+// Whether the workers' memory is so full that nothing more should be begun. With many workers it is looked
+// at now and then.
 static bool
-is_crowded(const struct tsi_sched *sched)
+is_crowded(struct tsi_sched *sched)
 {
+    if (sched->crowded_age * CROWDED_STEP < sched->worker_count) {
+        sched->crowded_age++;
+        return sched->crowded;
+    }
+    sched->crowded_age = 0;
     uint64_t taken = 0;
     for (size_t i = 0; i < sched->workers.count; i++) {
         const struct tsi_sched_worker *worker = sched->workers.items[i];
         taken += worker->peer == TSI_PEER_NONE ? 0 : worker->held_bytes + worker->reserved_bytes;
     }
-    return taken / 7 > sched->memory_bytes / 10;
+    sched->crowded = taken / 7 > sched->memory_bytes / 10;
+    return sched->crowded;
 }
 
 // The targets of which the smallest part is open; NULL if all are.

@@ -14,7 +14,7 @@
 static void
 scheduler_stops_and_goes_on(void)
 {
-    static const char *const flags[] = {"--worker-ttl", "700ms", NULL};
+    static const char *const flags[] = {"--worker-ttl", "1500ms", NULL};
     struct test_cluster cluster = {.scheduler = 0};
     const int joined = test_log_count("scheduler.log", "worker joined");
     const int lost = test_log_count("scheduler.log", "no sign of life");
@@ -25,7 +25,7 @@ scheduler_stops_and_goes_on(void)
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 20), "the compute ended too early");
     test_signal(cluster.scheduler, SIGSTOP);
-    test_sleep_ms(1500);
+    test_sleep_ms(2500);
     test_signal(cluster.scheduler, SIGCONT);
     test_run_end(&run, "the scheduler was stopped");
     test_cluster_stop(&cluster);

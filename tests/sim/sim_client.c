@@ -309,16 +309,15 @@ check_complete(struct sim_world *world, const struct sim_job *job)
     }
 }
 
-// Whether an earlier job whose chunks this one reads was dropped: some of them were lost after its end,
-// and could not be made again.
+// Whether an earlier job whose chunks this one reads was dropped: some of them were lost after its
+// end, and could not be made again.
 static bool
 reads_lost_job(const struct sim_world *world, const struct sim_job *job)
 {
     for (int i = 0; i < job->program->op_count; i++) {
         const struct tsi_chunk_op *op = &job->program->ops[i];
-        const struct sim_job *maker = op->work == TSI_WORK_KEPT
-                                          ? sim_job_by_number(world, (uint32_t)op->kept.job)
-                                          : NULL;
+        const struct sim_job *maker =
+            op->work == TSI_WORK_KEPT ? sim_job_by_number(world, (uint32_t)op->kept.job) : NULL;
         if (maker != NULL && maker->dropped && !maker->released && world->losses > 0) {
             return true;
         }

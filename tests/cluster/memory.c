@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Workers that run out of memory: an array whose chunks do not fit their limits fails with a message, and
+// so does one that fits the limit of a worker whose process may not have that much. Nobody crashes, and
+// what fits is computed afterwards.
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/processes.h"
+
+// Chunks of `megabytes` each, `count` of them kept at once.
+static void
+expect_no_room(tess_session *session, int count, int megabytes, const char *what)
+{
+    const int64_t columns = (int64_t)megabytes * 125000;
+    tess_array *x = tess_random_normal(session, TESS_SHAPE(count, columns), TESS_CHUNKS(1, columns), 0, 1);
+    const tess_status status = tess_persist(x);
+    test_check(status == TESS_ENOMEM || status == TESS_EMEMLIMIT || status == TESS_ELOST, "%s: %s: %s",
+               what, tess_status_name(status), tess_session_error(session));
+    printf("%s: %s: %s\n", what, tess_status_name(status), tess_session_error(session));
+}
+
+static void
+expect_sum(tess_session *session)
+{
+    double out;
+    tess_array *x = tess_ones(session, TESS_SHAPE(1000, 1000), TESS_CHUNKS(100, 100), TESS_F64);
+    test_check(tess_compute(tess_sum(x, TESS_AXES_ALL), &out, sizeof out) == TESS_OK && out == 1e6,
+               "afterwards: %s", tess_session_error(session));
+}
+
+static void
+limit_of_the_worker(void)
+{
+    static const char *const flags[] = {"--memory-limit", "100MB", NULL};
+    struct test_cluster cluster = {.scheduler = 0};
+    test_scheduler_start(&cluster, NULL);
+    test_worker_start(&cluster, 1, flags);
+    test_log_wait("scheduler.log", "worker joined", 1, 5000);
+    tess_session *session = test_session(&cluster);
+    expect_no_room(session, 4, 160, "a limit of 100 MB");
+    test_check(strstr(tess_session_error(session), "the largest worker may use") != NULL,
+               "the message is “%s”", tess_session_error(session));
+    expect_sum(session);
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+}
+
+// The worker believes that it has 1 GB, but its process gets less address space.
+static void
+limit_of_the_process(void)
+{
+    struct test_cluster cluster = {.scheduler = 0};
+    char command[2 * TEST_PATH_MAX + 128];
+    test_scheduler_start(&cluster, NULL);
+    snprintf(command, sizeof command,
+             "ulimit -v 420000; exec '%s' --scheduler-file '%s' --nthreads 1 --memory-limit 1GB",
+             test_program("tessera-worker"), cluster.file);
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    const pid_t worker = test_start("small.log", argv);
+    test_log_wait("small.log", "joined", 1, 5000);
+    tess_session *session = test_session(&cluster);
+    expect_no_room(session, 60, 8, "an address space of 420 MB");
+    // It may have ended in order, because it could not go on; then another takes its place.
+    if (test_is_running(worker)) {
+        expect_sum(session);
+        test_signal(worker, SIGTERM);
+        const int code = test_wait(worker, 5000);
+        test_check(code == 0 || code == 1, "the worker ended with %d", code);
+    } else {
+        const int code = test_wait(worker, 1000);
+        test_check(code == 1, "the worker ended with %d", code);
+        test_worker_start(&cluster, 1, NULL);
+        expect_sum(session);
+    }
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+}
+
+int
+main(void)
+{
+    const char *sanitized = getenv("TESSERA_SANITIZED");
+    test_place_open(60);
+    limit_of_the_worker();
+    // A sanitizer needs more addresses than any limit here allows.
+    if (sanitized == NULL || *sanitized == '\0') {
+        limit_of_the_process();
+    }
+    puts("memory: ok");
+    return EXIT_SUCCESS;
+}
