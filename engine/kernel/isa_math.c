@@ -143,7 +143,7 @@ some_subnormal(int64_t count, const float *x)
 static void
 exp_f32_wide(int64_t count, float *out, const float *x)
 {
-    double wide[EXP_BLOCK];
+    double wide[EXP_BLOCK] = {0};
     bool subnormal[EXP_BLOCK];
     for (int64_t i = 0; i < count; i++) {
         subnormal[i] = EXP_IS_SUBNORMAL(x[i]);

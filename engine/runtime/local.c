@@ -53,8 +53,13 @@ local_submit(struct tsi_backend *backend, struct tess_future *future)
     struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_SUBMITTED, .peer = TSI_LOCAL_CLIENT};
     event.job_submitted.token = job->token;
     event.job_submitted.program = job->plan.program;
+    tsi_local_join_worker(local);
     tsi_local_sched_event(local, &event);
     tsi_local_pump(local);
+    if (!local->joined && job == (struct tsi_local_job *)future->backend_data) {
+        tsi_local_fail_job(local, job, "compute: out of memory");
+        tsi_local_pump(local);
+    }
     pthread_mutex_unlock(&local->lock);
 }
 
@@ -160,18 +165,15 @@ local_close(struct tsi_backend *backend)
     local_free(local);
 }
 
-// Tells the cores about each other: one worker, one client.
-static void
-introduce(struct tsi_local *local, uint64_t memory_bytes)
+// Tells the cores about each other: one worker, one client. False when memory is out.
+static bool
+introduce(struct tsi_local *local)
 {
-    struct tsi_sched_event event = {.kind = TSI_SCHED_WORKER_JOINED, .peer = TSI_LOCAL_WORKER};
-    event.worker_joined.threads = local->thread_count;
-    event.worker_joined.memory_bytes = memory_bytes;
-    event.worker_joined.name = "embedded";
-    tsi_local_sched_event(local, &event);
-    event = (struct tsi_sched_event){.kind = TSI_SCHED_CLIENT_JOINED, .peer = TSI_LOCAL_CLIENT};
+    struct tsi_sched_event event = {.kind = TSI_SCHED_CLIENT_JOINED, .peer = TSI_LOCAL_CLIENT};
+    tsi_local_join_worker(local);
     tsi_local_sched_event(local, &event);
     tsi_local_pump(local);
+    return local->joined && tsi_sched_stats(local->sched).clients == 1;
 }
 
 static bool
@@ -227,7 +229,12 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
         local_free(local);
         return NULL;
     }
-    introduce(local, memory_bytes);
+    local->memory_bytes = memory_bytes;
+    if (!introduce(local)) {
+        tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
+        local_free(local);
+        return NULL;
+    }
     local->thread_count = 0;
     if (!start_threads(local, count)) {
         tsi_error_set(error, TESS_ENOMEM, "session: cannot start %d threads", count);

@@ -64,6 +64,9 @@ struct tsi_local {
     pthread_cond_t work;  // something to run, to deliver or to end
     bool closing;
     int idle; // threads that wait for `work`
+    uint64_t memory_bytes; // that chunks may take
+    bool joined;           // the scheduler's core knows the worker
+    bool worker_failed;    // the worker's core had no memory for an event
     struct tsi_sched *sched;
     struct tsi_worker *worker;
     uint64_t next_token;
@@ -80,6 +83,22 @@ struct tsi_local {
 void tsi_local_pump(struct tsi_local *local);
 void tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event);
 struct tsi_local_job *tsi_local_job(struct tsi_local *local, uint32_t number);
+
+// Ends the job with this; the first end counts. tsi_local_fail_job() also tells the scheduler's core, and
+// ends it for want of memory.
+void tsi_local_end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status,
+                       const char *text);
+void tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, const char *text);
+
+// local_recover.c: feeds the worker's core. What it has no memory for is lost; then the worker has to be
+// renewed.
+void tsi_local_worker_event(struct tsi_local *local, struct tsi_worker_event *event);
+
+// Fails all jobs, and lets the worker join the scheduler again with nothing in its hands.
+void tsi_local_renew_worker(struct tsi_local *local);
+
+// Lets the worker join if it has not; there may be no memory for that.
+void tsi_local_join_worker(struct tsi_local *local);
 
 // Ends the job's future, and frees the job once nobody has its program; both only when no thread copies
 // its results, so that nothing writes to the caller's memory after the end.

@@ -27,13 +27,6 @@ tsi_local_job(struct tsi_local *local, uint32_t number)
     return found == NULL ? NULL : (struct tsi_local_job *)(uintptr_t)*found;
 }
 
-static void
-worker_event(struct tsi_local *local, struct tsi_worker_event *event)
-{
-    event->now_ns = tsi_clock_ns();
-    tsi_worker_step(local->worker, event);
-}
-
 // A task that was running when its job failed may have made the temporary file again after the caller
 // had removed it. Now no task of the job runs any more.
 static void
@@ -90,9 +83,9 @@ job_of_program(struct tsi_local *local, const struct tsi_program *program)
     return NULL;
 }
 
-// The first end counts.
-static void
-end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status, const char *text)
+void
+tsi_local_end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status,
+                  const char *text)
 {
     if (!job->ends) {
         job->ends = true;
@@ -101,12 +94,12 @@ end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status, 
     tsi_local_settle_job(local, job);
 }
 
-static void
-cancel_job(struct tsi_local *local, struct tsi_local_job *job, const char *text)
+void
+tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, const char *text)
 {
     struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_CANCELLED, .peer = TSI_LOCAL_CLIENT};
     event.job.job = job->number;
-    end_job(local, job, TESS_ENOMEM, text);
+    tsi_local_end_job(local, job, TESS_ENOMEM, text);
     tsi_local_sched_event(local, &event);
 }
 
@@ -120,7 +113,7 @@ job_accepted(struct tsi_local *local, const struct tsi_sched_action *action)
     struct tsi_local_job *job = (struct tsi_local_job *)(uintptr_t)*found;
     job->number = action->job;
     if (!tsi_map_put(&local->jobs_by_number, job->number, (uint64_t)(uintptr_t)job)) {
-        cancel_job(local, job, "compute: out of memory");
+        tsi_local_fail_job(local, job, "compute: out of memory");
         return;
     }
     if (job->future != NULL) {
@@ -138,7 +131,7 @@ job_ended(struct tsi_local *local, const struct tsi_sched_action *action)
     const struct tsi_worker_stats stats = tsi_worker_stats(local->worker);
     tsi_future_set_peaks(job->future, action->ended.tasks_run, action->ended.peak_bytes_predicted,
                          stats.bytes_peak);
-    end_job(local, job, action->ended.status, action->ended.text);
+    tsi_local_end_job(local, job, action->ended.status, action->ended.text);
 }
 
 static void
@@ -147,7 +140,7 @@ job_dropped(struct tsi_local *local, const struct tsi_program *program)
     struct tsi_local_job *job = job_of_program(local, program);
     if (job != NULL) {
         job->held_by_sched = false;
-        end_job(local, job, TESS_EINTERNAL, "compute: the job was dropped");
+        tsi_local_end_job(local, job, TESS_EINTERNAL, "compute: the job was dropped");
     }
 }
 
@@ -173,7 +166,7 @@ targets_ready(struct tsi_local *local, const struct tsi_sched_action *action)
         }
     }
     if (failed && job != NULL) {
-        cancel_job(local, job, "compute: out of memory while gathering the result");
+        tsi_local_fail_job(local, job, "compute: out of memory while gathering the result");
     }
 }
 
@@ -185,7 +178,7 @@ send_program(struct tsi_local *local, const struct tsi_sched_action *action)
     event.program.job = action->job;
     event.program.program = action->program.program;
     job->held_by_worker = true;
-    worker_event(local, &event);
+    tsi_local_worker_event(local, &event);
 }
 
 static void
@@ -196,7 +189,7 @@ assign(struct tsi_local *local, const struct tsi_sched_action *action)
     event.assigned.count = action->assign.count;
     event.assigned.locations = action->assign.locations;
     event.assigned.location_count = action->assign.location_count;
-    worker_event(local, &event);
+    tsi_local_worker_event(local, &event);
 }
 
 static void
@@ -214,18 +207,18 @@ take_sched_action(struct tsi_local *local, const struct tsi_sched_action *action
         event.kind = TSI_WORKER_RETRACT;
         event.retract.sequences = action->retract.sequences;
         event.retract.count = action->retract.count;
-        worker_event(local, &event);
+        tsi_local_worker_event(local, &event);
         break;
     case TSI_SCHED_FREE:
         event.kind = TSI_WORKER_FREE;
         event.free.keys = action->free.keys;
         event.free.count = action->free.count;
-        worker_event(local, &event);
+        tsi_local_worker_event(local, &event);
         break;
     case TSI_SCHED_DROP_JOB:
         event.kind = TSI_WORKER_DROP_JOB;
         event.drop_job.job = action->job;
-        worker_event(local, &event);
+        tsi_local_worker_event(local, &event);
         break;
     case TSI_SCHED_JOB_ACCEPTED:
         job_accepted(local, action);
@@ -247,7 +240,10 @@ take_sched_action(struct tsi_local *local, const struct tsi_sched_action *action
     case TSI_SCHED_JOB_DROPPED:
         job_dropped(local, action->program.program);
         break;
-    default: // One worker that neither drains nor is lost has no others.
+    case TSI_SCHED_DROP_WORKER:
+        local->joined = false;
+        break;
+    default: // One worker that never drains has no others.
         break;
     }
 }
@@ -277,7 +273,7 @@ fetch(struct tsi_local *local, tsi_key key)
         event.fetched.key = key;
         event.fetched.handle = chunk;
     }
-    worker_event(local, &event);
+    tsi_local_worker_event(local, &event);
 }
 
 static bool
@@ -330,7 +326,7 @@ execute(struct tsi_local *local, const struct tsi_worker_action *action)
         event.executed.run = run.run;
         event.executed.status = TESS_ENOMEM;
         event.executed.text = "out of memory before the task could start";
-        worker_event(local, &event);
+        tsi_local_worker_event(local, &event);
         return;
     }
     atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
@@ -414,6 +410,9 @@ tsi_local_pump(struct tsi_local *local)
     while (moved) {
         const uint64_t now = tsi_clock_ns();
         moved = false;
+        if (local->worker_failed) {
+            tsi_local_renew_worker(local);
+        }
         while (tsi_sched_poll(local->sched, now, &sched_action)) {
             take_sched_action(local, &sched_action);
             moved = true;
@@ -422,6 +421,7 @@ tsi_local_pump(struct tsi_local *local)
             take_worker_action(local, &worker_action);
             moved = true;
         }
+        moved = moved || local->worker_failed;
     }
     const size_t work = local->runs.count - local->runs_taken + local->deliveries.count;
     for (size_t i = 0; i < work && i < (size_t)local->idle; i++) {

@@ -81,7 +81,7 @@ execute(struct tsi_local *local)
     event.executed.bytes = output != NULL ? run.output_bytes : 0;
     event.executed.text = event.executed.status != TESS_OK ? error.text : NULL;
     event.executed.duration_us = (uint32_t)((event.now_ns - start) / 1000);
-    tsi_worker_step(local->worker, &event);
+    tsi_local_worker_event(local, &event);
 }
 
 // Waits for work, or until the scheduler's core wants to be called.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The session's side of the remote runtime. Sockets belong to one thread of our own; the session's thread
-// puts commands into a list and wakes it.
+// The session's side of the remote runtime. Sockets belong to one thread of our own; the session's
+// thread puts commands into a list and wakes it.
 
 #include "engine/runtime/remote.h"
 
@@ -45,7 +45,8 @@ remote_submit(struct tsi_backend *backend, struct tess_future *future)
     struct tsi_remote *remote = (struct tsi_remote *)backend;
     struct tsi_remote_command command = {.wish = TSI_REMOTE_SUBMIT, .future = future};
     struct tsi_error error = {.status = TESS_OK};
-    if (tsi_program_encode(future->plan.program, &command.bytes, &command.count, &error) != TESS_OK) {
+    if (tsi_program_encode(future->plan.program, &command.bytes, &command.count, &error) !=
+        TESS_OK) {
         fail_future(future, &error);
         return;
     }
@@ -165,7 +166,8 @@ remote_new(void)
     return remote;
 }
 
-// A client of the scheduler that `connection` tells of, which has said hello; NULL if it cannot start.
+// A client of the scheduler that `connection` tells of, which has said hello; NULL if it cannot
+// start.
 static struct tsi_remote *
 start(const struct tsi_connection *connection, int64_t worker_timeout_ms, struct tsi_error *error)
 {
@@ -238,8 +240,8 @@ has_moved(const char *where, struct tsi_connection *connection)
     return true;
 }
 
-// Waits until the scheduler has answered, the time is over, or the connection file has changed: then
-// `connection` is the new one, and the answer is TESS_RUNNING.
+// Waits until the scheduler has answered, the time is over, or the connection file has changed:
+// then `connection` is the new one, and the answer is TESS_RUNNING.
 static tess_status
 wait_for_scheduler(struct tsi_remote *remote, const char *where, int64_t timeout_ms,
                    uint64_t deadline, struct tsi_connection *connection, struct tsi_error *error)
@@ -280,9 +282,9 @@ tsi_remote_open(const char *where, const struct tess_session_options *options,
     struct tsi_remote *remote;
     do {
         remote = start(&connection, worker_ms, error);
-        status = remote != NULL ? wait_for_scheduler(remote, where, timeout_ms, deadline,
-                                                     &connection, error)
-                                : error->status;
+        status = remote != NULL
+                     ? wait_for_scheduler(remote, where, timeout_ms, deadline, &connection, error)
+                     : error->status;
         if (remote != NULL && status != TESS_OK) {
             remote_close(&remote->backend);
         }

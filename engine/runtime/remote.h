@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client of a scheduler daemon: remote.c takes the session's calls, remote_thread.c is the one thread
-// that owns the sockets, remote_receive.c what it does with messages, remote_gather.c how chunks come and
-// go, remote_held.c the caller's own arrays.
+// The client of a scheduler daemon: remote.c takes the session's calls, remote_thread.c is the one
+// thread that owns the sockets, remote_receive.c what it does with messages, remote_gather.c how
+// chunks come and go, remote_held.c the caller's own arrays.
 
 #ifndef TSI_RUNTIME_REMOTE_H
 #define TSI_RUNTIME_REMOTE_H
@@ -34,11 +34,11 @@ struct tsi_remote_job {
     struct tess_future *future;
     bool cancelled;
     uint64_t started_ns;
-    uint64_t workerless_since_ns; // 0 while there are workers
+    uint64_t workerless_since_ns;            // 0 while there are workers
     TSI_VEC(struct tsi_remote_chunk) wanted; // ready, not asked for yet; taken from the front
     size_t wanted_taken;
-    uint64_t ask_again_ns; // after a fetch that failed: not before
-    int failures;          // of fetches
+    uint64_t ask_again_ns;   // after a fetch that failed: not before
+    int failures;            // of fetches
     TSI_VEC(uint32_t) taken; // delivered, not told yet
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chunks between the caller's memory and the workers. Target chunks come inside READY if they are small,
-// else they are pulled from the worker that has them, a bounded number of bytes at once, and copied to
-// their place; then the scheduler is told, so that the worker's copy can go. Arrays in the caller's memory
-// are served chunk by chunk to workers that ask.
+// Chunks between the caller's memory and the workers. Target chunks come inside READY if they are
+// small, else they are pulled from the worker that has them, a bounded number of bytes at once, and
+// copied to their place; then the scheduler is told, so that the worker's copy can go. Arrays in
+// the caller's memory are served chunk by chunk to workers that ask.
 
 #include <stdio.h>
 
@@ -32,7 +32,8 @@ deliver(struct tsi_remote_job *job, uint32_t task, const void *data, uint64_t by
 }
 
 static void
-fail_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status, const char *text)
+fail_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status,
+         const char *text)
 {
     struct tsi_message message = {.type = TSI_MESSAGE_CANCEL, .job = {.job = job->number}};
     tsi_remote_send(remote, &message);
@@ -43,10 +44,9 @@ static void
 tell_taken(struct tsi_remote *remote, struct tsi_remote_job *job)
 {
     if (job->taken.count > 0) {
-        struct tsi_message message = {.type = TSI_MESSAGE_TAKEN,
-                                      .taken = {.job = job->number,
-                                                .tasks = job->taken.items,
-                                                .count = job->taken.count}};
+        struct tsi_message message = {
+            .type = TSI_MESSAGE_TAKEN,
+            .taken = {.job = job->number, .tasks = job->taken.items, .count = job->taken.count}};
         tsi_remote_send(remote, &message);
         tsi_vec_clear(&job->taken);
     }
@@ -148,8 +148,8 @@ tsi_remote_gather(struct tsi_remote *remote)
 }
 
 // A chunk that could not be fetched is asked for again after a pause. If its worker is gone, the
-// scheduler has it made again and says where; a worker that lives but has lost it fails the job in the
-// end.
+// scheduler has it made again and says where; a worker that lives but has lost it fails the job in
+// the end.
 static void
 fetch_failed(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task, uint32_t peer,
              const char *why)
@@ -162,8 +162,8 @@ fetch_failed(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t tas
         char text[TSI_ERROR_TEXT_MAX];
         char place[256];
         tsi_chunk_op_place(op, place, sizeof place);
-        snprintf(text, sizeof text, "%s: a chunk of the result cannot be fetched from its worker: %s",
-                 place, why);
+        snprintf(text, sizeof text,
+                 "%s: a chunk of the result cannot be fetched from its worker: %s", place, why);
         fail_job(remote, job, TESS_ELOST, text);
         return;
     }
@@ -182,8 +182,8 @@ fetch_done(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task,
     }
 }
 
-// The size of a chunk that failed is known as long as its job is there. What ended jobs leave over is
-// put right when nothing is under way.
+// The size of a chunk that failed is known as long as its job is there. What ended jobs leave over
+// is put right when nothing is under way.
 static void
 count_fetched(struct tsi_remote *remote, const struct tsi_remote_job *job, uint32_t task,
               const struct tsi_buf *chunk)

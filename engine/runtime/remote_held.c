@@ -2,9 +2,10 @@
 //
 // Arrays in the caller's memory, served chunk by chunk.
 //
-// A chunk is copied before it is sent, even where it lies in memory as it is to be sent: the transport's
-// thread reads it when it comes to it, and by then the compute may have ended and the caller's memory
-// may be gone. Workers ask for large chunks in parts and several at once, so the copies used last stay.
+// A chunk is copied before it is sent, even where it lies in memory as it is to be sent: the
+// transport's thread reads it when it comes to it, and by then the compute may have ended and the
+// caller's memory may be gone. Workers ask for large chunks in parts and several at once, so the
+// copies used last stay.
 
 #include <string.h>
 

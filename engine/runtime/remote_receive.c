@@ -91,8 +91,7 @@ static void
 accepted(struct tsi_remote *remote, const struct tsi_message *message)
 {
     struct tsi_remote_job *job = job_by_token(remote, message->accepted.token);
-    struct tsi_message cancel = {.type = TSI_MESSAGE_CANCEL,
-                                 .job = {.job = message->accepted.job}};
+    struct tsi_message cancel = {.type = TSI_MESSAGE_CANCEL, .job = {.job = message->accepted.job}};
     if (job == NULL) {
         tsi_remote_send(remote, &cancel);
         return;
@@ -209,8 +208,7 @@ tsi_remote_receive(struct tsi_remote *remote)
         }
         const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
                                                       &remote->scratch, &message, &error);
-        if (status == TESS_OK ||
-            (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
+        if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
             take_any(remote, &message);
         }
         tsi_net_close_frames(&frame, frames);

@@ -74,8 +74,7 @@ cancel(struct tsi_remote *remote, const struct tess_future *future)
     for (size_t i = 0; i < remote->jobs.count; i++) {
         struct tsi_remote_job *job = remote->jobs.items[i];
         if (job->future == future && !job->cancelled) {
-            struct tsi_message message = {.type = TSI_MESSAGE_CANCEL,
-                                          .job = {.job = job->number}};
+            struct tsi_message message = {.type = TSI_MESSAGE_CANCEL, .job = {.job = job->number}};
             job->cancelled = true;
             if (job->number != 0) {
                 tsi_remote_send(remote, &message);
@@ -106,7 +105,8 @@ obey(struct tsi_remote *remote, struct tsi_remote_command *command)
     tsi_free(command->bytes);
 }
 
-// Until the scheduler has answered the hello there is nobody to send a command to, but closing is heard.
+// Until the scheduler has answered the hello there is nobody to send a command to, but closing is
+// heard.
 static bool
 next_command(struct tsi_remote *remote, struct tsi_remote_command *command)
 {
@@ -188,10 +188,11 @@ watch_time(struct tsi_remote *remote, uint64_t now)
         }
         char text[TSI_ERROR_TEXT_MAX];
         struct tsi_message message = {.type = TSI_MESSAGE_CANCEL, .job = {.job = job->number}};
-        snprintf(text, sizeof text,
-                 "compute: the scheduler at %s has had no workers for %.1f seconds; start some with "
-                 "tessera-worker",
-                 remote->where, (double)(now - job->workerless_since_ns) / (double)TSI_SECOND);
+        snprintf(
+            text, sizeof text,
+            "compute: the scheduler at %s has had no workers for %.1f seconds; start some with "
+            "tessera-worker",
+            remote->where, (double)(now - job->workerless_since_ns) / (double)TSI_SECOND);
         tsi_remote_send(remote, &message);
         tsi_remote_end_job(remote, job, TESS_EWORKERS, text);
     }

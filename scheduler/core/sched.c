@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The outside of the core: events come in one by one and change the state mechanically; the policy runs
-// when an action is asked for and something changed, so that it sees many events at once.
+// The outside of the core: events come in one by one and change the state mechanically; the policy
+// runs when an action is asked for and something changed, so that it sees many events at once.
 
 #include "scheduler/core/sched.h"
 

@@ -2,10 +2,10 @@
 //
 // The scheduler's core: one state machine without sockets, clocks or threads.
 //
-// A driver (the embedded runtime, the daemon, the simulator) feeds it events, each with the time, and
-// takes actions out until there are none. An event and all it points to stay the driver's; the core
-// copies what it keeps. An action and all it points to belong to the core and stay valid until the
-// next call. The same events at the same times give the same actions.
+// A driver (the embedded runtime, the daemon, the simulator) feeds it events, each with the time,
+// and takes actions out until there are none. An event and all it points to stay the driver's; the
+// core copies what it keeps. An action and all it points to belong to the core and stay valid until
+// the next call. The same events at the same times give the same actions.
 //
 // Task states: docs/ARCHITECTURE.md has the table.
 
@@ -23,13 +23,14 @@ struct tsi_sched;
 
 struct tsi_sched_config {
     uint64_t seed;
-    // Silence after which a worker is suspected (gets nothing new) and lost (its tasks run elsewhere).
-    // 0: never, as in the embedded runtime.
+    // Silence after which a worker is suspected (gets nothing new) and lost (its tasks run
+    // elsewhere). 0: never, as in the embedded runtime.
     uint64_t suspect_ns;
     uint64_t lost_ns;
     // A job fails when this many workers were lost while they ran the same task.
     int kills_max;
-    // How often a task is tried again after an error of input or output, and the first pause before.
+    // How often a task is tried again after an error of input or output, and the first pause
+    // before.
     int retries_max;
     uint64_t retry_pause_ns;
     // Assignments beyond its threads that a worker holds ready.
@@ -43,7 +44,8 @@ struct tsi_sched_config tsi_sched_config_default(void);
 enum tsi_sched_event_kind {
     TSI_SCHED_WORKER_JOINED,
     TSI_SCHED_WORKER_HEARD,    // any sign of life
-    TSI_SCHED_WORKER_DRAINING, // wants no more tasks and to leave when what it alone holds is elsewhere
+    TSI_SCHED_WORKER_DRAINING, // wants no more tasks and to leave when what it alone holds is
+                               // elsewhere
     TSI_SCHED_WORKER_LEFT,     // disconnected or dead
     TSI_SCHED_CLIENT_JOINED,
     TSI_SCHED_CLIENT_LEFT,
@@ -72,9 +74,9 @@ struct tsi_sched_event {
             const char *text; // how it died, as far as known; may be NULL
         } worker_left;
         struct {
-            uint64_t token;                     // the client's own name of the job
-            const struct tsi_program *program;  // valid; stays until JOB_DROPPED gives it back
-            bool detached;                      // goes on without its client
+            uint64_t token;                    // the client's own name of the job
+            const struct tsi_program *program; // valid; stays until JOB_DROPPED gives it back
+            bool detached;                     // goes on without its client
         } job_submitted;
         struct {
             uint32_t job;
@@ -97,19 +99,19 @@ struct tsi_sched_event {
 };
 
 enum tsi_sched_action_kind {
-    TSI_SCHED_SEND_PROGRAM,  // to a worker, before its first task of the job
-    TSI_SCHED_ASSIGN,        // to a worker
-    TSI_SCHED_RETRACT,       // to a worker: give these attempts back if they have not started
-    TSI_SCHED_FREE,          // to a worker: these chunks are not needed any more
-    TSI_SCHED_COPY,          // to a worker: fetch these chunks, then report COPIED
-    TSI_SCHED_DROP_JOB,      // to a worker: drop tasks, chunks and the program of the job
-    TSI_SCHED_DROP_WORKER,   // the worker is lost: close its connection, tell the others
+    TSI_SCHED_SEND_PROGRAM,   // to a worker, before its first task of the job
+    TSI_SCHED_ASSIGN,         // to a worker
+    TSI_SCHED_RETRACT,        // to a worker: give these attempts back if they have not started
+    TSI_SCHED_FREE,           // to a worker: these chunks are not needed any more
+    TSI_SCHED_COPY,           // to a worker: fetch these chunks, then report COPIED
+    TSI_SCHED_DROP_JOB,       // to a worker: drop tasks, chunks and the program of the job
+    TSI_SCHED_DROP_WORKER,    // the worker is lost: close its connection, tell the others
     TSI_SCHED_WORKER_DRAINED, // the worker may go
-    TSI_SCHED_JOB_ACCEPTED,  // to a client
-    TSI_SCHED_TARGETS_READY, // to a client
-    TSI_SCHED_JOB_PROGRESS,  // to a client, at most ten times a second
-    TSI_SCHED_JOB_ENDED,     // to a client; of a job with kept chunks it means that they are all there
-    TSI_SCHED_JOB_DROPPED,   // nothing of the job is left: the program is the driver's again
+    TSI_SCHED_JOB_ACCEPTED,   // to a client
+    TSI_SCHED_TARGETS_READY,  // to a client
+    TSI_SCHED_JOB_PROGRESS,   // to a client, at most ten times a second
+    TSI_SCHED_JOB_ENDED, // to a client; of a job with kept chunks it means that they are all there
+    TSI_SCHED_JOB_DROPPED, // nothing of the job is left: the program is the driver's again
 };
 
 // A target chunk and who has it. `data` as in a completion.
@@ -164,8 +166,8 @@ struct tsi_sched_action {
         struct {
             tess_status status;
             const char *text;
-            uint64_t tasks_run;             // attempts that finished, repeats included
-            uint64_t peak_bytes_predicted;  // of one worker
+            uint64_t tasks_run;            // attempts that finished, repeats included
+            uint64_t peak_bytes_predicted; // of one worker
         } ended;
     };
 };
@@ -174,8 +176,8 @@ struct tsi_sched_action {
 struct tsi_sched *tsi_sched_new(const struct tsi_sched_config *config);
 void tsi_sched_free(struct tsi_sched *sched);
 
-// Takes one event in. Events about peers, jobs or attempts that the core does not know (any more) have
-// no effect but a count; nothing that a peer sends can break the core.
+// Takes one event in. Events about peers, jobs or attempts that the core does not know (any more)
+// have no effect but a count; nothing that a peer sends can break the core.
 void tsi_sched_step(struct tsi_sched *sched, const struct tsi_sched_event *event);
 
 // Runs the policy as far as needed and gives the next action; false if there is none now.
@@ -194,12 +196,12 @@ struct tsi_sched_stats {
     uint64_t tasks_assigned; // now
     uint64_t stale_reports;  // ignored, since they were about the past
     uint64_t workers_lost;
-    uint64_t bytes_held;     // in chunks of all workers
+    uint64_t bytes_held; // in chunks of all workers
 };
 struct tsi_sched_stats tsi_sched_stats(const struct tsi_sched *sched);
 
-// Checks the invariants of scheduler/core/sched_verify.c, all of them if `deep`; true if they hold, else
-// the name of the broken one in `*broken`.
+// Checks the invariants of scheduler/core/sched_verify.c, all of them if `deep`; true if they hold,
+// else the name of the broken one in `*broken`.
 bool tsi_sched_verify(const struct tsi_sched *sched, bool deep, const char **broken);
 
 // A hash of the whole state: equal for equal histories.

@@ -2,15 +2,15 @@
 //
 // Activation: which tasks are there at all.
 //
-// Targets are opened in order, a few at a time. Each is walked depth first down to tasks that can run at
-// once, by a stack of tasks to visit that the job keeps, so that the walk can stop anywhere and go on
-// later. It stops when enough tasks are ready; so a job of millions of tasks has few records, and what
-// is open is finished before more is opened. Tasks are ranked in the order of their visits: a task
-// comes before all that it needs, hence before all that is opened later.
+// Targets are opened in order, a few at a time. Each is walked depth first down to tasks that can
+// run at once, by a stack of tasks to visit that the job keeps, so that the walk can stop anywhere
+// and go on later. It stops when enough tasks are ready; so a job of millions of tasks has few
+// records, and what is open is finished before more is opened. Tasks are ranked in the order of
+// their visits: a task comes before all that it needs, hence before all that is opened later.
 //
-// A task that makes much less of its inputs, such as those of a reduction, is activated as soon as they
-// are there even if its target is not open, and comes as early as they did, so that two reductions of one
-// array do not keep the array.
+// A task that makes much less of its inputs, such as those of a reduction, is activated as soon as
+// they are there even if its target is not open, and comes as early as they did, so that two
+// reductions of one array do not keep the array.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_place.h"
@@ -39,16 +39,18 @@ tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *job, ui
     return true;
 }
 
-void
-tsi_sched_activate_ready(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                         uint32_t task, bool is_loose)
+// A task of which all inputs are there finds its place. With `is_new` it may go into a stripe,
+// which is in order of ranks as long as those are new.
+static void
+find_place(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task,
+           bool is_loose, bool is_new)
 {
     tsi_sched_job_move(job, op, task, TSI_TASK_QUEUED);
     sched->queued++;
     const bool has_inputs = job->program->ops[op].input_count > 0;
     const uint32_t slot =
         has_inputs && !is_loose ? tsi_sched_place_best(sched, job, op, task) : TSI_SLOT_NONE;
-    const bool in_stripe = slot == TSI_SLOT_NONE && !is_loose;
+    const bool in_stripe = slot == TSI_SLOT_NONE && !is_loose && is_new;
     const bool pushed = in_stripe ? tsi_sched_ready_push_stripe(sched, job, op, task)
                                   : tsi_sched_ready_push(sched, job, task, slot);
     if (!pushed) {
@@ -69,7 +71,7 @@ input_came(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
         if (job->ops[op].shrinks && tsi_sched_rank_before(rank, record->where)) {
             record->where = rank;
         }
-        tsi_sched_activate_ready(sched, job, op, task, false);
+        find_place(sched, job, op, task, false, false);
     }
 }
 
@@ -110,8 +112,8 @@ tell_active(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t user_op
     }
 }
 
-// Whether `user` makes much less of its inputs, can do so at once, and will have to some time. Then it is
-// better done while they are here than when its turn comes.
+// Whether `user` makes much less of its inputs, can do so at once, and will have to some time. Then
+// it is better done while they are here than when its turn comes.
 static bool
 is_worth_now(struct tsi_sched_job *job, uint32_t user_op, uint32_t user)
 {
@@ -186,8 +188,7 @@ tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *job, u
             continue;
         }
         struct tsi_sched_job *user = tsi_sched_job_find(sched, waiter.job);
-        if (user != NULL &&
-            tsi_sched_task_state(&user->tasks[waiter.task]) == TSI_TASK_WAITING) {
+        if (user != NULL && tsi_sched_task_state(&user->tasks[waiter.task]) == TSI_TASK_WAITING) {
             const uint32_t op = tsi_sched_job_op(user, waiter.task);
             provide(sched, user, op, waiter.task);
             tsi_sched_activate_users(sched, user, op, waiter.task, sched->next_rank);
@@ -217,8 +218,8 @@ visit_kept(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
     }
 }
 
-// Counts the inputs of a task that are not there, and pushes those that nobody demanded yet, the first
-// one on top.
+// Counts the inputs of a task that are not there, and pushes those that nobody demanded yet, the
+// first one on top.
 static uint64_t
 visit_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
              const struct tsi_sched_visit *item, uint32_t rank)
@@ -231,15 +232,15 @@ visit_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
     while (tsi_sched_walk_next_dep(&walk, &dep)) {
         const struct tsi_sched_task *record = &job->tasks[dep];
         const struct tsi_sched_visit next = {dep, rank, item->is_ranked};
-        if (tsi_sched_task_state(record) == TSI_TASK_RELEASED && !tsi_sched_op_runs(&job->ops[walk.op])) {
+        if (tsi_sched_task_state(record) == TSI_TASK_RELEASED &&
+            !tsi_sched_op_runs(&job->ops[walk.op])) {
             visit(sched, job, &next, false);
         }
         if (tsi_sched_task_is_there(record)) {
             continue;
         }
         missing++;
-        if (tsi_sched_task_state(record) == TSI_TASK_RELEASED &&
-            !tsi_vec_push(&job->stack, next)) {
+        if (tsi_sched_task_state(record) == TSI_TASK_RELEASED && !tsi_vec_push(&job->stack, next)) {
             tsi_sched_job_doom_memory(sched, job);
             break;
         }
@@ -325,7 +326,7 @@ visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched
     }
     const uint64_t missing = visit_inputs(sched, job, op, item, record->where);
     if (missing == 0) {
-        tsi_sched_activate_ready(sched, job, op, task, is_loose);
+        find_place(sched, job, op, task, is_loose, !item->is_ranked);
         return;
     }
     if (missing > TSI_TASK_DEPS_MAX) {
@@ -347,7 +348,8 @@ tsi_sched_activate_again(struct tsi_sched *sched, struct tsi_sched_job *job, uin
 }
 
 bool
-tsi_sched_activate_visit_some(struct tsi_sched *sched, struct tsi_sched_job *job, uint64_t queued_max)
+tsi_sched_activate_visit_some(struct tsi_sched *sched, struct tsi_sched_job *job,
+                              uint64_t queued_max)
 {
     bool any = false;
     for (int i = 0; i < VISITS_OF_TURN && job->stack.count > 0 && !job->doomed; i++) {

@@ -2,10 +2,10 @@
 //
 // Gives ready tasks to workers.
 //
-// First every worker with nothing gets one task, then all get as many as they have threads, then some
-// more to have ready, as long as those would be used up soon. A task is given only if what it needs fits
-// beside all that the worker holds and was promised; a worker with nothing to do is given one that does
-// not fit as well, so that something always goes on.
+// First every worker with nothing gets one task, then all get as many as they have threads, then
+// some more to have ready, as long as those would be used up soon. A task is given only if what it
+// needs fits beside all that the worker holds and was promised; a worker with nothing to do is
+// given one that does not fit as well, so that something always goes on.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
@@ -68,8 +68,8 @@ source_of(const struct tsi_sched *sched, const struct tsi_sched_chunk *chunk, ui
     return chunk->job->ops[chunk->op].work == TSI_WORK_HELD ? chunk->job->client : TSI_PEER_NONE;
 }
 
-// Appends the locations of the inputs that the worker does not have, and adds up their bytes; false when
-// memory is out.
+// Appends the locations of the inputs that the worker does not have, and adds up their bytes; false
+// when memory is out.
 static bool
 list_locations(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
                uint32_t op, uint32_t task, uint64_t *missing)
@@ -108,8 +108,8 @@ fits(const struct tsi_sched_worker *worker, uint64_t bytes)
            (taken <= worker->memory_bytes && bytes <= worker->memory_bytes - taken);
 }
 
-// How long a task is taken to run. Before one of its operation was measured it may be anything, so few
-// are given at once.
+// How long a task is taken to run. Before one of its operation was measured it may be anything, so
+// few are given at once.
 static uint32_t
 estimate(const struct tsi_sched_op *op)
 {
@@ -185,8 +185,7 @@ give_next(struct tsi_sched *sched, struct tsi_sched_worker *worker)
         }
     }
     tsi_sched_ready_take(sched, worker, &pick);
-    if (!listed ||
-        !record_assignment(sched, worker, job, pick.task, location_first, bytes)) {
+    if (!listed || !record_assignment(sched, worker, job, pick.task, location_first, bytes)) {
         worker->locations.count = location_first;
         tsi_sched_job_doom_memory(sched, job);
     }
@@ -270,8 +269,8 @@ tsi_sched_assign_run(struct tsi_sched *sched)
     return any;
 }
 
-// Asks for the newest attempt of a worker that is not running and was not asked for; false if there is
-// none.
+// Asks for the newest attempt of a worker that is not running and was not asked for; false if there
+// is none.
 static bool
 retract_one(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {

@@ -3,8 +3,8 @@
 // Holders and bytes of chunks.
 //
 // Most chunks have one holder, which is in the task's record. From the second on there is a set of
-// bits, and the record's holder is one of the set. A held chunk has its client besides, which is not
-// in the set.
+// bits, and the record's holder is one of the set. A held chunk has its client besides, which is
+// not in the set.
 //
 // Cells come in two sizes and in blocks that never move, since actions point into them.
 
@@ -19,7 +19,7 @@
 enum {
     SMALL_BYTES = 56,
     CELLS_OF_BLOCK = 1024,
-    LARGE_CELL = 1 << 22,     // marks the number of a large cell
+    LARGE_CELL = 1 << 22, // marks the number of a large cell
     CELLS_MAX = (1 << 22) - 1,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where chunks are: one holder in the task's record, more in a set of bits beside it, and the bytes of
-// small ones in a cell of the core.
+// Where chunks are: one holder in the task's record, more in a set of bits beside it, and the bytes
+// of small ones in a cell of the core.
 
 #ifndef TSI_SCHED_CHUNK_H
 #define TSI_SCHED_CHUNK_H
@@ -24,8 +24,8 @@ struct tsi_sched_sets {
     uint32_t words;
 };
 
-// Cells for the bytes of small chunks. A cell that was given back is used again only after the actions
-// that may point to it are done.
+// Cells for the bytes of small chunks. A cell that was given back is used again only after the
+// actions that may point to it are done.
 struct tsi_sched_cells {
     TSI_VEC(unsigned char *) blocks;
     TSI_VEC(uint32_t) unused;
@@ -75,8 +75,8 @@ void tsi_sched_chunk_keep_data(struct tsi_sched *sched, struct tsi_sched_task *r
                                const void *data, size_t bytes);
 
 // The bytes of a chunk that is in a cell or has none; NULL otherwise.
-const void *tsi_sched_chunk_data(const struct tsi_sched *sched,
-                                 const struct tsi_sched_task *record, uint32_t *bytes);
+const void *tsi_sched_chunk_data(const struct tsi_sched *sched, const struct tsi_sched_task *record,
+                                 uint32_t *bytes);
 
 // Cells that were given back may be used again.
 void tsi_sched_chunk_recycle(struct tsi_sched *sched);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A hash of the state. Everything that decides what happens next goes in, in an order that follows from
-// the state alone: slots, lists, active tasks. Addresses and spare memory do not.
+// A hash of the state. Everything that decides what happens next goes in, in an order that follows
+// from the state alone: slots, lists, active tasks. Addresses and spare memory do not.
 
 #include "scheduler/core/sched_state.h"
 
@@ -90,9 +90,9 @@ mix_job(uint64_t hash, const struct tsi_sched *sched, const struct tsi_sched_job
     hash = mix(hash, job->tasks_run);
     hash = mix(hash, job->targets_done);
     hash = mix(hash, job->deliver_bytes);
-    hash = mix(hash, (job->doomed ? 1U : 0U) | (job->ended ? 2U : 0U) |
-                         (job->released ? 4U : 0U) | (job->dropping ? 8U : 0U) |
-                         (job->disturbed ? 16U : 0U) | (job->end_due ? 32U : 0U));
+    hash = mix(hash, (job->doomed ? 1U : 0U) | (job->ended ? 2U : 0U) | (job->released ? 4U : 0U) |
+                         (job->dropping ? 8U : 0U) | (job->disturbed ? 16U : 0U) |
+                         (job->end_due ? 32U : 0U));
     hash = mix(hash, (uint64_t)job->status);
     for (size_t i = 0; i < job->stack.count; i++) {
         hash = mix(hash, (uint64_t)job->stack.items[i].task << 32 | job->stack.items[i].rank);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes ready tasks out of their places: those of a job that ends, and those of a worker that leaves or
-// may get nothing more.
+// Takes ready tasks out of their places: those of a job that ends, and those of a worker that
+// leaves or may get nothing more.
 
 #include "scheduler/core/sched_state.h"
 
@@ -23,7 +23,8 @@ purge_heap(struct tsi_sched_heap *heap, uint32_t job_slot)
     return gone;
 }
 
-// Empties the stripes of a job. They are found empty, and taken out of use, by who looks at them next.
+// Empties the stripes of a job. They are found empty, and taken out of use, by who looks at them
+// next.
 static void
 purge_stripes(struct tsi_sched *sched, uint32_t job_slot)
 {

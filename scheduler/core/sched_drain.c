@@ -2,10 +2,11 @@
 //
 // Workers that want to leave.
 //
-// Such a worker gets nothing new and gives back what it has not started. Chunks that it alone holds are
-// copied to other workers, a batch at a time; when it is told of a copy, the worker's own is freed. When
-// it has neither tasks nor such chunks, it may go. Where no worker stays there is nobody to copy to: then
-// it goes when its tasks are done, and what it held is computed again if it is needed again.
+// Such a worker gets nothing new and gives back what it has not started. Chunks that it alone holds
+// are copied to other workers, a batch at a time; when it is told of a copy, the worker's own is
+// freed. When it has neither tasks nor such chunks, it may go. Where no worker stays there is
+// nobody to copy to: then it goes when its tasks are done, and what it held is computed again if it
+// is needed again.
 
 #include "scheduler/core/sched_state.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives actions out. What is to be told is not a queue but part of the state: batches of workers, flags
-// of jobs. So telling needs no memory, and nobody is told what is not true any more.
+// Gives actions out. What is to be told is not a queue but part of the state: batches of workers,
+// flags of jobs. So telling needs no memory, and nobody is told what is not true any more.
 //
-// The order matters in three places: a worker gets a program before the first task of its job; it hears
-// what to free before what to do, since a chunk that was freed may be made again; and a job's end comes
-// after everything that its program is needed for.
+// The order matters in three places: a worker gets a program before the first task of its job; it
+// hears what to free before what to do, since a chunk that was freed may be made again; and a job's
+// end comes after everything that its program is needed for.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"

@@ -2,11 +2,11 @@
 //
 // The end of jobs.
 //
-// A job ends well when all its targets are taken, kept or run, or badly when it was doomed. With kept
-// chunks it stays after a good end until it is released; then, as after every other end, it is
-// *dropping*: its tasks and chunks are taken off the books at once, the workers that know it are told
-// one after the other, and last the driver gets the program back. A job whose kept chunks another job
-// uses stays until that one is gone; if it fails, so do those that use it.
+// A job ends well when all its targets are taken, kept or run, or badly when it was doomed. With
+// kept chunks it stays after a good end until it is released; then, as after every other end, it is
+// *dropping*: its tasks and chunks are taken off the books at once, the workers that know it are
+// told one after the other, and last the driver gets the program back. A job whose kept chunks
+// another job uses stays until that one is gone; if it fails, so do those that use it.
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a job can run at all: its largest task has to fit the largest worker. Looked at when the job
-// is first activated, which is when there are workers. The inputs of an operation are those of a few of
-// its chunks, since most have the same number.
+// Whether a job can run at all: its largest task has to fit the largest worker. Looked at when the
+// job is first activated, which is when there are workers. The inputs of an operation are those of
+// a few of its chunks, since most have the same number.
 
 #include "engine/base/text.h"
 #include "scheduler/core/sched_state.h"

@@ -2,14 +2,14 @@
 //
 // Claims: why a chunk is still needed.
 //
-// A task that will be demanded has a claim on each input, once for each use, from the beginning until it
-// is done or it turns out that nobody needs it. A target has one claim more until it is satisfied: run, taken, or, if it is
-// kept, for ever. A chunk is freed when the last claim on it is gone; the task is then *retired*, which
-// means that it has no claims itself.
+// A task that will be demanded has a claim on each input, once for each use, from the beginning
+// until it is done or it turns out that nobody needs it. A target has one claim more until it is
+// satisfied: run, taken, or, if it is kept, for ever. A chunk is freed when the last claim on it is
+// gone; the task is then *retired*, which means that it has no claims itself.
 //
-// A chunk that is lost gets its claims on its inputs back, for it may have to be made again. Where an
-// input is RELEASED there is no counter to give them back to, and none is needed: the counter is made
-// anew, by looking at all users, when the input is demanded.
+// A chunk that is lost gets its claims on its inputs back, for it may have to be made again. Where
+// an input is RELEASED there is no counter to give them back to, and none is needed: the counter is
+// made anew, by looking at all users, when the input is demanded.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
@@ -101,8 +101,7 @@ drop_claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
     struct tsi_sched_task *record = &job->tasks[task];
     switch (tsi_sched_task_state(record)) {
     case TSI_TASK_RELEASED:
-        if (!tsi_sched_job_is_retired(job, task) &&
-            tsi_sched_hold_claims(job, op, task) == 0) {
+        if (!tsi_sched_job_is_retired(job, task) && tsi_sched_hold_claims(job, op, task) == 0) {
             retire(sched, job, op, task);
         }
         return;

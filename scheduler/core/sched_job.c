@@ -61,8 +61,7 @@ is_identity(const struct tsi_index_map *map, const struct tsi_grid *loop,
         const struct tsi_map_axis *axis = &map->axis[i];
         if (axis->axis != i || axis->offset != 0 || axis->stride != 1 || axis->extent != 1 ||
             loop->axis[i].size == 0 || loop->axis[i].bounds != NULL ||
-            source->axis[i].bounds != NULL ||
-            !tsi_axis_equal(&loop->axis[i], &source->axis[i])) {
+            source->axis[i].bounds != NULL || !tsi_axis_equal(&loop->axis[i], &source->axis[i])) {
             return false;
         }
     }
@@ -123,8 +122,8 @@ describe_edges(struct tsi_sched_job *job)
         for (int k = 0; k < program->ops[i].input_count; k++) {
             const struct tsi_input *input = &program->ops[i].inputs[k];
             struct tsi_sched_op *source = &job->ops[input->op];
-            const bool identity = is_identity(&input->map, &program->ops[i].loop,
-                                              &program->ops[input->op].array);
+            const bool identity =
+                is_identity(&input->map, &program->ops[i].loop, &program->ops[input->op].array);
             job->identity_inputs[job->ops[i].input_first + (uint32_t)k] = identity;
             job->edges[source->edge_first + source->edge_count++] =
                 (struct tsi_sched_edge){(uint16_t)i, (uint8_t)k, identity};
@@ -132,7 +131,8 @@ describe_edges(struct tsi_sched_job *job)
     }
 }
 
-// Whether the tasks of an operation make much less of their inputs, by the example of the first one.
+// Whether the tasks of an operation make much less of their inputs, by the example of the first
+// one.
 static bool
 shrinks(const struct tsi_sched_job *job, uint32_t op)
 {

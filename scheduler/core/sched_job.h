@@ -36,19 +36,19 @@ struct tsi_sched_op {
     uint32_t edge_count;
     uint32_t input_first; // of `inputs` of the job: whether input i is an identity
     uint8_t work;
-    uint8_t target_mode; // or TSI_SCHED_NO_TARGET
-    bool is_even;        // all chunks are taken to have bytes_max
-    bool shrinks;        // a task makes much less of its inputs
-    bool all_wanted;     // every task will be demanded
-    bool is_measured;    // duration_us is not only from the cost model
+    uint8_t target_mode;  // or TSI_SCHED_NO_TARGET
+    bool is_even;         // all chunks are taken to have bytes_max
+    bool shrinks;         // a task makes much less of its inputs
+    bool all_wanted;      // every task will be demanded
+    bool is_measured;     // duration_us is not only from the cost model
     uint32_t duration_us; // of its tasks, averaged; from the cost model at first
     uint32_t kept_slot;   // of the job that made the chunks, if KEPT
     uint64_t bytes_max;
     uint64_t workspace;
 };
 
-// A task to be visited. Rank TSI_SCHED_RANK_NEW: it gets the next one; otherwise it, and what it needs,
-// get this one.
+// A task to be visited. Rank TSI_SCHED_RANK_NEW: it gets the next one; otherwise it, and what it
+// needs, get this one.
 struct tsi_sched_visit {
     uint32_t task;
     uint32_t rank;
@@ -182,7 +182,8 @@ void tsi_sched_target_reached(struct tsi_sched *sched, struct tsi_sched_job *job
                               uint32_t task);
 void tsi_sched_target_satisfied(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                                 uint32_t task);
-// A holder of the chunk of `task` has it no more, others have: who was told of the former has to know.
+// A holder of the chunk of `task` has it no more, others have: who was told of the former has to
+// know.
 void tsi_sched_target_moved(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                             uint32_t task);
 

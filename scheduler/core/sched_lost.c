@@ -2,10 +2,11 @@
 //
 // What is lost, and what follows.
 //
-// A lost chunk goes back to RELEASED with its claims on its inputs. Its users that wait or are ready
-// wait for it again, and only if there are such users, or it is a target, is it demanded again: so
-// nothing is made again but ancestors of lost chunks, and only those that somebody needs. Users that a
-// worker already has are left alone: they may have fetched it, and if not, they say so.
+// A lost chunk goes back to RELEASED with its claims on its inputs. Its users that wait or are
+// ready wait for it again, and only if there are such users, or it is a target, is it demanded
+// again: so nothing is made again but ancestors of lost chunks, and only those that somebody needs.
+// Users that a worker already has are left alone: they may have fetched it, and if not, they say
+// so.
 //
 // What is made again goes through activation and admission as everything else, with the rank of the
 // first that needs it.
@@ -29,8 +30,8 @@ tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     tsi_sched_job_move(job, op, gone.task, to);
 }
 
-// The users of a chunk that is not there any more wait for it. Gives the lowest rank of those that do;
-// false if there are none.
+// The users of a chunk that is not there any more wait for it. Gives the lowest rank of those that
+// do; false if there are none.
 static bool
 make_users_wait(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task,
                 uint32_t *rank)
@@ -84,8 +85,8 @@ static void
 lose(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     struct tsi_sched_task *record = &job->tasks[task];
-    const bool wanted = job->ops[op].target_mode != TSI_SCHED_NO_TARGET &&
-                        !tsi_sched_task_is_satisfied(record);
+    const bool wanted =
+        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_task_is_satisfied(record);
     job->disturbed = true;
     sched->policy_due = true;
     tsi_sched_job_move(job, op, task, TSI_TASK_RELEASED);

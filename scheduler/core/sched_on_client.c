@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients come and go. The jobs of one that went are cancelled after a while, but those that it detached
-// go on: what they were to deliver is not delivered to anybody, and counts as taken.
+// Clients come and go. The jobs of one that went are cancelled after a while, but those that it
+// detached go on: what they were to deliver is not delivered to anybody, and counts as taken.
 
 #include "scheduler/core/sched_state.h"
 

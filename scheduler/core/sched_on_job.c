@@ -2,8 +2,8 @@
 //
 // Jobs are submitted, cancelled and released, and their targets taken.
 //
-// A program that was submitted is the core's until JOB_DROPPED gives it back, whatever comes of it; so a
-// job that is refused is one that ends at once.
+// A program that was submitted is the core's until JOB_DROPPED gives it back, whatever comes of it;
+// so a job that is refused is one that ends at once.
 
 #include "scheduler/core/sched_state.h"
 
@@ -45,8 +45,10 @@ join_kept(struct tsi_sched *sched, struct tsi_sched_job *job, int i)
     struct tsi_sched_job *maker =
         op->kept.job <= UINT32_MAX ? tsi_sched_job_find(sched, (uint32_t)op->kept.job) : NULL;
     if (maker == NULL || maker->client != job->client || maker->released) {
-        tsi_sched_job_doom(sched, job, TESS_EINVAL, "an input is kept by job %llu, which is no job "
-                           "of this client that keeps anything", (unsigned long long)op->kept.job);
+        tsi_sched_job_doom(sched, job, TESS_EINVAL,
+                           "an input is kept by job %llu, which is no job "
+                           "of this client that keeps anything",
+                           (unsigned long long)op->kept.job);
         return;
     }
     if (kept_op(maker, op->kept.base, op->task_count) < 0) {
@@ -96,9 +98,8 @@ void
 tsi_sched_on_job_submitted(struct tsi_sched *sched, const struct tsi_sched_event *event)
 {
     struct tsi_sched_client *client = tsi_sched_peer_client(sched, event->peer);
-    struct tsi_sched_job *job = client == NULL || client->left
-                                    ? NULL
-                                    : tsi_sched_job_new(event->job_submitted.program);
+    struct tsi_sched_job *job =
+        client == NULL || client->left ? NULL : tsi_sched_job_new(event->job_submitted.program);
     if (job == NULL || !add_job(sched, job, event->peer)) {
         if (job != NULL) {
             tsi_sched_job_free(job);
@@ -158,8 +159,7 @@ tsi_sched_on_targets_taken(struct tsi_sched *sched, const struct tsi_sched_event
     for (size_t i = 0; job != NULL && i < event->targets_taken.count; i++) {
         const uint32_t task = event->targets_taken.tasks[i];
         const uint32_t op = task < job->program->task_count ? tsi_sched_job_op(job, task) : 0;
-        if (task >= job->program->task_count ||
-            job->ops[op].target_mode != TSI_TARGET_DELIVER ||
+        if (task >= job->program->task_count || job->ops[op].target_mode != TSI_TARGET_DELIVER ||
             (job->tasks[task].bits & TSI_TASK_OPENED) == 0 ||
             tsi_sched_task_is_satisfied(&job->tasks[task])) {
             sched->stale_reports++;

@@ -2,9 +2,9 @@
 //
 // Workers report on what they were assigned.
 //
-// A report is accepted if it names the attempt that the task is assigned to now: the worker is the one
-// in the task's record, and its sequence is the one of the attempt that the record points to. Any other
-// report is about the past. What a late completion left behind on its worker is freed.
+// A report is accepted if it names the attempt that the task is assigned to now: the worker is the
+// one in the task's record, and its sequence is the one of the attempt that the record points to.
+// Any other report is about the past. What a late completion left behind on its worker is freed.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
@@ -35,8 +35,8 @@ find_attempt(const struct tsi_sched_worker *worker, const struct tsi_sched_job *
     return record->link;
 }
 
-// A worker has the inputs of a task that it finished. The claims of the task on them are not dropped
-// yet, so they are there, unless they were lost since: then the copy is of no use.
+// A worker has the inputs of a task that it finished. The claims of the task on them are not
+// dropped yet, so they are there, unless they were lost since: then the copy is of no use.
 static void
 adopt_inputs(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
              uint32_t op, uint32_t task)
@@ -72,8 +72,8 @@ on_stale(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sc
     }
     const uint32_t op = tsi_sched_job_op(job, completion->task);
     const struct tsi_sched_task *record = &job->tasks[completion->task];
-    const bool has_it = tsi_sched_task_is_there(record) &&
-                        tsi_sched_chunk_is_at(sched, record, worker->slot);
+    const bool has_it =
+        tsi_sched_task_is_there(record) && tsi_sched_chunk_is_at(sched, record, worker->slot);
     const bool will_have_it =
         tsi_sched_task_state(record) == TSI_TASK_ASSIGNED && record->where == worker->slot;
     if (!tsi_sched_op_runs(&job->ops[op]) || has_it || will_have_it) {
@@ -82,8 +82,8 @@ on_stale(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sc
     tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(job->id, completion->task));
 }
 
-// Averages durations: of the operation by eighths, of all tasks by sixty-fourths. The first duration that
-// is measured counts for more than the cost model.
+// Averages durations: of the operation by eighths, of all tasks by sixty-fourths. The first
+// duration that is measured counts for more than the cost model.
 static void
 note_duration(struct tsi_sched *sched, struct tsi_sched_op *op, uint32_t duration_us)
 {
@@ -337,9 +337,8 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
     const struct tsi_attempt *end = &event->attempt;
     struct tsi_sched_worker *worker = tsi_sched_peer_worker(sched, event->peer);
     struct tsi_sched_job *job = tsi_sched_job_find(sched, end->job);
-    const uint32_t attempt = worker == NULL
-                                 ? TSI_ATTEMPT_NONE
-                                 : find_attempt(worker, job, end->task, end->sequence);
+    const uint32_t attempt =
+        worker == NULL ? TSI_ATTEMPT_NONE : find_attempt(worker, job, end->task, end->sequence);
     if (attempt == TSI_ATTEMPT_NONE) {
         if (worker == NULL || !tsi_sched_drain_failed(sched, worker, end)) {
             sched->stale_reports++;

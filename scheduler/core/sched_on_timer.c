@@ -2,8 +2,9 @@
 //
 // What happens because time passed: silent workers, pauses that are over, leases, progress.
 //
-// A worker is judged by its silence only while the core itself was awake. If the core was not called
-// for longer than it asked to be, nobody could be heard, and all workers get that time as a present.
+// A worker is judged by its silence only while the core itself was awake. If the core was not
+// called for longer than it asked to be, nobody could be heard, and all workers get that time as a
+// present.
 
 #include "scheduler/core/sched_state.h"
 

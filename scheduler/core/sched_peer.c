@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Workers have slots, small numbers that sets of holders can have a bit for. A slot is used again when
-// nothing refers to it any more, which is when its worker was taken care of as lost; the peer number is
-// what tells an old incarnation from a new one. The record of a slot stays, with the memory of its
-// lists.
+// Workers have slots, small numbers that sets of holders can have a bit for. A slot is used again
+// when nothing refers to it any more, which is when its worker was taken care of as lost; the peer
+// number is what tells an old incarnation from a new one. The record of a slot stays, with the
+// memory of its lists.
 //
 // The map of peers has the slot of a worker, or the complement of the place of a client.
 

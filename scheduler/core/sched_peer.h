@@ -61,8 +61,8 @@ struct tsi_sched_worker {
     uint64_t held_bytes;
     uint64_t reserved_bytes;
 
-    struct tsi_sched_heap heap; // ready tasks that it is the best place for
-    uint32_t stripe;            // ready tasks that it owns, or TSI_STRIPE_NONE
+    struct tsi_sched_heap heap;            // ready tasks that it is the best place for
+    uint32_t stripe;                       // ready tasks that it owns, or TSI_STRIPE_NONE
     TSI_VEC(struct tsi_sched_known) known; // by slot of the job
 
     // What it is to be told.

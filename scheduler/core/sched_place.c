@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Placement by bytes. An input with more holders than a few is no reason to go to any of them: it is
-// soon everywhere, so it is left out.
+// Placement by bytes. An input with more holders than a few is no reason to go to any of them: it
+// is soon everywhere, so it is left out.
 
 #include "scheduler/core/sched_place.h"
 
@@ -28,8 +28,10 @@ is_better(const struct tsi_sched_worker *a, uint64_t score, const struct tsi_sch
     if (score != best) {
         return score > best;
     }
-    const uint64_t load_a = (uint64_t)(a->outstanding + a->heap.places.count) * (uint64_t)b->threads;
-    const uint64_t load_b = (uint64_t)(b->outstanding + b->heap.places.count) * (uint64_t)a->threads;
+    const uint64_t load_a =
+        (uint64_t)(a->outstanding + a->heap.places.count) * (uint64_t)b->threads;
+    const uint64_t load_b =
+        (uint64_t)(b->outstanding + b->heap.places.count) * (uint64_t)a->threads;
     return load_a != load_b ? load_a < load_b : a->slot < b->slot;
 }
 
@@ -48,7 +50,8 @@ tsi_sched_place_best(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_
         }
         const uint64_t bytes = chunk_bytes(&chunk);
         uint32_t slot = tsi_sched_chunk_holder(sched, chunk.record, 0);
-        for (; slot != TSI_SLOT_NONE; slot = tsi_sched_chunk_holder(sched, chunk.record, slot + 1)) {
+        for (; slot != TSI_SLOT_NONE;
+             slot = tsi_sched_chunk_holder(sched, chunk.record, slot + 1)) {
             scores[slot] += bytes;
         }
     }
@@ -58,7 +61,8 @@ tsi_sched_place_best(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_
     while (tsi_sched_walk_next_dep(&walk, &dep)) {
         const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(sched, job, walk.op, dep);
         uint32_t slot = tsi_sched_chunk_holder(sched, chunk.record, 0);
-        for (; slot != TSI_SLOT_NONE; slot = tsi_sched_chunk_holder(sched, chunk.record, slot + 1)) {
+        for (; slot != TSI_SLOT_NONE;
+             slot = tsi_sched_chunk_holder(sched, chunk.record, slot + 1)) {
             const struct tsi_sched_worker *worker = sched->workers.items[slot];
             const uint64_t score = scores[slot];
             scores[slot] = 0;
@@ -98,7 +102,7 @@ tsi_sched_place_pays(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_
     }
     const uint32_t op = tsi_sched_job_op(job, task);
     const uint64_t missing = tsi_sched_place_missing(sched, job, op, task, thief->slot);
-    const uint64_t there_us = victim->queued_us + (uint64_t)victim->heap.places.count *
-                                                      job->ops[op].duration_us;
+    const uint64_t there_us =
+        victim->queued_us + (uint64_t)victim->heap.places.count * job->ops[op].duration_us;
     return fetch_us + missing / bytes_per_us < there_us / (uint64_t)victim->threads;
 }

@@ -13,13 +13,13 @@ struct tsi_sched;
 struct tsi_sched_job;
 struct tsi_sched_worker;
 
-// The worker that holds most bytes of the task's inputs, the one with less to do if several do, then
-// the one in the lowest slot; TSI_SLOT_NONE if no worker that may get tasks holds any of them.
+// The worker that holds most bytes of the task's inputs, the one with less to do if several do,
+// then the one in the lowest slot; TSI_SLOT_NONE if no worker that may get tasks holds any of them.
 uint32_t tsi_sched_place_best(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                               uint32_t task);
 
-// Whether a worker with nothing to do should take a task from the heap of `victim`: it does if fetching
-// the inputs takes less time than the task would wait there.
+// Whether a worker with nothing to do should take a task from the heap of `victim`: it does if
+// fetching the inputs takes less time than the task would wait there.
 bool tsi_sched_place_pays(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                           const struct tsi_sched_worker *thief,
                           const struct tsi_sched_worker *victim);

@@ -2,12 +2,12 @@
 //
 // Ready tasks: heaps and stripes.
 //
-// A stripe takes tasks of one job while it is open. It ends when it is long enough and the activation
-// comes to the next group of tasks with a common user, or when it is twice as long as that. How long is
-// enough: half of what a worker would get if all got the same, so that the last stripes are still small
-// enough to share, and a multiple of the fan-in of reductions. A worker without ready tasks of its own
-// takes the oldest stripe without an owner, else the second half of the longest stripe of another, else
-// from the end of the fullest heap of another.
+// A stripe takes tasks of one job while it is open. It ends when it is long enough and the
+// activation comes to the next group of tasks with a common user, or when it is twice as long as
+// that. How long is enough: half of what a worker would get if all got the same, so that the last
+// stripes are still small enough to share, and a multiple of the fan-in of reductions. A worker
+// without ready tasks of its own takes the oldest stripe without an owner, else the second half of
+// the longest stripe of another, else from the end of the fullest heap of another.
 
 #include "scheduler/core/sched_ready.h"
 
@@ -83,8 +83,7 @@ job_of(const struct tsi_sched *sched, uint32_t job_slot, uint32_t task, uint32_t
 {
     struct tsi_sched_job *job = sched->jobs.items[job_slot];
     const struct tsi_sched_task *record = &job->tasks[task];
-    const bool there =
-        tsi_sched_task_state(record) == TSI_TASK_QUEUED && record->link == ticket;
+    const bool there = tsi_sched_task_state(record) == TSI_TASK_QUEUED && record->link == ticket;
     return there ? job : NULL;
 }
 
@@ -272,8 +271,8 @@ take_free_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     return true;
 }
 
-// Moves the second half of the longest stripe of another worker, or all of it if that one has all the
-// tasks that it can run.
+// Moves the second half of the longest stripe of another worker, or all of it if that one has all
+// the tasks that it can run.
 static bool
 split_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
@@ -405,7 +404,8 @@ tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, b
         count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
     }
     if (count == 0) {
-        return may_steal && sched->steals_pay && sched->stealable > 0 && peek_stolen(sched, worker, pick);
+        return may_steal && sched->steals_pay && sched->stealable > 0 &&
+               peek_stolen(sched, worker, pick);
     }
     *pick = found[0];
     for (int i = 1; i < count; i++) {

@@ -2,13 +2,13 @@
 //
 // Ready tasks that no worker has yet.
 //
-// A task with inputs in a worker's memory waits in the heap of the worker that is the best place for
-// it. Tasks without wait in stripes: runs of tasks that were activated one after the other, which one
-// worker takes from first to last, so that what reads them finds most of them in one place. Tasks that
-// came back from a worker are loose: any worker may take them.
+// A task with inputs in a worker's memory waits in the heap of the worker that is the best place
+// for it. Tasks without wait in stripes: runs of tasks that were activated one after the other,
+// which one worker takes from first to last, so that what reads them finds most of them in one
+// place. Tasks that came back from a worker are loose: any worker may take them.
 //
-// A place is named by a ticket, which is also in the task's record. A task that left QUEUED and came
-// again has another ticket, and its old place is skipped when it is found.
+// A place is named by a ticket, which is also in the task's record. A task that left QUEUED and
+// came again has another ticket, and its old place is skipped when it is found.
 
 #ifndef TSI_SCHED_READY_H
 #define TSI_SCHED_READY_H
@@ -70,8 +70,8 @@ tsi_sched_rank_before(uint32_t a, uint32_t b)
     return (int32_t)(a - b) < 0;
 }
 
-// Puts a task in the heap of `slot`, or with TSI_SLOT_NONE among the loose ones; false when memory is
-// out.
+// Puts a task in the heap of `slot`, or with TSI_SLOT_NONE among the loose ones; false when memory
+// is out.
 bool tsi_sched_ready_push(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                           uint32_t slot);
 
@@ -82,8 +82,8 @@ bool tsi_sched_ready_push_stripe(struct tsi_sched *sched, struct tsi_sched_job *
 // Says that the tasks to come belong together, so a stripe that is long enough ends here.
 void tsi_sched_ready_cut(struct tsi_sched *sched);
 
-// The best task for a worker, which stays where it is; false if there is none. With `may_steal`, what
-// others own is looked at too if there is nothing else.
+// The best task for a worker, which stays where it is; false if there is none. With `may_steal`,
+// what others own is looked at too if there is nothing else.
 bool tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, bool may_steal,
                           struct tsi_sched_pick *pick);
 // Takes out what was found.

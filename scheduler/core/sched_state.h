@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The whole state of the core, and what its files do for each other. Files are split by event:
-// sched_on_*.c take events in, sched_activate.c and sched_assign.c are the policy, sched_emit.c gives
-// actions out.
+// sched_on_*.c take events in, sched_activate.c and sched_assign.c are the policy, sched_emit.c
+// gives actions out.
 //
-// A job that cannot go on is *doomed* where that is found, and ended when the event is over, so that
-// nobody's job vanishes under his hands. When memory is out the job at work is doomed.
+// A job that cannot go on is *doomed* where that is found, and ended when the event is over, so
+// that nobody's job vanishes under his hands. When memory is out the job at work is doomed.
 
 #ifndef TSI_SCHED_STATE_H
 #define TSI_SCHED_STATE_H
@@ -165,12 +165,10 @@ bool tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *jo
 // Visits a task that came back from a worker, and makes it loose if it is ready.
 void tsi_sched_activate_again(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                               uint32_t rank);
-// Visits tasks from the job's stack, a turn's worth and until so many are ready; false if there was none.
+// Visits tasks from the job's stack, a turn's worth and until so many are ready; false if there was
+// none.
 bool tsi_sched_activate_visit_some(struct tsi_sched *sched, struct tsi_sched_job *job,
                                    uint64_t queued_max);
-// A task of which all inputs are there finds its place.
-void tsi_sched_activate_ready(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
-                              uint32_t task, bool is_loose);
 // A kept chunk of `job` is there: those who wait for it go on.
 void tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
 // Readies what waits for a chunk that is there now, and what makes little of it, with rank `rank`.
@@ -179,8 +177,8 @@ void tsi_sched_activate_users(struct tsi_sched *sched, struct tsi_sched_job *job
 
 // sched_turn.c
 
-// Opens as many targets and visits as many tasks as the reserve of ready tasks asks for; false if there
-// was nothing to do.
+// Opens as many targets and visits as many tasks as the reserve of ready tasks asks for; false if
+// there was nothing to do.
 bool tsi_sched_turn_run(struct tsi_sched *sched);
 
 // sched_assign.c

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Task records: what the scheduler knows of one task, in 16 bytes. All zero is a task that nobody asked
-// for yet, so that the records of a job are pages that cost nothing until they are touched.
+// Task records: what the scheduler knows of one task, in 16 bytes. All zero is a task that nobody
+// asked for yet, so that the records of a job are pages that cost nothing until they are touched.
 //
 //     state      where                      link                  count
 //     RELEASED   –                          –                     –
@@ -12,8 +12,8 @@
 //     DURABLE    holds it, or SLOT_NONE
 //     ERRED      slot of the worker         –                     –
 //
-// `users_left` counts the claims on an active task: its users that have still to run, one for each use,
-// and one while it is an unsatisfied target. A RELEASED task counts none.
+// `users_left` counts the claims on an active task: its users that have still to run, one for each
+// use, and one while it is an unsatisfied target. A RELEASED task counts none.
 
 #ifndef TSI_SCHED_TASK_H
 #define TSI_SCHED_TASK_H

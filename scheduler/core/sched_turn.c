@@ -2,13 +2,14 @@
 //
 // Whose turn it is to have tasks activated, and when enough is open.
 //
-// Enough tasks are ready when the workers' threads have work for RESERVE_US, by the average duration of
-// tasks, within bounds for each thread; before anything is known of durations, a few for each. A client gets its share of that by the number of clients that
-// have something to activate.
+// Enough tasks are ready when the workers' threads have work for RESERVE_US, by the average
+// duration of tasks, within bounds for each thread; before anything is known of durations, a few
+// for each. A client gets its share of that by the number of clients that have something to
+// activate.
 //
-// A further target is opened if not too many tasks wait and if the workers have memory left; but as many
-// as there are threads may always be open, since somebody has to go on. Chunks to be delivered wait
-// until the client has taken earlier ones.
+// A further target is opened if not too many tasks wait and if the workers have memory left; but as
+// many as there are threads may always be open, since somebody has to go on. Chunks to be delivered
+// wait until the client has taken earlier ones.
 
 #include "scheduler/core/sched_state.h"
 
@@ -36,8 +37,8 @@ reserve(const struct tsi_sched *sched)
     return of_thread * sched->threads;
 }
 
-// Whether the workers' memory is so full that nothing more should be begun. With many workers it is looked
-// at now and then.
+// Whether the workers' memory is so full that nothing more should be begun. With many workers it is
+// looked at now and then.
 static bool
 is_crowded(struct tsi_sched *sched)
 {
@@ -65,8 +66,8 @@ next_cursor(const struct tsi_sched_job *job)
         if (cursor->next == cursor->count) {
             continue;
         }
-        if (best == NULL || (uint64_t)cursor->next * best->count <
-                                (uint64_t)best->next * cursor->count) {
+        if (best == NULL ||
+            (uint64_t)cursor->next * best->count < (uint64_t)best->next * cursor->count) {
             best = cursor;
         }
         if (job->cursor_count > CURSORS_IN_STEP_MAX) {
@@ -128,8 +129,8 @@ may_want(const struct tsi_sched_job *job)
            (job->stack.count > 0 || job->cursors_open > 0);
 }
 
-// The client that comes after `turn` and has a job that may want something; TSI_PEER_NONE if none has.
-// Counts those clients.
+// The client that comes after `turn` and has a job that may want something; TSI_PEER_NONE if none
+// has. Counts those clients.
 static uint32_t
 next_client(const struct tsi_sched *sched, uint32_t turn, uint32_t *count)
 {

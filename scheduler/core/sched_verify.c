@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The invariants of the core. The shallow ones take time by what is assigned, the deep ones by what is
-// active.
+// The invariants of the core. The shallow ones take time by what is assigned, the deep ones by what
+// is active.
 //
-//     "attempts are assigned"       an attempt's task is ASSIGNED, and its record points to the attempt
-//     "sequences rise"              in the list of a worker's attempts, below the next one
+//     "attempts are assigned"       an attempt's task is ASSIGNED, and its record points to the
+//     attempt "sequences rise"              in the list of a worker's attempts, below the next one
 //     "reserved bytes add up"       of attempts, and of copies under way
 //     "outstanding counts add up"   of attempts, estimates, tasks in ASSIGNED
 //     "queued tasks add up"         over jobs
@@ -13,19 +13,15 @@
 //     "states add up"               of each job, and the tasks of each block
 //     "ready has its inputs"        QUEUED and ASSIGNED were; QUEUED still is
 //     "waiting counts its inputs"   WAITING counts exactly those that are not there
-//     "waiting is worked for"       an input that is not there is pending, demanded, or will be retried
-//     "queued has a place"          where its ticket says
-//     "claims add up"               users_left, recounted
-//     "memory has a holder"         or a copy of the core, or the client's
-//     "holders are alive"
-//     "held bytes add up"           of each worker
-//     "targets add up"              done, active, to be delivered
-//     "open targets are worked for"
-//     "done tasks add up"
-//     "cells are in use once", "sets are in use once"
+//     "waiting is worked for"       an input that is not there is pending, demanded, or will be
+//     retried "queued has a place"          where its ticket says "claims add up" users_left,
+//     recounted "memory has a holder"         or a copy of the core, or the client's "holders are
+//     alive" "held bytes add up"           of each worker "targets add up"              done,
+//     active, to be delivered "open targets are worked for" "done tasks add up" "cells are in use
+//     once", "sets are in use once"
 
-#include "engine/base/check.h"
 #include "scheduler/core/sched_verify.h"
+#include "engine/base/check.h"
 
 bool
 tsi_verify_that(struct tsi_verify *verify, bool holds, const char *name)

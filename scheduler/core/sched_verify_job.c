@@ -35,8 +35,8 @@ static void
 check_claims(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     const struct tsi_sched_task *record = &job->tasks[task];
-    const bool wanted = job->ops[op].target_mode != TSI_SCHED_NO_TARGET &&
-                        !tsi_sched_task_is_satisfied(record);
+    const bool wanted =
+        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_task_is_satisfied(record);
     uint64_t claims = wanted ? 1 : 0;
     struct tsi_sched_walk walk;
     uint32_t user = 0;
@@ -45,8 +45,7 @@ check_claims(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, 
         claims += has_claim(job, walk.op, user) ? 1 : 0;
     }
     tsi_verify_that(verify, claims == record->users_left, "claims add up");
-    tsi_verify_that(verify,
-                    claims > 0 || tsi_sched_task_state(record) == TSI_TASK_ASSIGNED,
+    tsi_verify_that(verify, claims > 0 || tsi_sched_task_state(record) == TSI_TASK_ASSIGNED,
                     "claims add up");
     tsi_verify_that(verify, !tsi_sched_job_is_retired(job, task), "claims add up");
 }
@@ -65,9 +64,8 @@ check_inputs(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_
             continue;
         }
         missing++;
-        const bool worked_for =
-            tsi_sched_task_is_pending(tsi_sched_task_state(record)) ||
-            tsi_map_get(&verify->demanded, tsi_key_of(job->slot, dep)) != NULL;
+        const bool worked_for = tsi_sched_task_is_pending(tsi_sched_task_state(record)) ||
+                                tsi_map_get(&verify->demanded, tsi_key_of(job->slot, dep)) != NULL;
         tsi_verify_that(verify, state != TSI_TASK_WAITING || worked_for, "waiting is worked for");
     }
     if (state == TSI_TASK_WAITING) {
@@ -89,8 +87,8 @@ check_kept(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, ui
     bool waits = false;
     for (size_t i = 0; i < chunk.job->waiters.count; i++) {
         const struct tsi_sched_waiter *waiter = &chunk.job->waiters.items[i];
-        waits = waits || (waiter->source == chunk.task && waiter->job == job->id &&
-                          waiter->task == task);
+        waits = waits ||
+                (waiter->source == chunk.task && waiter->job == job->id && waiter->task == task);
     }
     const bool worked_for =
         tsi_sched_task_is_pending(tsi_sched_task_state(chunk.record)) ||
@@ -141,8 +139,7 @@ check_target(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_
         sums->deliver_count++;
     }
     if (opened && !satisfied && state == TSI_TASK_RELEASED) {
-        tsi_verify_that(verify,
-                        tsi_map_get(&verify->demanded, tsi_key_of(job->slot, task)) != NULL,
+        tsi_verify_that(verify, tsi_map_get(&verify->demanded, tsi_key_of(job->slot, task)) != NULL,
                         "open targets are worked for");
     }
 }
@@ -214,11 +211,10 @@ tsi_verify_job(struct tsi_verify *verify, struct tsi_sched_job *job)
     for (int state = 0; state < TSI_TASK_STATES; state++) {
         tsi_verify_that(verify, sums.states[state] == job->counts[state], "states add up");
     }
-    tsi_verify_that(verify,
-                    sums.targets_done == job->targets_done &&
-                        sums.targets_active == job->targets_active &&
-                        sums.deliver_bytes == job->deliver_bytes &&
-                        sums.deliver_count == job->deliver_count,
-                    "targets add up");
+    tsi_verify_that(
+        verify,
+        sums.targets_done == job->targets_done && sums.targets_active == job->targets_active &&
+            sums.deliver_bytes == job->deliver_bytes && sums.deliver_count == job->deliver_count,
+        "targets add up");
     tsi_verify_that(verify, sums.tasks_done == job->tasks_done, "done tasks add up");
 }

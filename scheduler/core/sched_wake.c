@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may take tasks. A worker is *hungry* from the moment that something changed in its favour until
-// the policy has looked at it; it is *starving* if the policy then found nothing for it. So the policy
-// looks at few workers, however many there are.
+// Who may take tasks. A worker is *hungry* from the moment that something changed in its favour
+// until the policy has looked at it; it is *starving* if the policy then found nothing for it. So
+// the policy looks at few workers, however many there are.
 
 #include "scheduler/core/sched_state.h"
 

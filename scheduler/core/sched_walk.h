@@ -12,11 +12,11 @@
 
 struct tsi_sched_walk {
     const struct tsi_sched_job *job;
-    uint32_t from;   // operation of the task that the walk started at
-    uint32_t chunk;  // of that task
-    uint32_t at;     // input or edge to come
+    uint32_t from;  // operation of the task that the walk started at
+    uint32_t chunk; // of that task
+    uint32_t at;    // input or edge to come
     uint32_t end;
-    uint32_t op;     // of the tasks that are being given
+    uint32_t op; // of the tasks that are being given
     bool in_set;
     struct tsi_chunk_set set;
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mostly the answer is known for whole operations: targets are wanted, and so is every operation whose
-// chunks are all read by one that is wanted as a whole. Where that cannot be seen from the map, single
-// tasks are looked at: one is wanted if one of its users is. The answers are kept, two bits a task, and
-// stay what they were.
+// Mostly the answer is known for whole operations: targets are wanted, and so is every operation
+// whose chunks are all read by one that is wanted as a whole. Where that cannot be seen from the
+// map, single tasks are looked at: one is wanted if one of its users is. The answers are kept, two
+// bits a task, and stay what they were.
 //
-// Looking goes from user to user to a bounded depth, and takes a task for wanted beyond. To err that way
-// costs memory, never a chunk that is needed.
+// Looking goes from user to user to a bounded depth, and takes a task for wanted beyond. To err
+// that way costs memory, never a chunk that is needed.
 
 #include "scheduler/core/sched_want.h"
 
@@ -14,8 +14,8 @@
 
 enum { DEPTH_MAX = 64 };
 
-// Whether the elements from `from` to `to`, exclusive, with gaps of `gap` between, meet every chunk of an
-// axis that has elements.
+// Whether the elements from `from` to `to`, exclusive, with gaps of `gap` between, meet every chunk
+// of an axis that has elements.
 static bool
 meets_all(const struct tsi_axis *axis, int64_t from, int64_t to, int64_t gap)
 {
@@ -87,8 +87,8 @@ is_all_wanted(const struct tsi_sched_job *job, uint32_t op)
         const struct tsi_sched_edge *edge = &job->edges[info->edge_first + i];
         const struct tsi_chunk_op *user = &job->program->ops[edge->op];
         if (job->ops[edge->op].all_wanted &&
-            (edge->is_identity || covers(&user->inputs[edge->input].map, &user->loop,
-                                         &job->program->ops[op].array))) {
+            (edge->is_identity ||
+             covers(&user->inputs[edge->input].map, &user->loop, &job->program->ops[op].array))) {
             return true;
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which tasks will ever be demanded. A program may make more chunks than its targets need; a task that
-// nobody will demand has no claims, or the chunks it reads would be kept for it in vain.
+// Which tasks will ever be demanded. A program may make more chunks than its targets need; a task
+// that nobody will demand has no claims, or the chunks it reads would be kept for it in vain.
 
 #ifndef TSI_SCHED_WANT_H
 #define TSI_SCHED_WANT_H

@@ -2,8 +2,8 @@
 //
 // The scheduler daemon: one thread that waits for messages, signals and the core's deadline.
 //
-// A turn takes in what has arrived, then carries out what the core wants, so that many small messages
-// become few large ones.
+// A turn takes in what has arrived, then carries out what the core wants, so that many small
+// messages become few large ones.
 
 #include "scheduler/daemon/loop.h"
 
@@ -40,8 +40,8 @@ take_signals(struct tsi_loop *loop)
     }
 }
 
-// An epoch is higher than that of every scheduler before: the seconds of the clock, or one more than what
-// the connection file says.
+// An epoch is higher than that of every scheduler before: the seconds of the clock, or one more
+// than what the connection file says.
 static uint32_t
 next_epoch(const char *path)
 {
@@ -66,8 +66,8 @@ choose_address(struct tsi_loop *loop, char *address, size_t bytes, struct tsi_er
     return status;
 }
 
-// What is written to the connection file for a socket that listens at all addresses of the machine: the one
-// at which others most likely reach it.
+// What is written to the connection file for a socket that listens at all addresses of the machine:
+// the one at which others most likely reach it.
 static void
 name_wildcard(struct tsi_connection *connection)
 {
@@ -102,15 +102,14 @@ listen_at_address(struct tsi_loop *loop, struct tsi_error *error)
     }
     loop->net = tsi_net_new(connection, secret, error);
     memset(secret, 0, sizeof secret);
-    loop->socket = loop->net == NULL ? NULL
-                                     : tsi_net_bind(loop->net, TSI_NET_CONTROL, address,
-                                                    connection->address,
-                                                    sizeof connection->address, error);
+    loop->socket = loop->net == NULL
+                       ? NULL
+                       : tsi_net_bind(loop->net, TSI_NET_CONTROL, address, connection->address,
+                                      sizeof connection->address, error);
     if (loop->socket != NULL) {
         name_wildcard(connection);
     }
-    loop->monitor =
-        loop->socket == NULL ? NULL : tsi_net_monitor(loop->net, loop->socket, error);
+    loop->monitor = loop->socket == NULL ? NULL : tsi_net_monitor(loop->net, loop->socket, error);
     return loop->monitor != NULL ? TESS_OK : error->status;
 }
 
@@ -138,8 +137,9 @@ static uint64_t
 choose_heartbeat(uint64_t worker_ttl_ns)
 {
     const uint64_t fits = worker_ttl_ns / 5;
-    return fits < HEARTBEAT_MIN_NS ? HEARTBEAT_MIN_NS
-                                   : fits < HEARTBEAT_MAX_NS ? fits : HEARTBEAT_MAX_NS;
+    return fits < HEARTBEAT_MIN_NS   ? HEARTBEAT_MIN_NS
+           : fits < HEARTBEAT_MAX_NS ? fits
+                                     : HEARTBEAT_MAX_NS;
 }
 
 static tess_status
@@ -162,8 +162,8 @@ start(struct tsi_loop *loop, struct tsi_error *error)
         snprintf(loop->connection_path, sizeof loop->connection_path, "%s",
                  loop->options->connection_file);
     } else {
-        status = tsi_connection_default_path(loop->connection_path, sizeof loop->connection_path,
-                                             error);
+        status =
+            tsi_connection_default_path(loop->connection_path, sizeof loop->connection_path, error);
     }
     if (status == TESS_OK) {
         status = tsi_predecessor_check(loop->connection_path, error);
@@ -293,9 +293,10 @@ tsi_loop_run(const struct tsi_scheduler_options *options)
         tsi_log(TSI_LOG_ERROR, "cannot start", "%s", error.text);
         exit_code = EXIT_FAILURE;
     } else {
-        tsi_log(TSI_LOG_INFO, "scheduler started", "version=%s address=%s epoch=%u file=%s security=%s",
-                tess_version(), loop.connection.address, loop.connection.epoch,
-                loop.connection_path, loop.connection.has_keys ? "curve" : "none");
+        tsi_log(TSI_LOG_INFO, "scheduler started",
+                "version=%s address=%s epoch=%u file=%s security=%s", tess_version(),
+                loop.connection.address, loop.connection.epoch, loop.connection_path,
+                loop.connection.has_keys ? "curve" : "none");
         loop.idle_since_ns = tsi_clock_ns();
         while (!loop.stopping && !(loop.draining && !has_running_jobs(&loop))) {
             turn(&loop);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler daemon's parts: loop.c starts, waits and dispatches, predecessor.c looks for a scheduler
-// that runs already, members.c knows who is connected,
-// loop_receive.c turns messages into events of the core, loop_send.c turns its actions into messages.
+// The scheduler daemon's parts: loop.c starts, waits and dispatches, predecessor.c looks for a
+// scheduler that runs already, members.c knows who is connected, loop_receive.c turns messages into
+// events of the core, loop_send.c turns its actions into messages.
 
 #ifndef TSI_SCHEDULER_LOOP_H
 #define TSI_SCHEDULER_LOOP_H
@@ -52,8 +52,8 @@ struct tsi_loop {
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     bool has_pid_file;
-    bool draining; // no more jobs; ends when none runs
-    bool stopping; // at once
+    bool draining;         // no more jobs; ends when none runs
+    bool stopping;         // at once
     uint64_t heartbeat_ns; // how often members send a sign of life, and get one
     uint64_t next_heartbeat_ns;
     uint64_t idle_since_ns; // 0 while there is work

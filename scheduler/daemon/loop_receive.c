@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Messages to events. What a frame says is checked here only as far as the core does not: who it is from,
-// and whether that one may say such a thing. Frames that break a rule are dropped and counted.
+// Messages to events. What a frame says is checked here only as far as the core does not: who it is
+// from, and whether that one may say such a thing. Frames that break a rule are dropped and
+// counted.
 
 #include <string.h>
 
@@ -20,8 +21,8 @@ tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event)
 }
 
 static void
-refuse_job(struct tsi_loop *loop, struct tsi_member *member, uint64_t token,
-           tess_status status, const char *text)
+refuse_job(struct tsi_loop *loop, struct tsi_member *member, uint64_t token, tess_status status,
+           const char *text)
 {
     struct tsi_message message = {
         .type = TSI_MESSAGE_JOB_ENDED,
@@ -80,8 +81,7 @@ submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_messag
 
 // False if a client may not send this.
 static bool
-from_client(struct tsi_loop *loop, struct tsi_member *member,
-            const struct tsi_message *message)
+from_client(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_message *message)
 {
     struct tsi_sched_event event = {.peer = member->peer};
     switch (message->type) {
@@ -111,8 +111,7 @@ from_client(struct tsi_loop *loop, struct tsi_member *member,
 
 // False if a worker may not send this.
 static bool
-from_worker(struct tsi_loop *loop, struct tsi_member *member,
-            const struct tsi_message *message)
+from_worker(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_message *message)
 {
     struct tsi_sched_event event = {.peer = member->peer};
     switch (message->type) {
@@ -181,8 +180,9 @@ from_member(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
                                            : from_client(loop, member, message);
 }
 
-// Whether the transport made the route: five bytes, of which the first is 0. A peer may choose another name
-// for itself, but none of ours does, and such a name could be taken for somebody else's number.
+// Whether the transport made the route: five bytes, of which the first is 0. A peer may choose
+// another name for itself, but none of ours does, and such a name could be taken for somebody
+// else's number.
 static bool
 is_made_by_transport(const struct tsi_route *route)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Actions to messages. Sending never blocks; a member that cannot be reached is found by the next probe,
-// and what was meant for it is given to others by the core then.
+// Actions to messages. Sending never blocks; a member that cannot be reached is found by the next
+// probe, and what was meant for it is given to others by the core then.
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
@@ -69,8 +69,7 @@ send_program(struct tsi_loop *loop, struct tsi_member *member,
 }
 
 static void
-send_ready(struct tsi_loop *loop, struct tsi_member *member,
-           const struct tsi_sched_action *action)
+send_ready(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sched_action *action)
 {
     enum { BATCH = 512 };
     struct tsi_ready_item items[BATCH];
@@ -99,8 +98,7 @@ log_end(const struct tsi_sched_action *action)
 }
 
 static void
-send_ended(struct tsi_loop *loop, struct tsi_member *member,
-           const struct tsi_sched_action *action)
+send_ended(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sched_action *action)
 {
     struct tsi_message message = {
         .type = TSI_MESSAGE_JOB_ENDED,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who is connected. A member is one connection: it begins with HELLO, has a number that is never used
-// again, and ends with GOODBYE, with silence, or when its connection breaks. Everyone is told about
-// everyone who serves chunks.
+// Who is connected. A member is one connection: it begins with HELLO, has a number that is never
+// used again, and ends with GOODBYE, with silence, or when its connection breaks. Everyone is told
+// about everyone who serves chunks.
 
 #include "scheduler/daemon/loop.h"
 
@@ -117,7 +117,8 @@ introduce(struct tsi_loop *loop, const struct tsi_member *member, const struct t
 }
 
 void
-tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route, const struct tsi_hello *hello)
+tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
+                 const struct tsi_hello *hello)
 {
     struct tsi_member *known = tsi_members_by_route(loop, route);
     if (known != NULL) {
@@ -163,9 +164,8 @@ tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean, 
             "peer=%u name=%s why=%s", member->peer, member->name, text);
     forget(loop, member);
     tell_everyone(loop, member, false);
-    struct tsi_sched_event event = {.kind = is_worker ? TSI_SCHED_WORKER_LEFT
-                                                      : TSI_SCHED_CLIENT_LEFT,
-                                    .peer = member->peer};
+    struct tsi_sched_event event = {
+        .kind = is_worker ? TSI_SCHED_WORKER_LEFT : TSI_SCHED_CLIENT_LEFT, .peer = member->peer};
     if (is_worker) {
         event.worker_left.clean = clean;
         event.worker_left.text = text;

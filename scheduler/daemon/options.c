@@ -21,7 +21,8 @@ static const char help[] =
     "Usage: tessera-scheduler [OPTION]...\n"
     "Start the scheduler of a Tessera cluster.\n"
     "\n"
-    "Without options it serves this user on this machine: it listens on a socket in a directory that\n"
+    "Without options it serves this user on this machine: it listens on a socket in a directory "
+    "that\n"
     "nobody else may enter, and writes a connection file that tessera-worker and programs find by\n"
     "themselves.\n"
     "\n"
@@ -39,7 +40,8 @@ static const char help[] =
     "  --version               print the version and exit\n"
     "  --help                  print this help and exit\n"
     "\n"
-    "SIGTERM or SIGINT: take no more jobs, finish those that run, then exit; a second one stops at once.\n"
+    "SIGTERM or SIGINT: take no more jobs, finish those that run, then exit; a second one stops at "
+    "once.\n"
     "\n"
     "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line.\n";
 
@@ -122,7 +124,8 @@ set_option(int id, const char *value, struct tsi_scheduler_options *options, str
         options->insecure = true;
         return true;
     case OPTION_TTL:
-        return tsi_text_parse_duration(value, &options->worker_ttl_ns) && options->worker_ttl_ns > 0;
+        return tsi_text_parse_duration(value, &options->worker_ttl_ns) &&
+               options->worker_ttl_ns > 0;
     case OPTION_IDLE:
         return tsi_text_parse_duration(value, &options->idle_timeout_ns);
     case OPTION_PID:
@@ -157,10 +160,10 @@ finish(struct tsi_scheduler_options *options, const struct place *place, int *ex
         return true;
     }
     // Without a host only this machine is meant: whoever wants others to come in says where.
-    const int length = snprintf(options->address, sizeof options->address, "tcp://%s%s%s:%d",
-                                is_ipv6 ? "[" : "",
-                                place->host[0] != '\0' ? place->host : "127.0.0.1",
-                                is_ipv6 ? "]" : "", place->port >= 0 ? place->port : DEFAULT_PORT);
+    const int length =
+        snprintf(options->address, sizeof options->address, "tcp://%s%s%s:%d", is_ipv6 ? "[" : "",
+                 place->host[0] != '\0' ? place->host : "127.0.0.1", is_ipv6 ? "]" : "",
+                 place->port >= 0 ? place->port : DEFAULT_PORT);
     if (length < 0 || (size_t)length >= sizeof options->address) {
         return refuse(exit_code, "host", place->host);
     }
@@ -174,8 +177,8 @@ tsi_scheduler_options_read(int argc, char **argv, struct tsi_scheduler_options *
     struct place place = {.port = -1};
     int index = 0;
     int id;
-    *options = (struct tsi_scheduler_options){.log_level = TSI_LOG_INFO,
-                                              .worker_ttl_ns = 15 * TSI_SECOND};
+    *options =
+        (struct tsi_scheduler_options){.log_level = TSI_LOG_INFO, .worker_ttl_ns = 15 * TSI_SECOND};
     *exit_code = EXIT_SUCCESS;
     while ((id = getopt_long(argc, argv, "", table, &index)) != -1) {
         if (id == OPTION_HELP) {

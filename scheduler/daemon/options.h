@@ -12,7 +12,8 @@
 #include "engine/net/connection.h"
 
 struct tsi_scheduler_options {
-    char address[TSI_WIRE_ENDPOINT_MAX]; // to listen at; "" for an ipc socket in the user's directory
+    char address[TSI_WIRE_ENDPOINT_MAX]; // to listen at; "" for an ipc socket in the user's
+                                         // directory
     char connection_file[TSI_PATH_MAX];  // "" for the default place
     char pid_file[TSI_PATH_MAX];         // "" for none
     bool insecure;                       // tcp without keys
@@ -22,7 +23,8 @@ struct tsi_scheduler_options {
     bool log_json;
 };
 
-// Reads the command line. Returns false if the program shall end now with `*exit_code`: after --help or
+// Reads the command line. Returns false if the program shall end now with `*exit_code`: after
+// --help or
 // --version, or after an error, which has been printed.
 bool tsi_scheduler_options_read(int argc, char **argv, struct tsi_scheduler_options *options,
                                 int *exit_code);

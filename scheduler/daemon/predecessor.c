@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a connection file belongs to a scheduler that lives. Its process number says nothing: it may be
-// of another machine that shares the file, or be used again. Somebody who takes connections at its address
-// says enough: taking the file away from such a scheduler would part its workers from new clients.
+// Whether a connection file belongs to a scheduler that lives. Its process number says nothing: it
+// may be of another machine that shares the file, or be used again. Somebody who takes connections
+// at its address says enough: taking the file away from such a scheduler would part its workers
+// from new clients.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,10 +67,11 @@ tsi_predecessor_check(const char *path, struct tsi_error *error)
     const bool is_live =
         socket_path != NULL ? tsi_ipc_is_live(socket_path) : is_live_tcp(other.address);
     if (is_live) {
-        tsi_error_set(error, TESS_EACCESS,
-                      "%s: belongs to the scheduler at %s, which runs (process %lld); stop that one or "
-                      "give another --scheduler-file",
-                      path, other.address, (long long)other.pid);
+        tsi_error_set(
+            error, TESS_EACCESS,
+            "%s: belongs to the scheduler at %s, which runs (process %lld); stop that one or "
+            "give another --scheduler-file",
+            path, other.address, (long long)other.pid);
     }
     explicit_bzero(&other, sizeof other);
     return is_live ? TESS_EACCESS : TESS_OK;

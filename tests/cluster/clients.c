@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients: many at once, one that is killed, one that cancels; results that are larger than what may be
-// under way, arrays in the client's memory.
+// Clients: many at once, one that is killed, one that cancels; results that are larger than what
+// may be under way, arrays in the client's memory.
 //
 // With an argument the program is one of those clients.
 
@@ -189,7 +189,8 @@ own_memory(const struct test_cluster *cluster)
     }
     int64_t total;
     tess_array *all = tess_sum(plain, TESS_AXES_ALL);
-    test_check(tess_compute(all, &total, sizeof total) == TESS_OK, "%s", tess_session_error(session));
+    test_check(tess_compute(all, &total, sizeof total) == TESS_OK, "%s",
+               tess_session_error(session));
     int64_t wanted = 0;
     for (int i = 0; i < ROWS * WIDE; i++) {
         wanted += memory[i];

@@ -9,7 +9,6 @@ bin=${TESSERA_BIN:?}
 examples=$bin/../examples
 room=$(mktemp -d /tmp/tessera-test-XXXXXX)
 daemons=
-failed=
 XDG_RUNTIME_DIR=$room
 export XDG_RUNTIME_DIR
 unset TESSERA_SCHEDULER

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Orderly ends: a worker that is asked to end hands over what it alone holds, a scheduler finishes what
-// runs; a second request ends both at once.
+// Orderly ends: a worker that is asked to end hands over what it alone holds, a scheduler finishes
+// what runs; a second request ends both at once.
 
 #include <signal.h>
 #include <stdio.h>
@@ -29,7 +29,8 @@ expected(void)
 static tess_array *
 long_program(tess_session *session)
 {
-    tess_array *x = tess_random_normal(session, TESS_SHAPE(4000, 2500), TESS_CHUNKS(200, 2500), 1, 2);
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(4000, 2500), TESS_CHUNKS(200, 2500), 1, 2);
     for (int i = 0; i < 3; i++) {
         x = tess_exp(tess_sin(x));
     }
@@ -40,8 +41,8 @@ static void
 expect_refusal(const struct test_cluster *cluster, tess_session *session, const char *what)
 {
     double out;
-    tess_array *sum = tess_sum(tess_ones(session, TESS_SHAPE(10), TESS_CHUNKS_AUTO, TESS_F64),
-                               TESS_AXES_ALL);
+    tess_array *sum =
+        tess_sum(tess_ones(session, TESS_SHAPE(10), TESS_CHUNKS_AUTO, TESS_F64), TESS_AXES_ALL);
     const tess_status status = tess_compute(sum, &out, sizeof out);
     (void)cluster;
     test_check(status == TESS_ECONNECT && strstr(tess_session_error(session), what) != NULL,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Garbage at the sockets of scheduler and worker while a compute runs: plain bytes, frames of random
-// bytes, valid messages that are cut, changed, or sent by somebody who may not. The compute has the right
-// bits, and nobody dies.
+// Garbage at the sockets of scheduler and worker while a compute runs: plain bytes, frames of
+// random bytes, valid messages that are cut, changed, or sent by somebody who may not. The compute
+// has the right bits, and nobody dies.
 
 #include <dirent.h>
 #include <signal.h>
@@ -33,7 +33,8 @@ static int sample_count;
 static tess_array *
 program(tess_session *session)
 {
-    tess_array *x = tess_random_normal(session, TESS_SHAPE(3000, 3000), TESS_CHUNKS(250, 300), 1, 2);
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(3000, 3000), TESS_CHUNKS(250, 300), 1, 2);
     tess_array *y = tess_exp(tess_sin(tess_transpose(x, TESS_REVERSED)));
     tess_array *z = tess_add(tess_rechunk(y, TESS_CHUNKS(400, 500)), tess_cos(x));
     return tess_sum(tess_multiply(z, z), TESS_AXIS(0));
@@ -86,7 +87,8 @@ make_samples(void)
         {.type = TSI_MESSAGE_CANCEL, .job = {.job = 1}},
         {.type = TSI_MESSAGE_RELEASE, .job = {.job = 1}},
         {.type = TSI_MESSAGE_TAKEN, .taken = {.job = 1, .tasks = tasks, .count = 3}},
-        {.type = TSI_MESSAGE_SUBMIT, .submit = {.token = 1, .bytes = samples[0].bytes, .count = 60}},
+        {.type = TSI_MESSAGE_SUBMIT,
+         .submit = {.token = 1, .bytes = samples[0].bytes, .count = 60}},
         {.type = TSI_MESSAGE_GET, .get = {.key = 1, .offset = 0, .length = 0}},
         {.type = TSI_MESSAGE_GET, .get = {.key = UINT64_MAX, .offset = UINT64_MAX, .length = 9}},
         {.type = TSI_MESSAGE_MISSING, .missing = {.key = 1, .text = "no"}},
@@ -171,7 +173,8 @@ throw_bytes(const char *path, struct test_random *random)
         memcpy(bytes, "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16);
     }
     if (connect(file, (struct sockaddr *)&address, sizeof address) == 0) {
-        (void)!send(file, bytes, (size_t)test_random_between(random, 1, sizeof bytes), MSG_NOSIGNAL);
+        (void)!send(file, bytes, (size_t)test_random_between(random, 1, sizeof bytes),
+                    MSG_NOSIGNAL);
     }
     close(file);
 }
@@ -237,7 +240,8 @@ main(void)
         test_check(test_is_running(cluster.workers[i]), "worker %d has died", i);
     }
     test_cluster_stop(&cluster);
-    test_check(test_log_count("scheduler.log", "bad_frames=0") == 0, "no garbage came to the scheduler");
+    test_check(test_log_count("scheduler.log", "bad_frames=0") == 0,
+               "no garbage came to the scheduler");
     puts("garbage: ok");
     return EXIT_SUCCESS;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Workers that run out of memory: an array whose chunks do not fit their limits fails with a message, and
-// so does one that fits the limit of a worker whose process may not have that much. Nobody crashes, and
-// what fits is computed afterwards.
+// Workers that run out of memory: an array whose chunks do not fit their limits fails with a
+// message, and so does one that fits the limit of a worker whose process may not have that much.
+// Nobody crashes, and what fits is computed afterwards.
 
 #include <signal.h>
 #include <stdio.h>
@@ -16,10 +16,11 @@ static void
 expect_no_room(tess_session *session, int count, int megabytes, const char *what)
 {
     const int64_t columns = (int64_t)megabytes * 125000;
-    tess_array *x = tess_random_normal(session, TESS_SHAPE(count, columns), TESS_CHUNKS(1, columns), 0, 1);
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(count, columns), TESS_CHUNKS(1, columns), 0, 1);
     const tess_status status = tess_persist(x);
-    test_check(status == TESS_ENOMEM || status == TESS_EMEMLIMIT || status == TESS_ELOST, "%s: %s: %s",
-               what, tess_status_name(status), tess_session_error(session));
+    test_check(status == TESS_ENOMEM || status == TESS_EMEMLIMIT || status == TESS_ELOST,
+               "%s: %s: %s", what, tess_status_name(status), tess_session_error(session));
     printf("%s: %s: %s\n", what, tess_status_name(status), tess_session_error(session));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A scheduler that stops and goes on, or dies and is started again: computes go on, or the call tells why
-// there is no result, and the workers find the new one by themselves.
+// A scheduler that stops and goes on, or dies and is started again: computes go on, or the call
+// tells why there is no result, and the workers find the new one by themselves.
 
 #include <signal.h>
 #include <stdio.h>

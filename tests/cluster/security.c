@@ -66,7 +66,8 @@ stranger_is_answered(const char *address, const char *server_key)
         zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, strlen(public_key));
         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret_key, strlen(secret_key));
     }
-    test_check(tsi_message_encode(&hello, &out) && zmq_connect(socket, address) == 0, "%s", address);
+    test_check(tsi_message_encode(&hello, &out) && zmq_connect(socket, address) == 0, "%s",
+               address);
     zmq_send(socket, out.bytes, out.count, 0);
     const bool is_answered = zmq_recv(socket, answer, sizeof answer, 0) >= 0;
     tsi_wire_buf_fini(&out);

@@ -91,7 +91,8 @@ for log in json early-worker; do
     lines=$(wc -l <"$log.log")
     good=$(grep -c '^{"time":"[^"]*","level":"[a-z]*","event":"[^"]*","text":"\([^"\\]\|\\.\)*"}$' \
         "$log.log")
-    [ "$lines" -eq "$good" ] && [ "$lines" -gt 2 ] || fail "$log.log: $good of $lines lines are JSON"
+    [ "$lines" -eq "$good" ] || fail "$log.log: $good of $lines lines are JSON"
+    [ "$lines" -gt 2 ] || fail "$log.log: only $lines lines"
     if command -v python3 >/dev/null; then
         python3 -c 'import json, sys; [json.loads(line) for line in sys.stdin]' <"$log.log" ||
             fail "$log.log is no JSON"

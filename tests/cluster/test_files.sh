@@ -28,4 +28,5 @@ runs 1 "$examples/out_of_core_mean" "$room/allowed/link.npy" "$file"
 runs 1 "$examples/out_of_core_mean" --make "$room/allowed/none/d.npy" 2000 100 "$file"
 [ -z "$(find "$room" -name '*.npy*' ! -name a.npy ! -name c.npy ! -name link.npy)" ] ||
     fail "files are left: $(find "$room" -name '*.npy*')"
+grep -q "status=TESS_EACCESS" "$room/scheduler.log" || fail "no job ended with TESS_EACCESS"
 stop

@@ -318,7 +318,7 @@ reads_lost_job(const struct sim_world *world, const struct sim_job *job)
         const struct tsi_chunk_op *op = &job->program->ops[i];
         const struct sim_job *maker =
             op->work == TSI_WORK_KEPT ? sim_job_by_number(world, (uint32_t)op->kept.job) : NULL;
-        if (maker != NULL && maker->dropped && !maker->released && world->losses > 0) {
+        if (maker != NULL && maker->dropped && !maker->released) {
             return true;
         }
     }
@@ -336,8 +336,10 @@ is_explained(const struct sim_world *world, const struct sim_job *job, tess_stat
         return job->is_poisoned;
     case TESS_ELOST:
         return world->losses >= (uint64_t)world->sched_config.kills_max;
+    case TESS_ENOMEM:
+        return world->faults.kernel_memory;
     case TESS_EMEMLIMIT:
-        return world->faults.tight;
+        return world->faults.tight || world->faults.kernel_memory;
     case TESS_EINVAL:
         return reads_lost_job(world, job);
     default:

@@ -15,7 +15,7 @@ sim_fault_draw(struct sim_world *world)
         &world->faults.freeze,      &world->faults.late,          &world->faults.drain,
         &world->faults.kernel_io,   &world->faults.kernel_poison, &world->faults.fetch,
         &world->faults.tight,       &world->faults.vanish,        &world->faults.cancel,
-        &world->faults.kernel_kill,
+        &world->faults.kernel_kill, &world->faults.kernel_memory,
     };
     const bool is_calm = sim_chance(random, 100) || world->config.big_workers > 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

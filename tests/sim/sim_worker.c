@@ -218,6 +218,9 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
         job->failures_left[task] = (uint8_t)(job->failures_left[task] - !is_poison);
         run->status = is_poison ? TESS_EFORMAT : TESS_EIO;
     }
+    if (run->status == TESS_OK && world->faults.kernel_memory && sim_chance(&world->random, 20)) {
+        run->status = TESS_ENOMEM;
+    }
     world->executions++;
     sim_trace(world, "worker %d: run %u is task %u:%u", worker->id, index, action->execute.job,
               task);
@@ -320,7 +323,8 @@ may_fetches_fail(const struct sim_world *world)
     const struct sim_faults *faults = &world->faults;
     const bool may_workers_go =
         faults->crash || faults->silent || faults->freeze || faults->drain || faults->kernel_kill;
-    const bool may_jobs_go = faults->kernel_poison || faults->cancel || faults->vanish;
+    const bool may_jobs_go =
+        faults->kernel_poison || faults->kernel_memory || faults->cancel || faults->vanish;
     return may_workers_go || may_jobs_go || faults->fetch || world->early;
 }
 

@@ -37,6 +37,7 @@ struct sim_faults {
     bool kernel_io;     // tasks fail at first
     bool kernel_poison; // tasks fail always
     bool kernel_kill;   // tasks kill their worker
+    bool kernel_memory; // tasks have no memory now and then
     bool fetch;         // fetches fail
     bool tight;         // workers have little memory
     bool vanish;        // clients go away

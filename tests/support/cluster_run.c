@@ -8,7 +8,8 @@
 static tess_array *
 long_program(tess_session *session)
 {
-    tess_array *x = tess_random_normal(session, TESS_SHAPE(2800, 2800), TESS_CHUNKS(230, 280), 1, 2);
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(2800, 2800), TESS_CHUNKS(230, 280), 1, 2);
     tess_array *y = tess_exp(tess_sin(tess_transpose(x, TESS_REVERSED)));
     tess_array *z = tess_add(tess_rechunk(y, TESS_CHUNKS(370, 470)), tess_cos(x));
     return tess_std(tess_multiply(z, z), TESS_AXIS(0), 1);
@@ -45,7 +46,8 @@ test_run_end(struct test_run *run, const char *what)
     const tess_status status = tess_future_wait(run->future, 9000);
     test_check(status == TESS_OK, "%s: %s: %s", what, tess_status_name(status),
                tess_session_error(run->session));
-    test_check(test_hash(run->out, run->bytes) == expected(), "%s: the result has other bits", what);
+    test_check(test_hash(run->out, run->bytes) == expected(), "%s: the result has other bits",
+               what);
     tess_future_free(run->future);
     tess_session_close(run->session);
     free(run->out);

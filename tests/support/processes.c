@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Children are killed by the kernel when the test's process ends, by whatever cause, so the clean-up at
-// the exit only has to remove the directory.
+// Children are killed by the kernel when the test's process ends, by whatever cause, so the
+// clean-up at the exit only has to remove the directory.
 
 #include "tests/support/processes.h"
 
@@ -52,7 +52,9 @@ show_logs(void)
         char *text = read_log(logs[i]);
         const size_t length = text != NULL ? strlen(text) : 0;
         fprintf(stderr, "--- %s\n%s\n", logs[i],
-                length > LOG_SHOWN ? text + length - LOG_SHOWN : text != NULL ? text : "");
+                length > LOG_SHOWN ? text + length - LOG_SHOWN
+                : text != NULL     ? text
+                                   : "");
         free(text);
     }
 }
@@ -225,7 +227,8 @@ test_wait(pid_t process, int timeout_ms)
     while ((found = waitpid(process, &status, WNOHANG)) == 0 && test_now_ms() < end) {
         test_sleep_ms(5);
     }
-    test_check(found == process, "process %ld does not end within %d ms", (long)process, timeout_ms);
+    test_check(found == process, "process %ld does not end within %d ms", (long)process,
+               timeout_ms);
     forget_child(process);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
@@ -329,8 +332,14 @@ test_worker_start(struct test_cluster *cluster, int threads, const char *const *
     snprintf(log, sizeof log, "worker-%d.log", cluster->worker_count);
     snprintf(name, sizeof name, "w%d", cluster->worker_count);
     snprintf(count, sizeof count, "%d", threads);
-    const char *const words[] = {test_program("tessera-worker"), "--scheduler-file", cluster->file,
-                                 "--nthreads", count, "--name", name, NULL};
+    const char *const words[] = {test_program("tessera-worker"),
+                                 "--scheduler-file",
+                                 cluster->file,
+                                 "--nthreads",
+                                 count,
+                                 "--name",
+                                 name,
+                                 NULL};
     add_words(argv, add_words(argv, 0, words), flags);
     cluster->workers[cluster->worker_count++] = test_start(log, argv);
 }

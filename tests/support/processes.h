@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Real daemons for tests: they are started in a directory of the test's own, and whatever happens to
-// the test, nothing of them is left. A test that takes too long ends by itself.
+// Real daemons for tests: they are started in a directory of the test's own, and whatever happens
+// to the test, nothing of them is left. A test that takes too long ends by itself.
 //
 // All calls end the test with a message and the daemons' logs when something is not as it must be.
 
@@ -32,7 +32,8 @@ void test_check(bool ok, const char *format, ...) __attribute__((format(printf, 
 uint64_t test_now_ms(void);
 void test_sleep_ms(int milliseconds);
 
-// Starts `argv` with both outputs in the file `log` of the directory, whose end is the test's end too.
+// Starts `argv` with both outputs in the file `log` of the directory, whose end is the test's end
+// too.
 pid_t test_start(const char *log, const char *const *argv);
 
 // Waits for the end: the exit code, or minus the number of the signal that ended it. Ends the test
@@ -48,8 +49,8 @@ void test_log_wait(const char *log, const char *text, int count, int timeout_ms)
 // Kilobytes in a line of /proc/PID/status, such as "VmHWM".
 long test_memory_kb(pid_t process, const char *line);
 
-// A scheduler and its workers, on the default ipc address unless the scheduler's flags say otherwise.
-// Their logs are scheduler.log and worker-<index>.log.
+// A scheduler and its workers, on the default ipc address unless the scheduler's flags say
+// otherwise. Their logs are scheduler.log and worker-<index>.log.
 struct test_cluster {
     char file[TEST_PATH_MAX]; // the connection file
     pid_t scheduler;

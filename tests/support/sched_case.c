@@ -105,8 +105,8 @@ keep_action(struct sched_case *c, struct tsi_sched_action *action)
 {
     switch (action->kind) {
     case TSI_SCHED_ASSIGN:
-        action->assign.items = keep(c, action->assign.items,
-                                    action->assign.count * sizeof *action->assign.items);
+        action->assign.items =
+            keep(c, action->assign.items, action->assign.count * sizeof *action->assign.items);
         action->assign.locations =
             keep_locations(c, action->assign.locations, action->assign.location_count);
         break;
@@ -234,15 +234,15 @@ sched_case_submit_detached(struct sched_case *c, uint32_t client, struct tsi_pro
 void
 sched_case_cancel(struct sched_case *c, uint32_t client, uint32_t job)
 {
-    sched_case_feed(c, (struct tsi_sched_event){
-                           .kind = TSI_SCHED_JOB_CANCELLED, .peer = client, .job = {job}});
+    sched_case_feed(
+        c, (struct tsi_sched_event){.kind = TSI_SCHED_JOB_CANCELLED, .peer = client, .job = {job}});
 }
 
 void
 sched_case_release(struct sched_case *c, uint32_t client, uint32_t job)
 {
-    sched_case_feed(c, (struct tsi_sched_event){
-                           .kind = TSI_SCHED_JOB_RELEASED, .peer = client, .job = {job}});
+    sched_case_feed(
+        c, (struct tsi_sched_event){.kind = TSI_SCHED_JOB_RELEASED, .peer = client, .job = {job}});
 }
 
 void

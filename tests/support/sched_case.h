@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A scheduler core under test: short ways to feed events, the actions of one poll round in a list, and
-// a crew of workers that do what they are told and look whether it makes sense.
+// A scheduler core under test: short ways to feed events, the actions of one poll round in a list,
+// and a crew of workers that do what they are told and look whether it makes sense.
 //
 //     struct sched_case c;
 //     sched_case_init(&c, NULL);
@@ -35,10 +35,10 @@ enum {
 struct sched_case_worker {
     uint32_t peer;
     bool gone;
-    struct tsi_map store;    // keys that it holds
-    struct tsi_map programs; // jobs whose program it has
+    struct tsi_map store;                 // keys that it holds
+    struct tsi_map programs;              // jobs whose program it has
     TSI_VEC(struct tsi_assignment) tasks; // not done, in order of their coming
-    TSI_VEC(tsi_key) copies; // to be made
+    TSI_VEC(tsi_key) copies;              // to be made
 };
 
 struct sched_case {
@@ -57,10 +57,10 @@ struct sched_case {
     int programs_dropped;
     struct sched_case_worker workers[SCHED_CASE_WORKERS_MAX];
     int worker_count;
-    bool had_losses;     // a worker left
-    bool inline_data;    // the crew sends small outputs with its reports
+    bool had_losses;      // a worker left
+    bool inline_data;     // the crew sends small outputs with its reports
     uint32_t duration_us; // of every task
-    struct tsi_map runs; // how often each key was run
+    struct tsi_map runs;  // how often each key was run
     uint64_t run_count;
     struct tsi_map delivered; // how often each key was reported ready
     uint64_t frees;
@@ -116,8 +116,8 @@ const struct tsi_location *sched_case_location(const struct sched_case *c, uint3
 // Whether a worker was told in the last poll to free a key.
 bool sched_case_freed(const struct sched_case *c, uint32_t worker, tsi_key key);
 
-// The crew: what the last poll said is done. Each worker finishes up to `tasks` tasks; targets that are
-// ready are taken at once if `take`. False if nothing was left to do.
+// The crew: what the last poll said is done. Each worker finishes up to `tasks` tasks; targets that
+// are ready are taken at once if `take`. False if nothing was left to do.
 bool sched_case_work(struct sched_case *c, size_t tasks, bool take);
 // Until nothing is left to do.
 void sched_case_play(struct sched_case *c);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The crew: models of workers that never fail. They hold what they made, what they fetched for tasks that
-// they finished, and copies, until they are told to free it; and they stop the test when they are told
-// something that a real worker could not do.
+// The crew: models of workers that never fail. They hold what they made, what they fetched for
+// tasks that they finished, and copies, until they are told to free it; and they stop the test when
+// they are told something that a real worker could not do.
 
 #include "tests/support/sched_crew.h"
 
@@ -307,10 +307,10 @@ make_copies(struct sched_case *c, struct sched_case_worker *worker)
     for (size_t i = 0; i < worker->copies.count; i++) {
         put(&worker->store, worker->copies.items[i]);
     }
-    sched_case_feed(c, (struct tsi_sched_event){
-                           .kind = TSI_SCHED_COPIED,
-                           .peer = worker->peer,
-                           .copied = {worker->copies.items, worker->copies.count}});
+    sched_case_feed(
+        c, (struct tsi_sched_event){.kind = TSI_SCHED_COPIED,
+                                    .peer = worker->peer,
+                                    .copied = {worker->copies.items, worker->copies.count}});
     tsi_vec_clear(&worker->copies);
 }
 

@@ -87,8 +87,8 @@ sched_program_broadcast(int64_t n)
 {
     struct test_build build = test_build_start();
     const struct tsi_grid one = line(1);
-    const struct tsi_grid grid = {
-        .ndim = 2, .axis = {tsi_axis_regular(n, 1), tsi_axis_regular(10, 10)}};
+    const struct tsi_grid grid = {.ndim = 2,
+                                  .axis = {tsi_axis_regular(n, 1), tsi_axis_regular(10, 10)}};
     const int op = test_build_normal(&build, &one);
     const struct tsi_index_map map = {.ndim = 1, .axis = {{.axis = 1, .stride = 1, .extent = 1}}};
     test_build_target(&build, test_build_sum(&build, &grid, 1, &op, &map), TSI_TARGET_DELIVER);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The smallest programs that the tests of the scheduler's core need. All arrays are float64 with chunks of
-// 10 elements, so 80 bytes, in one axis.
+// The smallest programs that the tests of the scheduler's core need. All arrays are float64 with
+// chunks of 10 elements, so 80 bytes, in one axis.
 
 #ifndef TSI_SUPPORT_SCHED_PROGRAMS_H
 #define TSI_SUPPORT_SCHED_PROGRAMS_H
@@ -35,7 +35,8 @@ struct tsi_program *sched_program_twice(int64_t n);
 // Task 0 makes a chunk; tasks 1 … n read it all, delivered.
 struct tsi_program *sched_program_broadcast(int64_t n);
 
-// Tasks 0 … n−1 make chunks; tasks n … 2n−1 write one each to a file; task 2n gives the file its name.
+// Tasks 0 … n−1 make chunks; tasks n … 2n−1 write one each to a file; task 2n gives the file its
+// name.
 struct tsi_program *sched_program_write(int64_t n);
 
 #endif

@@ -22,6 +22,20 @@ Test(sched_drain, with_nothing_it_may_go_at_once)
     sched_case_fini(&c, 0);
 }
 
+Test(sched_drain, with_nobody_who_stays_it_may_go_at_once)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t w = sched_case_worker(&c, 1, 0);
+    sched_case_submit(&c, client, sched_program_leaves(5, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    sched_case_drain(&c, w);
+    sched_case_poll(&c);
+    cr_assert(c.actions.count == 1 && c.actions.items[0].kind == TSI_SCHED_WORKER_DRAINED);
+    sched_case_fini(&c, 1);
+}
+
 Test(sched_drain, it_gets_nothing_new_and_gives_back_the_rest)
 {
     struct sched_case c;
@@ -61,10 +75,8 @@ Test(sched_drain, what_it_alone_has_is_copied_first)
     const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(100, TSI_TARGET_KEEP));
     sched_case_play(&c);
     cr_assert(c.ended == TESS_OK);
-    sched_case_drain(&c, a);
-    sched_case_poll(&c);
-    cr_assert(c.actions.count == 0, "there is nobody to copy to");
     const uint32_t b = sched_case_worker(&c, 1, 0);
+    sched_case_drain(&c, a);
     sched_case_poll(&c);
     const struct tsi_sched_action *copy = sched_case_action(&c, TSI_SCHED_COPY, 0);
     cr_assert(copy->peer == b && copy->copy.count == 64 && copy->copy.locations[0].peer == a);
@@ -72,16 +84,16 @@ Test(sched_drain, what_it_alone_has_is_copied_first)
     for (size_t i = 0; i < 64; i++) {
         keys[i] = copy->copy.locations[i].key;
     }
-    sched_case_feed(&c, (struct tsi_sched_event){
-                            .kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 64}});
+    sched_case_feed(
+        &c, (struct tsi_sched_event){.kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 64}});
     sched_case_poll(&c);
     cr_assert(sched_case_action(&c, TSI_SCHED_COPY, 0)->copy.count == 36);
     cr_assert(sched_case_freed(&c, a, keys[0]));
     for (size_t i = 0; i < 36; i++) {
         keys[i] = sched_case_action(&c, TSI_SCHED_COPY, 0)->copy.locations[i].key;
     }
-    sched_case_feed(&c, (struct tsi_sched_event){
-                            .kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 36}});
+    sched_case_feed(
+        &c, (struct tsi_sched_event){.kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 36}});
     sched_case_poll(&c);
     cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1);
     const uint64_t before = tsi_sched_stats(c.sched).bytes_held;
@@ -160,8 +172,8 @@ Test(sched_drain, a_copy_that_nobody_asked_for)
     const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(2, TSI_TARGET_KEEP));
     sched_case_poll(&c);
     const tsi_key keys[3] = {tsi_key_of(job, 0), tsi_key_of(job, 77), tsi_key_of(9, 0)};
-    sched_case_feed(&c, (struct tsi_sched_event){
-                            .kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 3}});
+    sched_case_feed(
+        &c, (struct tsi_sched_event){.kind = TSI_SCHED_COPIED, .peer = b, .copied = {keys, 3}});
     cr_assert(tsi_sched_stats(c.sched).stale_reports >= 2);
     (void)a;
     sched_case_fini(&c, 1);

@@ -250,10 +250,10 @@ Test(sched_job, kept_inputs_that_are_none_are_refused)
     sched_case_worker(&c, 2, 0);
     uint32_t first = 0;
     play_kept(&c, client, &first);
-    refused(&c, client, sched_program_kept(6, 4711, 6, TSI_TARGET_DELIVER));       // no job
-    refused(&c, other, sched_program_kept(6, first, 6, TSI_TARGET_DELIVER));       // not his
-    refused(&c, client, sched_program_kept(6, first, 0, TSI_TARGET_DELIVER));      // no target
-    refused(&c, client, sched_program_kept(5, first, 6, TSI_TARGET_DELIVER));      // not as many
+    refused(&c, client, sched_program_kept(6, 4711, 6, TSI_TARGET_DELIVER));        // no job
+    refused(&c, other, sched_program_kept(6, first, 6, TSI_TARGET_DELIVER));        // not his
+    refused(&c, client, sched_program_kept(6, first, 0, TSI_TARGET_DELIVER));       // no target
+    refused(&c, client, sched_program_kept(5, first, 6, TSI_TARGET_DELIVER));       // not as many
     refused(&c, client, sched_program_kept(6, first, 4000000, TSI_TARGET_DELIVER)); // far away
     const uint32_t run = sched_case_submit(&c, client, sched_program_leaves(6, TSI_TARGET_RUN));
     refused(&c, client, sched_program_kept(6, run, 0, TSI_TARGET_DELIVER)); // not kept
@@ -354,7 +354,8 @@ Test(sched_job, targets_that_are_none_cannot_be_taken)
     sched_case_init(&c, NULL);
     const uint32_t client = sched_case_client(&c);
     const uint32_t w = sched_case_worker(&c, 1, 0);
-    const uint32_t job = sched_case_submit(&c, client, sched_program_chain(2, 2, TSI_TARGET_DELIVER));
+    const uint32_t job =
+        sched_case_submit(&c, client, sched_program_chain(2, 2, TSI_TARGET_DELIVER));
     sched_case_take(&c, client, job, 2); // nobody asked for it yet
     sched_case_poll(&c);
     sched_case_take(&c, client, job, 0);    // no target

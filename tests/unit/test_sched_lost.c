@@ -201,7 +201,8 @@ Test(sched_lost, three_deaths_of_one_task_fail_the_job)
     cr_assert(c.ended == TESS_ELOST, "%s", c.ended_text);
     cr_assert(strstr(c.ended_text, "op0") != NULL && strstr(c.ended_text, "chunk (0,)") != NULL,
               "%s", c.ended_text);
-    cr_assert(strstr(c.ended_text, "signal 9") != NULL && strstr(c.ended_text, "signal 10") != NULL &&
+    cr_assert(strstr(c.ended_text, "signal 9") != NULL &&
+                  strstr(c.ended_text, "signal 10") != NULL &&
                   strstr(c.ended_text, "signal 11") != NULL,
               "%s", c.ended_text);
     sched_case_fini(&c, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The core when memory is out: whichever allocation fails, at most the jobs fail, with TESS_ENOMEM, and
-// the core goes on.
+// The core when memory is out: whichever allocation fails, at most the jobs fail, with TESS_ENOMEM,
+// and the core goes on.
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -80,8 +80,7 @@ finish_some(struct run *run, int worker)
     size_t count = queue->count < 8 ? queue->count : 8;
     for (size_t i = 0; i < count; i++) {
         const struct tsi_assignment *task = &queue->tasks[i];
-        done[i] = (struct tsi_completion){task->job, task->task, task->sequence,
-                                          10,        8,          data};
+        done[i] = (struct tsi_completion){task->job, task->task, task->sequence, 10, 8, data};
     }
     memmove(queue->tasks, queue->tasks + count, (queue->count - count) * sizeof queue->tasks[0]);
     queue->count -= count;
@@ -202,9 +201,8 @@ Test(sched_memory, a_worker_that_there_is_no_memory_for_is_sent_away)
     for (int64_t left = 0; left < 20; left++) {
         struct run *run = start();
         tsi_memory_fail_after(left);
-        feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
-                                           .peer = 10,
-                                           .worker_joined = {2, 0, "w"}});
+        feed(run, (struct tsi_sched_event){
+                      .kind = TSI_SCHED_WORKER_JOINED, .peer = 10, .worker_joined = {2, 0, "w"}});
         tsi_memory_fail_after(-1);
         struct tsi_sched_action action;
         if (tsi_sched_stats(run->sched).workers == 0) {
@@ -212,9 +210,8 @@ Test(sched_memory, a_worker_that_there_is_no_memory_for_is_sent_away)
             cr_assert(action.kind == TSI_SCHED_DROP_WORKER && action.peer == 10);
         }
         // Another one finds its place.
-        feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
-                                           .peer = 11,
-                                           .worker_joined = {2, 0, "w"}});
+        feed(run, (struct tsi_sched_event){
+                      .kind = TSI_SCHED_WORKER_JOINED, .peer = 11, .worker_joined = {2, 0, "w"}});
         feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_LEFT, .peer = 11});
         feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_LEFT, .peer = 10});
         tsi_sched_free(run->sched);

@@ -67,8 +67,8 @@ Test(sched_place, a_task_goes_where_its_bytes_are)
     // A small array on one worker, a large one on the other, and a task that reads both.
     struct test_build build = test_build_start();
     const struct tsi_grid small = {.ndim = 1, .axis = {tsi_axis_regular(10, 10)}};
-    const struct tsi_grid large = {
-        .ndim = 2, .axis = {tsi_axis_regular(100, 100), tsi_axis_regular(10, 10)}};
+    const struct tsi_grid large = {.ndim = 2,
+                                   .axis = {tsi_axis_regular(100, 100), tsi_axis_regular(10, 10)}};
     const int from[2] = {test_build_normal(&build, &small), test_build_normal(&build, &large)};
     const struct tsi_index_map maps[2] = {
         {.ndim = 1, .axis = {{.axis = 1, .stride = 1, .extent = 1}}},
@@ -103,8 +103,7 @@ Test(sched_place, short_tasks_flow_and_long_ones_do_not_pile_up)
         sched_case_work(&c, 2, true);
     }
     sched_case_hear(&c);
-    cr_assert(sched_case_crew(&c, w)->tasks.count <= 3, "%zu",
-              sched_case_crew(&c, w)->tasks.count);
+    cr_assert(sched_case_crew(&c, w)->tasks.count <= 3, "%zu", sched_case_crew(&c, w)->tasks.count);
     cr_assert(sched_case_crew(&c, w)->tasks.count >= 2);
     sched_case_fini(&c, 1);
 }

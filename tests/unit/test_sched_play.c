@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whole programs under the scheduler core with workers that never fail: every task is run once, every
-// target delivered once, every chunk freed.
+// Whole programs under the scheduler core with workers that never fail: every task is run once,
+// every target delivered once, every chunk freed.
 
 #include <criterion/criterion.h>
 
@@ -146,7 +146,8 @@ Test(sched_play, tight_memory)
 Test(sched_play, random_programs)
 {
     for (uint64_t seed = 0; seed < 150; seed++) {
-        const struct test_program_options options = {.tasks_max = 60 + (uint32_t)seed, .with_held = true};
+        const struct test_program_options options = {.tasks_max = 60 + (uint32_t)seed,
+                                                     .with_held = true};
         struct tsi_program *program = test_program_random(seed, &options);
         play(program, 1 + (int)(seed % 5), 1 + (int)(seed % 3), 0, seed % 2 == 0);
     }

@@ -31,8 +31,7 @@ Test(sched_task, the_table_of_transitions)
             const bool may = rows[from][to] != '.';
             const bool does =
                 tsi_sched_task_may_move((enum tsi_task_state)from, (enum tsi_task_state)to);
-            cr_assert(may == does, "%s to %s",
-                      tsi_sched_task_state_name((enum tsi_task_state)from),
+            cr_assert(may == does, "%s to %s", tsi_sched_task_state_name((enum tsi_task_state)from),
                       tsi_sched_task_state_name((enum tsi_task_state)to));
         }
     }
@@ -44,7 +43,8 @@ Test(sched_task, a_chain_runs_link_by_link)
     sched_case_init(&c, NULL);
     const uint32_t client = sched_case_client(&c);
     const uint32_t w = sched_case_worker(&c, 1, 0);
-    const uint32_t job = sched_case_submit(&c, client, sched_program_chain(1, 2, TSI_TARGET_DELIVER));
+    const uint32_t job =
+        sched_case_submit(&c, client, sched_program_chain(1, 2, TSI_TARGET_DELIVER));
 
     sched_case_poll(&c);
     cr_assert(c.actions.count == 3);

@@ -252,6 +252,59 @@ Test(worker, a_failed_run_is_reported_with_its_text)
     worker_case_fini(&c);
 }
 
+static void
+end_without_memory(struct worker_case *c, uint32_t run)
+{
+    worker_case_feed(c, (struct tsi_worker_event){
+                            .kind = TSI_WORKER_EXECUTED,
+                            .executed = {.run = run, .status = TESS_ENOMEM},
+                        });
+    worker_case_poll(c);
+}
+
+Test(worker, a_task_without_memory_is_given_back_while_others_run)
+{
+    struct worker_case c;
+    worker_case_init(&c, 2, no_limit);
+    worker_case_assign(&c, 0, 0);
+    worker_case_assign(&c, 1, 0);
+    worker_case_poll(&c);
+    end_without_memory(&c, 0);
+    const struct worker_case_action *ended = worker_case_first(&c, TSI_WORKER_REPORT_ENDED);
+    cr_assert(ended != NULL);
+    cr_assert_eq(ended->action.ended.end, TSI_ATTEMPT_REFUSED);
+    end_without_memory(&c, 1);
+    ended = worker_case_first(&c, TSI_WORKER_REPORT_ENDED);
+    cr_assert(ended != NULL);
+    cr_assert_eq(ended->action.ended.end, TSI_ATTEMPT_FAILED);
+    cr_assert_eq(ended->action.ended.status, TESS_ENOMEM);
+    worker_case_fini(&c);
+}
+
+Test(worker, short_tasks_go_ahead_of_the_threads)
+{
+    struct worker_case c;
+    worker_case_init(&c, 1, no_limit);
+    tsi_worker_free(c.worker, NULL, NULL, NULL);
+    const struct tsi_worker_config config = {
+        .threads = 1, .runs_ahead = 2, .memory_bytes = no_limit};
+    c.worker = tsi_worker_new(&config);
+    worker_case_feed(&c, (struct tsi_worker_event){
+                             .kind = TSI_WORKER_PROGRAM,
+                             .program = {CASE_JOB, c.program},
+                         });
+    for (uint32_t task = 0; task < 4; task++) {
+        worker_case_assign(&c, task, 0);
+    }
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_EXECUTE), 3);
+    worker_case_executed(&c, 1);
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_EXECUTE), 1);
+    cr_assert_eq(worker_case_first(&c, TSI_WORKER_EXECUTE)->action.execute.run, 1);
+    worker_case_fini(&c);
+}
+
 Test(worker, a_task_that_is_not_there_is_reported)
 {
     struct worker_case c;

@@ -263,8 +263,11 @@ tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker_even
     if (is_good) {
         finish(worker, task, output, event);
     } else {
-        tsi_worker_task_end(worker, task, TSI_ATTEMPT_FAILED, event->executed.status,
-                            event->executed.text);
+        // What has no memory beside others may have it later, or elsewhere.
+        const bool has_others = worker->free_run_count < worker->run_count;
+        const bool is_refused = event->executed.status == TESS_ENOMEM && has_others;
+        tsi_worker_task_end(worker, task, is_refused ? TSI_ATTEMPT_REFUSED : TSI_ATTEMPT_FAILED,
+                            event->executed.status, event->executed.text);
     }
     return true;
 }

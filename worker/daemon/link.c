@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection to the scheduler. Each connection has sockets of its own: nothing that was queued for an
-// old scheduler can reach a new one. When the scheduler is lost, everything that it said is forgotten, and
-// the worker says hello to the next one as a new incarnation.
+// The connection to the scheduler. Each connection has sockets of its own: nothing that was queued
+// for an old scheduler can reach a new one. When the scheduler is lost, everything that it said is
+// forgotten, and the worker says hello to the next one as a new incarnation.
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,8 @@
 
 #define HEARTBEAT_DEFAULT_NS (1 * TSI_SECOND)
 
-// The silence of the scheduler that means its end. Long: one that is only slow must not lose its workers.
+// The silence of the scheduler that means its end. Long: one that is only slow must not lose its
+// workers.
 #define SILENCE_NS (15 * TSI_SECOND)
 #define HEARTBEATS_MISSED_MAX 15
 
@@ -116,8 +117,8 @@ tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message)
     }
     message->epoch = loop->connection.epoch;
     message->peer = loop->peer;
-    // A message that is not sent would leave the scheduler waiting for ever: the worker starts anew, and
-    // the scheduler gives its tasks to others.
+    // A message that is not sent would leave the scheduler waiting for ever: the worker starts
+    // anew, and the scheduler gives its tasks to others.
     if (!tsi_message_encode(message, &loop->out) ||
         !tsi_net_send(loop->socket, NULL, loop->out.bytes, loop->out.count)) {
         tsi_log(TSI_LOG_ERROR, "cannot send", "%s: out of memory or too large",

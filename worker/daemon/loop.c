@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker daemon: one thread that waits for messages, ends of tasks, chunks and signals; tasks run on
-// the threads of the pool.
+// The worker daemon: one thread that waits for messages, ends of tasks, chunks and signals; tasks
+// run on the threads of the pool.
 
 #include "worker/daemon/loop.h"
 
@@ -63,14 +63,14 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     }
     loop->threads = options->threads > 0 ? options->threads : tsi_machine_processors();
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
-    loop->memory_bytes = options->memory_bytes != 0 ? options->memory_bytes : tsi_machine_chunk_bytes();
+    loop->memory_bytes =
+        options->memory_bytes != 0 ? options->memory_bytes : tsi_machine_chunk_bytes();
     loop->alone_since_ns = tsi_clock_ns();
     loop->signals = tsi_signals_open();
     choose_name(loop);
     tsi_net_host_identity(loop->host, sizeof loop->host);
-    const struct tsi_worker_config config = {.threads = loop->threads,
-                                             .runs_ahead = TSI_RUNS_AHEAD,
-                                             .memory_bytes = loop->memory_bytes};
+    const struct tsi_worker_config config = {
+        .threads = loop->threads, .runs_ahead = TSI_RUNS_AHEAD, .memory_bytes = loop->memory_bytes};
     loop->core = tsi_worker_new(&config);
     loop->files = tsi_files_new(options->allow_path_count > 0 ? options->allow_paths : NULL,
                                 options->allow_path_count);
@@ -156,7 +156,8 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
     }
 }
 
-// Others may have no room for what the worker holds. It waits for them only as long as something moves.
+// Others may have no room for what the worker holds. It waits for them only as long as something
+// moves.
 static void
 watch_drain(struct tsi_worker_loop *loop, uint64_t now)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker daemon's parts: loop.c starts, waits and ends, link.c keeps the connection to the scheduler,
-// loop_receive.c turns messages into events of the core, loop_act.c carries out its actions.
+// The worker daemon's parts: loop.c starts, waits and ends, link.c keeps the connection to the
+// scheduler, loop_receive.c turns messages into events of the core, loop_act.c carries out its
+// actions.
 
 #ifndef TSI_WORKER_DAEMON_LOOP_H
 #define TSI_WORKER_DAEMON_LOOP_H
@@ -52,16 +53,16 @@ struct tsi_worker_loop {
 
 int tsi_worker_loop_run(const struct tsi_worker_options *options);
 
-// link.c: connects and says hello. Fails if the connection file is not there yet, or the sockets cannot be
-// made; then it is tried again later.
+// link.c: connects and says hello. Fails if the connection file is not there yet, or the sockets
+// cannot be made; then it is tried again later.
 tess_status tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error);
 // Forgets the scheduler and everything it said.
 void tsi_link_close(struct tsi_worker_loop *loop, int linger_ms);
 void tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message);
 // Whether the scheduler has been silent for so long that it must be gone.
 bool tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now);
-// Whether the scheduler has not answered the hello and the connection file tells of another one by now:
-// the file that a scheduler leaves when it is killed names an address at which nobody is.
+// Whether the scheduler has not answered the hello and the connection file tells of another one by
+// now: the file that a scheduler leaves when it is killed names an address at which nobody is.
 bool tsi_link_is_stale(struct tsi_worker_loop *loop, uint64_t now);
 
 // loop_receive.c

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carries out the actions of the core: tasks go to the pool, fetches to the data plane, reports to the
-// scheduler.
+// Carries out the actions of the core: tasks go to the pool, fetches to the data plane, reports to
+// the scheduler.
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
@@ -68,9 +68,8 @@ tsi_worker_loop_collect(struct tsi_worker_loop *loop)
 static void
 fetch(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
 {
-    if (loop->fetcher == NULL ||
-        !tsi_fetcher_start(loop->fetcher, action->fetch.key, action->fetch.peer,
-                           action->fetch.bytes)) {
+    if (loop->fetcher == NULL || !tsi_fetcher_start(loop->fetcher, action->fetch.key,
+                                                    action->fetch.peer, action->fetch.bytes)) {
         tsi_worker_loop_fetched(loop, action->fetch.key, action->fetch.peer, NULL,
                                 "out of memory for the chunk");
     }
@@ -89,8 +88,8 @@ report_done(struct tsi_worker_loop *loop, const struct tsi_worker_action *action
     for (size_t i = 0; i < action->done.count; i++) {
         struct tsi_completion completion = action->done.items[i].completion;
         const struct tsi_buf *chunk = action->done.items[i].handle;
-        completion.data = chunk != NULL && completion.bytes <= TSI_INLINE_BYTES_MAX ? chunk->data
-                                                                                    : NULL;
+        completion.data =
+            chunk != NULL && completion.bytes <= TSI_INLINE_BYTES_MAX ? chunk->data : NULL;
         tsi_vec_push(&loop->completions, completion);
     }
     struct tsi_message message = {

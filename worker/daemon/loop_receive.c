@@ -260,8 +260,7 @@ tsi_worker_loop_receive(struct tsi_worker_loop *loop)
         }
         const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
                                                       &loop->scratch, &message, &error);
-        if (status == TESS_OK ||
-            (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
+        if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
             take_message(loop, &message);
         } else {
             tsi_log(TSI_LOG_WARNING, "dropped a frame", "%s", error.text);

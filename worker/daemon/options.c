@@ -20,8 +20,10 @@ static const char help[] =
     "Usage: tessera-worker [OPTION]... [SCHEDULER]\n"
     "Start a worker of a Tessera cluster.\n"
     "\n"
-    "SCHEDULER is an address (tcp://host:port, ipc://path) or a connection file. Without it the worker\n"
-    "takes TESSERA_SCHEDULER from the environment, or else the connection file that tessera-scheduler\n"
+    "SCHEDULER is an address (tcp://host:port, ipc://path) or a connection file. Without it the "
+    "worker\n"
+    "takes TESSERA_SCHEDULER from the environment, or else the connection file that "
+    "tessera-scheduler\n"
     "writes for this user. It waits for the file to appear.\n"
     "\n"
     "  --scheduler-file FILE     the scheduler's connection file\n"
@@ -32,17 +34,20 @@ static const char help[] =
     "  --host HOST               address at which others reach its chunks\n"
     "  --interface NAME          take that address from this network interface\n"
     "  --local-directory DIR     directory to work in\n"
-    "  --allow-path DIR          let computes read and write files only below DIR; may be repeated\n"
+    "  --allow-path DIR          let computes read and write files only below DIR; may be "
+    "repeated\n"
     "  --death-timeout DURATION  end after so long without a scheduler (default: wait for ever)\n"
     "  --log-level LEVEL         error, warning, info or debug (default info)\n"
     "  --log-format FORMAT       plain or json (default plain)\n"
     "  --version                 print the version and exit\n"
     "  --help                    print this help and exit\n"
     "\n"
-    "SIGTERM or SIGINT: finish what runs, hand chunks that only it holds to others, then exit; a second\n"
+    "SIGTERM or SIGINT: finish what runs, hand chunks that only it holds to others, then exit; a "
+    "second\n"
     "one stops at once.\n"
     "\n"
-    "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line, 3 if there was\n"
+    "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line, 3 if "
+    "there was\n"
     "no scheduler within the death timeout, 4 if the scheduler refused it.\n";
 
 enum option_id {
@@ -166,9 +171,9 @@ take_scheduler(int argc, char **argv, struct tsi_worker_options *options, int *e
         return false;
     }
     const char *environment = getenv("TESSERA_SCHEDULER");
-    const char *named = argc > optind                      ? argv[optind]
-                        : options->scheduler[0] != '\0'    ? NULL
-                                                           : environment;
+    const char *named = argc > optind                   ? argv[optind]
+                        : options->scheduler[0] != '\0' ? NULL
+                                                        : environment;
     if (named != NULL && !copy(options->scheduler, sizeof options->scheduler, named)) {
         return refuse(exit_code, "scheduler-file", named);
     }

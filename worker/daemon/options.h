@@ -14,13 +14,13 @@
 #define TSI_WORKER_PATHS_MAX 64
 
 struct tsi_worker_options {
-    char scheduler[TSI_PATH_MAX];           // an address or a connection file; "" for the default file
-    char name[TSI_WIRE_NAME_MAX + 1];       // "" for one made of host and process
-    char host[TSI_WIRE_ENDPOINT_MAX];       // where others reach its chunks; "" for the route's end
-    char local_directory[TSI_PATH_MAX];     // working directory; "" to stay
-    int threads;                            // 0: as many as processors
-    uint64_t memory_bytes;                  // 0: what the machine leaves
-    uint64_t death_timeout_ns;              // without a scheduler; 0: wait for ever
+    char scheduler[TSI_PATH_MAX];       // an address or a connection file; "" for the default file
+    char name[TSI_WIRE_NAME_MAX + 1];   // "" for one made of host and process
+    char host[TSI_WIRE_ENDPOINT_MAX];   // where others reach its chunks; "" for the route's end
+    char local_directory[TSI_PATH_MAX]; // working directory; "" to stay
+    int threads;                        // 0: as many as processors
+    uint64_t memory_bytes;              // 0: what the machine leaves
+    uint64_t death_timeout_ns;          // without a scheduler; 0: wait for ever
     const char *allow_paths[TSI_WORKER_PATHS_MAX]; // none: files may be anywhere
     int allow_path_count;
     enum tsi_log_level log_level;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two lists under one lock. The loop is woken when there is nothing left to execute, when a task took long
-// enough that its end is news, or when a batch of ends has gathered; so a burst of small tasks costs few
-// wake-ups, and the loop reports them in few messages.
+// Two lists under one lock. The loop is woken when there is nothing left to execute, when a task
+// took long enough that its end is news, or when a batch of ends has gathered; so a burst of small
+// tasks costs few wake-ups, and the loop reports them in few messages.
 
 #include "worker/daemon/pool.h"
 
@@ -14,7 +14,8 @@
 #include "engine/base/memory.h"
 #include "engine/exec/attempt.h"
 
-// Ends that gather before the loop is woken, and the time of a task whose end does not wait for others.
+// Ends that gather before the loop is woken, and the time of a task whose end does not wait for
+// others.
 #define WAKE_BATCH 16
 #define WAKE_US 50
 
@@ -33,7 +34,7 @@ struct tsi_pool {
     pthread_cond_t work;
     struct queue waiting;
     struct queue ended;
-    int idle; // threads that wait for work
+    int idle;   // threads that wait for work
     bool woken; // the loop has been told of what is in `ended`
     bool closing;
 };

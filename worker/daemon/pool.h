@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker daemon's threads: each takes runs from a queue, executes them, and puts their ends into
-// another queue, whose descriptor wakes the loop.
+// The worker daemon's threads: each takes runs from a queue, executes them, and puts their ends
+// into another queue, whose descriptor wakes the loop.
 
 #ifndef TSI_WORKER_DAEMON_POOL_H
 #define TSI_WORKER_DAEMON_POOL_H
@@ -29,7 +29,8 @@ struct tsi_run {
 
 struct tsi_pool;
 
-struct tsi_pool *tsi_pool_new(int threads, struct tsi_files *files); // NULL if not all threads start
+struct tsi_pool *tsi_pool_new(int threads,
+                              struct tsi_files *files); // NULL if not all threads start
 void tsi_pool_free(struct tsi_pool *pool); // waits for what runs; runs not ended are dropped
 
 void tsi_pool_start(struct tsi_pool *pool, struct tsi_run *run);
