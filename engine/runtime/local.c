@@ -56,7 +56,7 @@ local_submit(struct tsi_backend *backend, struct tess_future *future)
     tsi_local_join_worker(local);
     tsi_local_sched_event(local, &event);
     tsi_local_pump(local);
-    if (!local->joined && job == (struct tsi_local_job *)future->backend_data) {
+    if (!local->joined && future->backend_data != NULL) {
         tsi_local_fail_job(local, job, "compute: out of memory");
         tsi_local_pump(local);
     }
@@ -223,6 +223,7 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
     pthread_mutex_init(&local->lock, NULL);
     pthread_cond_init(&local->work, NULL);
     local->next_token = 1;
+    local->armed_ns = UINT64_MAX;
     local->thread_count = count;
     if (!make_cores(local, memory_bytes)) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");

@@ -64,6 +64,7 @@ struct tsi_local {
     pthread_cond_t work;  // something to run, to deliver or to end
     bool closing;
     int idle; // threads that wait for `work`
+    uint64_t armed_ns;     // when the first of them wakes up by itself; UINT64_MAX: not known
     uint64_t memory_bytes; // that chunks may take
     bool joined;           // the scheduler's core knows the worker
     bool worker_failed;    // the worker's core had no memory for an event

@@ -427,4 +427,8 @@ tsi_local_pump(struct tsi_local *local)
     for (size_t i = 0; i < work && i < (size_t)local->idle; i++) {
         pthread_cond_signal(&local->work);
     }
+    // Who waits for no time, or a later one, has to wait anew.
+    if (work == 0 && local->idle > 0 && tsi_sched_deadline(local->sched) < local->armed_ns) {
+        pthread_cond_signal(&local->work);
+    }
 }

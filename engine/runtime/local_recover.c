@@ -10,8 +10,6 @@
 
 static const char no_memory[] = "compute: out of memory";
 
-static struct tsi_local_job *
-
 // Takes back what an event carried that was not taken, so that nothing leaks.
 static void
 take_back(struct tsi_local *local, struct tsi_worker_event *event)
@@ -19,7 +17,7 @@ take_back(struct tsi_local *local, struct tsi_worker_event *event)
     struct tsi_local_job *job = NULL;
     switch (event->kind) {
     case TSI_WORKER_PROGRAM:
-        job = job_of_number(local, event->program.job);
+        job = tsi_local_job(local, event->program.job);
         if (job != NULL) {
             job->held_by_worker = false;
         }

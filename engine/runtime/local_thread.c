@@ -90,6 +90,7 @@ wait_for_work(struct tsi_local *local)
 {
     const uint64_t deadline = tsi_sched_deadline(local->sched);
     local->idle++;
+    local->armed_ns = deadline < local->armed_ns ? deadline : local->armed_ns;
     if (deadline == UINT64_MAX) {
         pthread_cond_wait(&local->work, &local->lock);
         local->idle--;
@@ -101,6 +102,7 @@ wait_for_work(struct tsi_local *local)
                                    .tv_nsec = (long)(wall % TSI_SECOND)};
     const int result = pthread_cond_timedwait(&local->work, &local->lock, &until);
     local->idle--;
+    local->armed_ns = UINT64_MAX; // others may wait for less, and are woken once too often
     if (result == ETIMEDOUT) {
         struct tsi_sched_event event = {.kind = TSI_SCHED_TICK};
         tsi_local_sched_event(local, &event);

@@ -106,8 +106,9 @@ scheduler_finishes(void)
     tess_array *x = long_program(session);
     tess_future *future = tess_submit(&x, &outs, &bytes, 1);
     test_check(test_wait_progress(future, 5), "the compute ended too early");
+    const int before = test_log_count("scheduler.log", "draining");
     test_signal(cluster.scheduler, SIGTERM);
-    test_log_wait("scheduler.log", "draining", 1, 2000);
+    test_log_wait("scheduler.log", "draining", before + 1, 2000);
     expect_refusal(&cluster, other, "shutting down");
     const tess_status status = tess_future_wait(future, 8000);
     test_check(status == TESS_OK, "while the scheduler drained: %s: %s", tess_status_name(status),

@@ -164,13 +164,15 @@ throw_bytes(const char *path, struct test_random *random)
     unsigned char bytes[512];
     const int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     test_check(file >= 0 && strlen(path) < sizeof address.sun_path, "%s", path);
-    memcpy(address.sun_path, path, strlen(path));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (unsigned char)test_random_bits(random);
     }
     if (test_random_one_in(random, 2)) {
         // The beginning of a greeting, so that more is read.
-        memcpy(bytes, "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16);
+        static const unsigned char greeting[] = {0xff, 0,   0, 0, 0,   0,   0,   0,
+                                                 1,    127, 3, 0, 'N', 'U', 'L', 'L'};
+        memcpy(bytes, greeting, sizeof greeting);
     }
     if (connect(file, (struct sockaddr *)&address, sizeof address) == 0) {
         (void)!send(file, bytes, (size_t)test_random_between(random, 1, sizeof bytes),

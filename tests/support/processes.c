@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,16 +107,26 @@ test_check(bool ok, const char *format, ...)
     _exit(EXIT_FAILURE);
 }
 
-static void
-too_late(int number)
+// Ends a test that hangs. A thread, since a signal handler could not tell why.
+static void *
+watch(void *argument)
 {
-    (void)number;
-    static const char text[] = "FAILED: the test took too long\n";
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    // Not safe in a handler in general, but all that is left to do is to tell why.
-    show_logs();
-    clean_up();
-    _exit(EXIT_FAILURE);
+    const int *seconds = argument;
+    test_sleep_ms(*seconds * 1000);
+    test_check(false, "the test takes longer than %d seconds", *seconds);
+    return NULL;
+}
+
+static void
+start_watch(int seconds)
+{
+    static int limit;
+    pthread_t thread;
+    limit = seconds;
+    if (pthread_create(&thread, NULL, watch, &limit) != 0 || pthread_detach(thread) != 0) {
+        perror("pthread_create");
+        exit(EXIT_FAILURE);
+    }
 }
 
 void
@@ -129,9 +140,8 @@ test_place_open(int seconds)
     }
     setenv("XDG_RUNTIME_DIR", place, 1);
     unsetenv("TESSERA_SCHEDULER");
-    signal(SIGALRM, too_late);
     signal(SIGPIPE, SIG_IGN);
-    alarm((unsigned)seconds);
+    start_watch(seconds);
     atexit(clean_up);
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
