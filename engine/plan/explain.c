@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One line an operation: what it does, how many chunks of which size, what it reads and by which map,
-// and how many instructions its tile program has.
+// One line an operation: what it does, how many chunks of which size, what it reads and by which
+// map, and how many instructions its tile program has.
 
 #include "engine/plan/explain.h"
 
@@ -85,7 +85,7 @@ tsi_explain(const struct tsi_program *program, int threads, size_t program_bytes
     tsi_text_add(text, "%llu tasks; ", (unsigned long long)estimate.tasks);
     tsi_text_add(text, "%s read and %s written by tasks; ", tsi_text_bytes(a, estimate.bytes_read),
                  tsi_text_bytes(b, estimate.bytes_written));
-    tsi_text_add(text, "predicted peak %s with %d threads; ", tsi_text_bytes(a, estimate.peak_bytes),
-                 threads);
+    tsi_text_add(text, "predicted peak %s with %d threads; ",
+                 tsi_text_bytes(a, estimate.peak_bytes), threads);
     tsi_text_add(text, "program of %s\n", tsi_text_bytes(a, program_bytes));
 }

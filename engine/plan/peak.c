@@ -2,15 +2,15 @@
 //
 // The peak of memory is estimated from the maps alone, one pass over the operations.
 //
-// Each thread works its way through one target chunk, depth first. To make one chunk of an operation
-// the inputs are made one after another, each kept until the chunk is done; so
+// Each thread works its way through one target chunk, depth first. To make one chunk of an
+// operation the inputs are made one after another, each kept until the chunk is done; so
 //
 //     need(op) = max over its inputs i of (what inputs before i keep + need(i)),
 //                or all inputs + output + workspace, if that is more.
 //
-// Chunks with one reader go when it has run. Chunks with several readers may all wait for the last of
-// them, so of such an operation everything is counted once, apart from the threads. Chunks in the
-// client's memory are copied to workers, so they count as made; files are read in place.
+// Chunks with one reader go when it has run. Chunks with several readers may all wait for the last
+// of them, so of such an operation everything is counted once, apart from the threads. Chunks in
+// the client's memory are copied to workers, so they count as made; files are read in place.
 
 #include "engine/plan/peak.h"
 
@@ -45,13 +45,15 @@ tsi_estimate_op_bytes(const struct tsi_chunk_op *op)
     return multiply_saturated(op->task_count, tsi_chunk_op_bytes_max(op));
 }
 
-// The chunks of input `input` that one chunk of `op` reads: those of a chunk in the middle of the grid,
-// which no edge makes smaller.
+// The chunks of input `input` that one chunk of `op` reads: those of a chunk in the middle of the
+// grid, which no edge makes smaller.
 static uint64_t
-degree(const struct tsi_program *program, const struct tsi_chunk_op *op, const struct tsi_input *input)
+degree(const struct tsi_program *program, const struct tsi_chunk_op *op,
+       const struct tsi_input *input)
 {
     const struct tsi_grid *source = &program->ops[input->op].array;
-    struct tsi_chunk_set set = tsi_index_map_deps(&input->map, &op->loop, source, op->task_count / 2);
+    struct tsi_chunk_set set =
+        tsi_index_map_deps(&input->map, &op->loop, source, op->task_count / 2);
     const int64_t count = tsi_chunk_set_count(&set);
     return count > 0 ? (uint64_t)count : 1;
 }
@@ -103,8 +105,8 @@ find_need(const struct tsi_program *program, int i, struct op_peak *peaks)
     peak->need = running > most ? running : most;
 }
 
-// Everything of operations that count as a whole, and for each thread the open chunks of the target that
-// needs most.
+// Everything of operations that count as a whole, and for each thread the open chunks of the target
+// that needs most.
 static uint64_t
 total_peak(const struct tsi_program *program, const struct op_peak *peaks, int threads)
 {
@@ -137,16 +139,16 @@ tsi_estimate(const struct tsi_program *program, int threads)
         peaks[i].shared = op->work != TSI_WORK_FILE && op->work != TSI_WORK_KEPT &&
                           (peaks[i].is_target || peaks[i].readers > 1);
         find_need(program, i, peaks);
-        estimate.bytes_written =
-            add_saturated(estimate.bytes_written,
-                          op->work == TSI_WORK_HELD ? 0 : tsi_estimate_op_bytes(op));
+        estimate.bytes_written = add_saturated(
+            estimate.bytes_written, op->work == TSI_WORK_HELD ? 0 : tsi_estimate_op_bytes(op));
         for (int k = 0; k < op->input_count; k++) {
             const struct tsi_chunk_op *source = &program->ops[op->inputs[k].op];
             const uint64_t chunk = tsi_chunk_op_bytes_max(source);
-            const uint64_t read = source->work == TSI_WORK_FILE
-                                      ? chunk
-                                      : multiply_saturated(op->task_count,
-                                                           degree(program, op, &op->inputs[k]) * chunk);
+            const uint64_t read =
+                source->work == TSI_WORK_FILE
+                    ? chunk
+                    : multiply_saturated(op->task_count,
+                                         degree(program, op, &op->inputs[k]) * chunk);
             estimate.bytes_read = add_saturated(estimate.bytes_read, read);
         }
     }

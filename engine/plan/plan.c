@@ -24,8 +24,8 @@ tsi_plan_add_op(struct tsi_plan_builder *builder, enum tsi_work work,
     struct tsi_chunk_op fresh = {.work = (uint8_t)work, .dtype = (uint8_t)origin->dtype};
     if (builder->ops.count >= TSI_PROGRAM_OPS_MAX) {
         return tsi_error_set(builder->error, TESS_ELIMIT,
-                             "%s: the expression needs more than %d chunk operations",
-                             origin->name, TSI_PROGRAM_OPS_MAX);
+                             "%s: the expression needs more than %d chunk operations", origin->name,
+                             TSI_PROGRAM_OPS_MAX);
     }
     fresh.label = tsi_arena_strdup(arena, origin->name);
     fresh.site = tsi_arena_strdup(arena, origin->site);
@@ -42,8 +42,8 @@ tsi_plan_set_inputs(struct tsi_plan_builder *builder, int op, const struct tsi_i
                     int count)
 {
     struct tsi_chunk_op *target = &builder->ops.items[op];
-    target->inputs = tsi_arena_copy(&builder->program->arena, inputs,
-                                    (size_t)count * sizeof *inputs);
+    target->inputs =
+        tsi_arena_copy(&builder->program->arena, inputs, (size_t)count * sizeof *inputs);
     target->input_count = count;
     return target->inputs != NULL || count == 0 ? TESS_OK : tsi_plan_nomem(builder);
 }
@@ -55,8 +55,7 @@ emit_file(struct tsi_plan_builder *builder, const struct tess_array *array, int 
     for (int a = 0; a < whole.ndim; a++) {
         whole.axis[a] = tsi_axis_regular(array->grid.axis[a].size, TESS_WHOLE_AXIS);
     }
-    const tess_status status =
-        tsi_plan_add_op(builder, TSI_WORK_FILE, array, &whole, &whole, op);
+    const tess_status status = tsi_plan_add_op(builder, TSI_WORK_FILE, array, &whole, &whole, op);
     if (status != TESS_OK) {
         return status;
     }
@@ -214,15 +213,11 @@ tsi_plan_make(const struct tsi_plan_target *targets, int count, struct tsi_plan 
 {
     struct tsi_plan_builder builder = {.program = tsi_program_new(), .error = error};
     uint16_t *target_ops = tsi_calloc((size_t)count + 1, sizeof *target_ops);
-    tess_status status = TESS_OK;
-    if (builder.program == NULL || target_ops == NULL) {
-        status = tsi_plan_nomem(&builder);
-    }
-    if (status == TESS_OK) {
-        status = build(&builder, targets, count, target_ops);
-    }
-    *plan = (struct tsi_plan){builder.program, target_ops, builder.held.items,
-                              (int)builder.held.count};
+    const tess_status status = builder.program == NULL || target_ops == NULL
+                                   ? tsi_plan_nomem(&builder)
+                                   : build(&builder, targets, count, target_ops);
+    *plan =
+        (struct tsi_plan){builder.program, target_ops, builder.held.items, (int)builder.held.count};
     tsi_vec_fini(&builder.nodes);
     tsi_vec_fini(&builder.ops);
     tsi_map_fini(&builder.places);

@@ -26,8 +26,8 @@ struct tsi_plan {
     int held_count;
 };
 
-// Plans `count` targets of one session, all sound. Fails with TESS_ENOMEM, or TESS_ELIMIT if the program
-// exceeds a bound of limits.h; the message names the operation.
+// Plans `count` targets of one session, all sound. Fails with TESS_ENOMEM, or TESS_ELIMIT if the
+// program exceeds a bound of limits.h; the message names the operation.
 tess_status tsi_plan_make(const struct tsi_plan_target *targets, int count, struct tsi_plan *plan,
                           struct tsi_error *error);
 void tsi_plan_fini(struct tsi_plan *plan);

@@ -3,10 +3,10 @@
 // What the planner's files share: the program under construction, and what is known of each node.
 //
 // Planning has three steps. plan_order.c lists the nodes that the targets need, operands first.
-// plan_choose.c decides which of them become arrays of their own; all others are computed inside the
-// tile program of whoever needs them. plan.c then emits operations for the chosen nodes in order:
-// regions (plan_region.c), reductions (plan_reduce.c), matrix products (plan_matmul.c), files
-// (plan_write.c).
+// plan_choose.c decides which of them become arrays of their own; all others are computed inside
+// the tile program of whoever needs them. plan.c then emits operations for the chosen nodes in
+// order: regions (plan_region.c), reductions (plan_reduce.c), matrix products (plan_matmul.c),
+// files (plan_write.c).
 
 #ifndef TSI_PLAN_BUILD_H
 #define TSI_PLAN_BUILD_H
@@ -19,11 +19,12 @@
 struct tsi_plan_node {
     struct tess_array *array;
     int32_t operand[3]; // places of its operands in the order
-    bool is_target;
-    bool chosen;     // an array of its own
-    int32_t op;      // its operation in the program once there is one, else −1
-    uint32_t weight; // instructions if it is computed in place
-    uint32_t flops;  // cost of one element if it is computed in place
+    bool is_target;     // delivered or kept
+    bool is_written;    // to a file, by a tile program of its own
+    bool chosen;        // an array of its own
+    int32_t op;         // its operation in the program once there is one, else −1
+    uint32_t weight;    // instructions if it is computed in place
+    uint32_t flops;     // cost of one element if it is computed in place
 };
 
 struct tsi_plan_builder {
@@ -36,7 +37,8 @@ struct tsi_plan_builder {
 };
 
 tess_status tsi_plan_nomem(struct tsi_plan_builder *builder);
-struct tsi_plan_node *tsi_plan_node(struct tsi_plan_builder *builder, const struct tess_array *array);
+struct tsi_plan_node *tsi_plan_node(struct tsi_plan_builder *builder,
+                                    const struct tess_array *array);
 
 // Whether `array` is read where it is: memory, file, or kept chunks.
 bool tsi_plan_is_leaf(const struct tess_array *array);
@@ -57,24 +59,26 @@ tess_status tsi_plan_add_op(struct tsi_plan_builder *builder, enum tsi_work work
 tess_status tsi_plan_set_inputs(struct tsi_plan_builder *builder, int op,
                                 const struct tsi_input *inputs, int count);
 
-// plan_region.c: a tile program that computes `array` over `loop` (the grid of a shape equal to that
-// of `array`), as operation `*op`. The sink is STORE; the caller changes it as it needs.
+// plan_region.c: a tile program that computes `array` over `loop` (the grid of a shape equal to
+// that of `array`), as operation `*op`. The sink is STORE; the caller changes it as it needs.
 tess_status tsi_plan_region(struct tsi_plan_builder *builder, const struct tess_array *array,
                             const struct tsi_grid *loop, int *op);
 
-// The map by which a loop over the elements of `array` reads its base in `*base`: the array itself if it
-// is chosen, else what it is a view of. Loop axis of axis i of `array` is axes[i].
+// The map by which a loop over the elements of `array` reads its base in `*base`: the array itself
+// if it is chosen, else what it is a view of. Loop axis of axis i of `array` is axes[i].
 struct tsi_index_map tsi_plan_view_map(struct tsi_plan_builder *builder, struct tess_array *array,
                                        const int *axes, struct tess_array **base);
 
 // plan_reduce.c, plan_matmul.c: the operations of a chosen node; the last one holds its array.
-tess_status tsi_plan_reduce(struct tsi_plan_builder *builder, const struct tess_array *array, int *op);
-tess_status tsi_plan_matmul(struct tsi_plan_builder *builder, const struct tess_array *array, int *op);
+tess_status tsi_plan_reduce(struct tsi_plan_builder *builder, const struct tess_array *array,
+                            int *op);
+tess_status tsi_plan_matmul(struct tsi_plan_builder *builder, const struct tess_array *array,
+                            int *op);
 
-// plan_reduce.c: folds the accumulators of operation `partial` over the loop axes in `axes` to one, and
-// makes them the elements of `array`.
-tess_status tsi_plan_fold(struct tsi_plan_builder *builder, int partial, uint32_t axes, double folded,
-                          double ddof, const struct tess_array *array, int *op);
+// plan_reduce.c: folds the accumulators of operation `partial` over the loop axes in `axes` to one,
+// and makes them the elements of `array`.
+tess_status tsi_plan_fold(struct tsi_plan_builder *builder, int partial, uint32_t axes,
+                          double folded, double ddof, const struct tess_array *array, int *op);
 
 // plan_write.c: writes `array` to the file of `target`; `*op` is the operation that commits it.
 tess_status tsi_plan_write(struct tsi_plan_builder *builder, const struct tsi_plan_target *target,

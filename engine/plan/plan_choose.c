@@ -2,26 +2,29 @@
 //
 // Decides which nodes become arrays of their own.
 //
-// Targets, reductions, matrix products and leaves do, and the operands of matrix products. Everything
-// else is computed in place, in the tile program of whoever reads it, for two exceptions:
+// Targets, reductions, matrix products and leaves do, and the operands of matrix products.
+// Everything else is computed in place, in the tile program of whoever reads it, for two
+// exceptions:
 //
-// - a tile program has a bounded number of instructions, so an operand that would make it longer is cut
+// - a tile program has a bounded number of instructions, so an operand that would make it longer is
+// cut
 //   off;
-// - a node that several tile programs would compute, or one program at different places of the loop, is
-//   computed once if it costs more than writing it to memory and reading it back. What costs less is
-//   computed again: in x − mean(x) with x random, x is made twice and never stored.
+// - a node that several tile programs would compute, or one program at different places of the
+// loop, is
+//   computed once if it costs more than writing it to memory and reading it back. What costs less
+//   is computed again: in x − mean(x) with x random, x is made twice and never stored.
 
 #include "engine/plan/plan_build.h"
 
 // Instructions of one tile program, loads included: each has a register in the worst case.
 #define WEIGHT_MAX 60u
 
-// What it may cost to compute an element again, in additions, before it is kept instead. Keeping costs a
-// write and a read of memory, and the memory.
+// What it may cost to compute an element again, in additions, before it is kept instead. Keeping
+// costs a write and a read of memory, and the memory.
 #define FLOPS_AGAIN_MAX 32u
 
-// Where a node is computed in place: in the tile program of node `root`, below VIEW `view` (−1: none).
-// Different views of one node are different elements, so they are computed each for itself.
+// Where a node is computed in place: in the tile program of node `root`, below VIEW `view` (−1:
+// none). Different views of one node are different elements, so they are computed each for itself.
 struct instance {
     int32_t root;
     int32_t view;
@@ -108,8 +111,8 @@ weigh(struct tsi_plan_builder *builder, struct tsi_plan_node *node)
     }
 }
 
-// Whether `view` repeats rows or columns: a matrix axis of several elements that no axis of its base
-// follows. The multiplication reads no such thing.
+// Whether `view` repeats rows or columns: a matrix axis of several elements that no axis of its
+// base follows. The multiplication reads no such thing.
 static bool
 repeats_matrix(const struct tess_array *view)
 {
@@ -125,8 +128,8 @@ repeats_matrix(const struct tess_array *view)
     return false;
 }
 
-// Makes a matrix operand an array, so that blocks of it can be given to the multiplication: the base of
-// a view, or the view itself if it is an array anyway or is to be one.
+// Makes a matrix operand an array, so that blocks of it can be given to the multiplication: the
+// base of a view, or the view itself if it is an array anyway or is to be one.
 static void
 choose_matrix(struct tsi_plan_builder *builder, struct tsi_plan_node *node)
 {
@@ -148,7 +151,8 @@ choose_by_need(struct tsi_plan_builder *builder)
             heaviest_operand(builder, node)->chosen = true;
             weigh(builder, node);
         }
-        for (int o = 0; o < 2 && node->array->kind == TSI_NODE_MATMUL && node->operand[o] >= 0; o++) {
+        for (int o = 0; o < 2 && node->array->kind == TSI_NODE_MATMUL && node->operand[o] >= 0;
+             o++) {
             choose_matrix(builder, &builder->nodes.items[node->operand[o]]);
         }
     }
@@ -203,6 +207,9 @@ tsi_plan_choose(struct tsi_plan_builder *builder)
     }
     for (size_t i = builder->nodes.count; i-- > 0;) {
         struct tsi_plan_node *node = &builder->nodes.items[i];
+        if (node->is_written) {
+            add_instance(&sets[i], (struct instance){(int32_t)i, -1});
+        }
         if (!node->chosen && is_cheaper_kept(node, &sets[i])) {
             node->chosen = true;
         }

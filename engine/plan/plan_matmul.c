@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Matrix products: one task for each block of the loop (batch …, i, j, k), then, where the inner axis
-// has several chunks, a tree of sums over k.
+// Matrix products: one task for each block of the loop (batch …, i, j, k), then, where the inner
+// axis has several chunks, a tree of sums over k.
 //
-// The blocks are cut as the rows of the left operand, the columns of the right one, and the inner axis
-// of the left one. Batch axes of one element are left out of the loop.
+// The blocks are cut as the rows of the left operand, the columns of the right one, and the inner
+// axis of the left one. Batch axes of one element are left out of the loop.
 
 #include "engine/plan/plan_build.h"
 

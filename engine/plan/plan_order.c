@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lists the nodes that the targets need, operands before users, without recursion: an expression may
-// be a chain of any length.
+// Lists the nodes that the targets need, operands before users, without recursion: an expression
+// may be a chain of any length.
 
 #include "engine/plan/plan_build.h"
 
@@ -81,7 +81,9 @@ tsi_plan_order(struct tsi_plan_builder *builder, const struct tsi_plan_target *t
     for (int i = 0; i < count && ok; i++) {
         ok = walk_from(builder, &stack, targets[i].array);
         if (ok) {
-            tsi_plan_node(builder, targets[i].array)->is_target = true;
+            struct tsi_plan_node *node = tsi_plan_node(builder, targets[i].array);
+            node->is_target = node->is_target || targets[i].mode != TSI_TARGET_RUN;
+            node->is_written = node->is_written || targets[i].mode == TSI_TARGET_RUN;
         }
     }
     tsi_vec_fini(&stack);

@@ -3,9 +3,10 @@
 // Reductions: the first level is fused into the tile program of the operand, further levels merge
 // accumulators by a tree over the chunks.
 //
-// The accumulators of a first-level chunk are an array with one element a chunk on the folded axes. Each
-// level of the tree takes windows of it, at most TSI_FOLD_FANIN chunks each, the last folded axis first,
-// so that what is merged follows in chunk order. The tree depends on the chunk counts alone.
+// The accumulators of a first-level chunk are an array with one element a chunk on the folded axes.
+// Each level of the tree takes windows of it, at most TSI_FOLD_FANIN chunks each, the last folded
+// axis first, so that what is merged follows in chunk order. The tree depends on the chunk counts
+// alone.
 
 #include "engine/plan/plan_build.h"
 
@@ -73,9 +74,9 @@ tsi_plan_reduce(struct tsi_plan_builder *builder, const struct tess_array *array
     fill_order(&operand->grid, reduce->axes, sink->order);
 
     const bool fused = tsi_plan_node(builder, operand)->op < 0;
-    const char *label = fused ? tsi_arena_printf(&builder->program->arena, "%s+%s", first->label,
-                                                 array->name)
-                              : tsi_arena_strdup(&builder->program->arena, array->name);
+    const char *label =
+        fused ? tsi_arena_printf(&builder->program->arena, "%s+%s", first->label, array->name)
+              : tsi_arena_strdup(&builder->program->arena, array->name);
     const char *site = tsi_arena_strdup(&builder->program->arena, array->site);
     if (label == NULL || site == NULL) {
         return tsi_plan_nomem(builder);
@@ -102,9 +103,9 @@ static void
 choose_fanin(const struct tsi_grid *grid, uint32_t axes, int64_t fanin[TESS_NDIM_MAX])
 {
     int64_t budget = TSI_FOLD_FANIN;
-    for (int a = grid->ndim - 1; a >= 0; a--) {
+    for (int a = TESS_NDIM_MAX - 1; a >= 0; a--) {
         fanin[a] = 1;
-        if ((axes >> a & 1) != 0) {
+        if (a < grid->ndim && (axes >> a & 1) != 0) {
             fanin[a] = grid->axis[a].count < budget ? grid->axis[a].count : budget;
             budget /= fanin[a];
         }
@@ -119,8 +120,7 @@ fold_level(struct tsi_plan_builder *builder, int source, uint32_t axes,
     const struct tsi_chunk_op below = builder->ops.items[source];
     struct tsi_grid loop = below.array;
     int64_t fanin[TESS_NDIM_MAX];
-    struct tsi_input input = {.op = (uint16_t)source,
-                              .map = tsi_index_map_identity(&below.array)};
+    struct tsi_input input = {.op = (uint16_t)source, .map = tsi_index_map_identity(&below.array)};
     choose_fanin(&below.array, axes, fanin);
     for (int a = 0; a < loop.ndim; a++) {
         if ((axes >> a & 1) != 0) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Regions: the tile program that computes one node, and everything below it that is computed in place.
+// Regions: the tile program that computes one node, and everything below it that is computed in
+// place.
 //
 // A node is visited with a *frame*, which tells for each of its axes where the loop stands on it:
-// offset + stride·(index of one loop axis). The root's frame is the identity; a VIEW changes the frame
-// for its operand. Where the walk meets an array of its own, the frame is the index map of an input;
-// where it meets a source, the frame goes into the steps of its index. So slices, transposes and
-// broadcasts reach what they are views of, and cost nothing by themselves.
+// offset + stride·(index of one loop axis). The root's frame is the identity; a VIEW changes the
+// frame for its operand. Where the walk meets an array of its own, the frame is the index map of an
+// input; where it meets a source, the frame goes into the steps of its index. So slices, transposes
+// and broadcasts reach what they are views of, and cost nothing by themselves.
 //
 // A node visited twice with the same frame is computed once. Values are numbered as they are made;
 // registers are dealt out afterwards, when the last use of each value is known.
@@ -23,8 +24,8 @@
 #define LABEL_MAX 80
 
 struct value {
-    const struct tess_array *array; // what it is the value of
-    struct tsi_index_map frame;     // for which loop
+    const struct tess_array *array;          // what it is the value of
+    struct tsi_index_map frame;              // for which loop
     struct tsi_tile_instruction instruction; // `out` and `in` are values here, registers later
     int last_use;
 };
@@ -47,8 +48,8 @@ struct region {
 static int visit(struct region *region, const struct tess_array *array,
                  const struct tsi_index_map *frame);
 
-// A loop axis of one element, or a node's axis of one, needs no loop index; without it equal frames look
-// equal.
+// A loop axis of one element, or a node's axis of one, needs no loop index; without it equal frames
+// look equal.
 static void
 simplify_axis(const struct region *region, struct tsi_map_axis *axis)
 {
@@ -127,8 +128,8 @@ add_load(struct region *region, const struct tess_array *array, const struct tsi
          int op)
 {
     int input = 0;
-    while (input < region->input_count && (region->inputs[input].op != op ||
-                                           !frames_equal(&region->inputs[input].map, frame))) {
+    while (input < region->input_count &&
+           (region->inputs[input].op != op || !frames_equal(&region->inputs[input].map, frame))) {
         input++;
     }
     if (input == VALUES_MAX) {
@@ -136,7 +137,8 @@ add_load(struct region *region, const struct tess_array *array, const struct tsi
         return 0;
     }
     if (input == region->input_count) {
-        region->inputs[region->input_count++] = (struct tsi_input){.op = (uint16_t)op, .map = *frame};
+        region->inputs[region->input_count++] =
+            (struct tsi_input){.op = (uint16_t)op, .map = *frame};
     }
     return add_value(region, array, frame,
                      (struct tsi_tile_instruction){.code = TSI_TILE_LOAD,
@@ -213,8 +215,8 @@ add_cast(struct region *region, const struct tess_array *array, const struct tsi
     return add_value(region, array, frame, instruction);
 }
 
-// The value of `array` where the loop stands, made if it is not there yet. The depth is bounded by the
-// weight that plan_choose.c allows.
+// The value of `array` where the loop stands, made if it is not there yet. The depth is bounded by
+// the weight that plan_choose.c allows.
 static int
 visit(struct region *region, const struct tess_array *array, const struct tsi_index_map *frame)
 {
@@ -277,8 +279,8 @@ struct registers {
     int count;
 };
 
-// Gives back the registers of the operands of value `i` that it is the last to use: those whose elements
-// are as wide as its own if `same_width`, else the others. Constants keep theirs.
+// Gives back the registers of the operands of value `i` that it is the last to use: those whose
+// elements are as wide as its own if `same_width`, else the others. Constants keep theirs.
 static void
 release_operands(const struct region *region, int i, bool same_width, struct registers *registers)
 {
@@ -290,8 +292,8 @@ release_operands(const struct region *region, int i, bool same_width, struct reg
         for (int m = 0; m < k; m++) {
             seen = seen || user->instruction.in[m] == in;
         }
-        const bool fits = tess_dtype_bytes(operand->array->dtype) ==
-                          tess_dtype_bytes(user->array->dtype);
+        const bool fits =
+            tess_dtype_bytes(operand->array->dtype) == tess_dtype_bytes(user->array->dtype);
         if (!seen && fits == same_width && operand->last_use == i &&
             operand->instruction.code != TSI_TILE_CONST) {
             registers->free_list[registers->free_count++] = registers->of[in];
@@ -299,9 +301,9 @@ release_operands(const struct region *region, int i, bool same_width, struct reg
     }
 }
 
-// Constants are filled once, so they get registers that nothing else takes. Every other value gives its
-// register back at its last use; if its elements are as wide as those of the result, the result may take
-// it at once, so that chains work in place. Returns how many registers there are.
+// Constants are filled once, so they get registers that nothing else takes. Every other value gives
+// its register back at its last use; if its elements are as wide as those of the result, the result
+// may take it at once, so that chains work in place. Returns how many registers there are.
 static int
 deal_registers(const struct region *region, struct tsi_tile_instruction *instructions)
 {

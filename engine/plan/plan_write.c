@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files: every chunk is written by a task of its own into the temporary file; a tree of joins, each over
-// at most TSI_FOLD_FANIN neighbours, waits for all of them, and the last gives the file its name.
+// Files: every chunk is written by a task of its own into the temporary file; a tree of joins, each
+// over at most TSI_FOLD_FANIN neighbours, waits for all of them, and the last gives the file its
+// name.
 //
-// A join's loop is the array cut more coarsely, at every so many boundaries of the level below, so its
-// chunks depend on just the chunks that they cover.
+// A join's loop is the array cut more coarsely, at every so many boundaries of the level below, so
+// its chunks depend on just the chunks that they cover.
 
 #include "engine/plan/plan_build.h"
 
@@ -31,8 +32,8 @@ coarsen_axis(struct tsi_plan_builder *builder, const struct tsi_axis *axis, int6
         const int64_t end = (i + 1) * every < axis->count ? (i + 1) * every : axis->count;
         sizes[i] = tsi_axis_start(axis, end) - tsi_axis_start(axis, i * every);
     }
-    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes, count,
-                                                   coarse, builder->error);
+    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes,
+                                                   count, coarse, builder->error);
     tsi_free(sizes);
     return status;
 }
@@ -54,7 +55,8 @@ coarsen_grid(struct tsi_plan_builder *builder, const struct tsi_grid *grid, stru
 }
 
 static tess_status
-set_file(struct tsi_plan_builder *builder, const struct tsi_plan_target *target, bool commits, int op)
+set_file(struct tsi_plan_builder *builder, const struct tsi_plan_target *target, bool commits,
+         int op)
 {
     struct tsi_arena *arena = &builder->program->arena;
     struct tsi_work_target_file *file = &builder->ops.items[op].target_file;
@@ -99,8 +101,8 @@ drop_empty_chunks(struct tsi_plan_builder *builder, const struct tsi_axis *axis,
         sizes[count] = tsi_axis_chunk_size(axis, i);
         count += sizes[count] > 0 ? 1 : 0;
     }
-    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes, count,
-                                                   dense, builder->error);
+    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes,
+                                                   count, dense, builder->error);
     tsi_free(sizes);
     return status;
 }

@@ -8,8 +8,8 @@
 
 #include "engine/runtime/future.h"
 
-// The first member of each backend's own struct. The calls come from the session's thread; a backend
-// reports from threads of its own through future.h.
+// The first member of each backend's own struct. The calls come from the session's thread; a
+// backend reports from threads of its own through future.h.
 struct tsi_backend {
     // Starts `future`, whose plan and outputs are filled. The backend takes the reference that is
     // given to it, and ends the future with tsi_future_end(), at once if it cannot start.

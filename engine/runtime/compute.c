@@ -19,7 +19,8 @@
 #include "engine/program/codec.h"
 #include "engine/runtime/backend.h"
 
-// A future that failed before it started, for when there is no memory for one; its functions know it.
+// A future that failed before it started, for when there is no memory for one; its functions know
+// it.
 static struct tess_future no_memory = {
     .refs = 1u << 30,
     .event_fd = -1,
@@ -39,7 +40,8 @@ fail(struct tess_session *session, tess_status status, const char *call, const c
     return session == NULL ? status : tsi_session_fail(session, status, whole);
 }
 
-// A sound array of a usable session, or why not. The message of a failed array becomes the session's.
+// A sound array of a usable session, or why not. The message of a failed array becomes the
+// session's.
 static tess_status
 check_array(const char *call, const struct tess_array *x)
 {
@@ -81,9 +83,10 @@ check_output(const char *call, const struct tess_array *x, const void *out, size
     if (bytes < needed) {
         char shape[TSI_SHAPE_TEXT_MAX];
         const tess_shape size = tess_array_shape(x);
-        snprintf(text, sizeof text, "%s of shape %.100s and dtype %s needs %zu bytes, the buffer has %zu",
-                 x->name, tsi_text_shape(shape, size.ndim, size.size), tess_dtype_name(x->dtype),
-                 needed, bytes);
+        snprintf(text, sizeof text,
+                 "%s of shape %.100s and dtype %s needs %zu bytes, the buffer has %zu", x->name,
+                 tsi_text_shape(shape, size.ndim, size.size), tess_dtype_name(x->dtype), needed,
+                 bytes);
         return fail(x->session, TESS_EBUFFER, call, text);
     }
     return out == NULL && needed > 0 ? fail(x->session, TESS_EINVAL, call, "the buffer is NULL")
@@ -146,7 +149,9 @@ start_compute(const char *call, struct tess_array *const *arrays, void *const *o
     struct tsi_plan_target *targets = tsi_calloc((size_t)count, sizeof *targets);
     struct tsi_future_output *outputs = tsi_calloc((size_t)count, sizeof *outputs);
     if (targets == NULL || outputs == NULL) {
-        status = fail(session, TESS_ENOMEM, call, "out of memory");
+        tsi_free(targets);
+        tsi_free(outputs);
+        return fail(session, TESS_ENOMEM, call, "out of memory");
     }
     for (int i = 0; i < count && status == TESS_OK; i++) {
         targets[i] = (struct tsi_plan_target){.array = arrays[i], .mode = TSI_TARGET_DELIVER};
@@ -161,31 +166,29 @@ start_compute(const char *call, struct tess_array *const *arrays, void *const *o
     return status;
 }
 
-tess_status
-(tess_compute_many)(tess_array *const *arrays, void *const *outs, const size_t *bytes, int count)
+tess_status(tess_compute_many)(tess_array *const *arrays, void *const *outs, const size_t *bytes,
+                               int count)
 {
     struct tess_future *future = NULL;
     const tess_status status = start_compute("compute", arrays, outs, bytes, count, &future);
     return status != TESS_OK ? status : finish(future);
 }
 
-tess_status
-(tess_compute)(tess_array *x, void *out, size_t out_bytes)
+tess_status(tess_compute)(tess_array *x, void *out, size_t out_bytes)
 {
     return (tess_compute_many)(&x, &out, &out_bytes, 1);
 }
 
-tess_future *
-(tess_submit)(tess_array *const *arrays, void *const *outs, const size_t *bytes, int count)
+tess_future *(tess_submit)(tess_array *const *arrays, void *const *outs, const size_t *bytes,
+                           int count)
 {
     struct tess_future *future = NULL;
     const tess_status status = start_compute("submit", arrays, outs, bytes, count, &future);
     if (status == TESS_OK) {
         return future;
     }
-    struct tess_session *session = arrays != NULL && count > 0 && arrays[0] != NULL
-                                       ? arrays[0]->session
-                                       : NULL;
+    struct tess_session *session =
+        arrays != NULL && count > 0 && arrays[0] != NULL ? arrays[0]->session : NULL;
     future = tsi_future_new(session, 0);
     if (future == NULL) {
         return &no_memory;
@@ -195,8 +198,7 @@ tess_future *
     return future;
 }
 
-tess_status
-(tess_persist)(tess_array *x)
+tess_status(tess_persist)(tess_array *x)
 {
     struct tess_future *future = NULL;
     tess_status status = check_array("persist", x);
@@ -205,7 +207,7 @@ tess_status
     }
     const struct tsi_plan_target target = {.array = x, .mode = TSI_TARGET_KEEP};
     status = start("persist", &target, 1, NULL, &future);
-    if (status != TESS_OK) {
+    if (status != TESS_OK || future == NULL) {
         return status;
     }
     status = tsi_future_finish(future, -1);
@@ -246,13 +248,12 @@ absolute_path(const char *path, char *out)
     if (realpath(parent, resolved) == NULL) {
         return false;
     }
-    const int written = snprintf(out, PATH_MAX, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved,
-                                 name);
+    const int written =
+        snprintf(out, PATH_MAX, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, name);
     return written > 0 && written < PATH_MAX;
 }
 
-tess_status
-(tess_save_npy)(tess_array *x, const char *path)
+tess_status(tess_save_npy)(tess_array *x, const char *path)
 {
     struct tess_future *future = NULL;
     char whole[PATH_MAX];
@@ -271,10 +272,8 @@ tess_status
     }
     snprintf(temporary, sizeof temporary, "%s.%ld-%llx.part", whole, (long)getpid(),
              (unsigned long long)tsi_clock_wall_ns());
-    const struct tsi_plan_target target = {.array = x,
-                                           .mode = TSI_TARGET_RUN,
-                                           .path = whole,
-                                           .temporary = temporary};
+    const struct tsi_plan_target target = {
+        .array = x, .mode = TSI_TARGET_RUN, .path = whole, .temporary = temporary};
     const tess_status started = start("save_npy", &target, 1, NULL, &future);
     const tess_status ended = started != TESS_OK ? started : finish(future);
     if (ended != TESS_OK) {

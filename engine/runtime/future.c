@@ -2,9 +2,10 @@
 //
 // Futures and their public functions.
 //
-// A future ends once, under its lock; whoever waits is woken by the condition, whoever polls sees the
-// status, and the event descriptor becomes readable and stays so. The backend's threads write results
-// into the caller's memory before they end the future, so a caller that sees the end sees the results.
+// A future ends once, under its lock; whoever waits is woken by the condition, whoever polls sees
+// the status, and the event descriptor becomes readable and stays so. The backend's threads write
+// results into the caller's memory before they end the future, so a caller that sees the end sees
+// the results.
 
 #include "engine/runtime/future.h"
 
@@ -91,8 +92,7 @@ tsi_future_ref(struct tess_future *future)
 void
 tsi_future_unref(struct tess_future *future)
 {
-    if (future == NULL ||
-        atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1) {
+    if (future == NULL || atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     if (future->event_fd >= 0) {
@@ -134,7 +134,8 @@ tsi_future_end(struct tess_future *future, tess_status status, const char *text)
             tsi_error_set(&future->error, status, "%s", text != NULL ? text : "");
         }
         if (future->event_fd >= 0) {
-            // The counter of a fresh descriptor takes a one without blocking; nothing else writes it.
+            // The counter of a fresh descriptor takes a one without blocking; nothing else writes
+            // it.
             (void)!write(future->event_fd, &(uint64_t){1}, sizeof(uint64_t));
         }
         pthread_cond_broadcast(&future->ended_cond);
@@ -172,7 +173,8 @@ tsi_future_set_peaks(struct tess_future *future, uint64_t tasks, uint64_t predic
 }
 
 bool
-tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data, size_t bytes)
+tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
+                   size_t bytes)
 {
     const struct tsi_chunk_op *source = &future->plan.program->ops[op];
     if (bytes != tsi_chunk_op_bytes(source, chunk)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Futures: one submitted compute, shared by the session's thread, which waits for it, and the threads of
-// a backend, which bring its results.
+// Futures: one submitted compute, shared by the session's thread, which waits for it, and the
+// threads of a backend, which bring its results.
 
 #ifndef TSI_RUNTIME_FUTURE_H
 #define TSI_RUNTIME_FUTURE_H
@@ -13,14 +13,15 @@
 #include "engine/graph/session.h"
 #include "engine/plan/plan.h"
 
-// Where the chunks of one target go: `out` is the whole array in C order, NULL if it is not delivered.
+// Where the chunks of one target go: `out` is the whole array in C order, NULL if it is not
+// delivered.
 struct tsi_future_output {
     void *out;
     size_t bytes;
 };
 
 struct tess_future {
-    atomic_uint refs; // one of the session's thread, one of the backend while it runs
+    atomic_uint refs;             // one of the session's thread, one of the backend while it runs
     struct tess_session *session; // NULL once it is closed; like the next three, the user thread's
     struct tsi_backend *backend;  // NULL if it never started, or has been closed
     struct tess_future *next;     // in the session's list
@@ -45,8 +46,8 @@ struct tess_future {
     struct tess_report report;
 };
 
-// A future with one reference, not started, in the list of `session`, which may be NULL; NULL when memory
-// is out.
+// A future with one reference, not started, in the list of `session`, which may be NULL; NULL when
+// memory is out.
 struct tess_future *tsi_future_new(struct tess_session *session, int target_count);
 struct tess_future *tsi_future_ref(struct tess_future *future);
 void tsi_future_unref(struct tess_future *future); // accepts NULL
@@ -61,13 +62,14 @@ void tsi_future_orphan_all(struct tess_session *session);
 void tsi_future_end(struct tess_future *future, tess_status status, const char *text);
 
 void tsi_future_set_job(struct tess_future *future, uint64_t job);
-void tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t total, int workers);
+void tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t total,
+                             int workers);
 void tsi_future_set_peaks(struct tess_future *future, uint64_t tasks, uint64_t predicted,
                           uint64_t measured);
 
-// Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this operation.
-// `data` is the chunk in C order, `bytes` long; false if the size is not that of the chunk. May be called
-// for different chunks from several threads at once.
+// Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this
+// operation. `data` is the chunk in C order, `bytes` long; false if the size is not that of the
+// chunk. May be called for different chunks from several threads at once.
 bool tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
                         size_t bytes);
 

@@ -2,10 +2,10 @@
 //
 // The embedded runtime: the two real cores, driven by the threads that execute the tasks.
 //
-// There is no thread that only schedules. A thread that has finished a task takes the lock, feeds the
-// completion to the worker's core, pumps actions between the cores, takes the next task and leaves; so
-// a chain of small tasks costs no switch between threads. The session's thread pumps too when it
-// submits, cancels or releases.
+// There is no thread that only schedules. A thread that has finished a task takes the lock, feeds
+// the completion to the worker's core, pumps actions between the cores, takes the next task and
+// leaves; so a chain of small tasks costs no switch between threads. The session's thread pumps too
+// when it submits, cancels or releases.
 
 #include "engine/runtime/local.h"
 
@@ -35,8 +35,8 @@ local_submit(struct tsi_backend *backend, struct tess_future *future)
     future->progress.workers = 1;
     future->report.program_bytes = program_bytes(future->plan.program);
     pthread_mutex_lock(&local->lock);
-    if (job == NULL || !tsi_map_put(&local->jobs_by_token, local->next_token,
-                                    (uint64_t)(uintptr_t)job)) {
+    if (job == NULL ||
+        !tsi_map_put(&local->jobs_by_token, local->next_token, (uint64_t)(uintptr_t)job)) {
         pthread_mutex_unlock(&local->lock);
         tsi_free(job);
         tsi_future_end(future, TESS_ENOMEM, "compute: out of memory");
@@ -183,9 +183,8 @@ make_cores(struct tsi_local *local, uint64_t memory_bytes)
     sched.suspect_ns = 0;
     sched.lost_ns = 0;
     sched.client_lease_ns = 0;
-    const struct tsi_worker_config worker = {.threads = local->thread_count,
-                                             .runs_ahead = TSI_RUNS_AHEAD,
-                                             .memory_bytes = memory_bytes};
+    const struct tsi_worker_config worker = {
+        .threads = local->thread_count, .runs_ahead = TSI_RUNS_AHEAD, .memory_bytes = memory_bytes};
     local->sched = tsi_sched_new(&sched);
     local->worker = tsi_worker_new(&worker);
     local->files = tsi_files_new(NULL, 0);
@@ -197,7 +196,8 @@ static bool
 start_threads(struct tsi_local *local, int count)
 {
     while (local->thread_count < count) {
-        if (pthread_create(&local->threads[local->thread_count], NULL, tsi_local_thread, local) != 0) {
+        if (pthread_create(&local->threads[local->thread_count], NULL, tsi_local_thread, local) !=
+            0) {
             join_threads(local);
             return false;
         }
@@ -211,15 +211,15 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
 {
     const int wanted = options->threads > 0 ? options->threads : tsi_machine_processors();
     const int count = wanted < TSI_THREADS_MAX ? wanted : TSI_THREADS_MAX;
-    const uint64_t memory_bytes = options->memory_limit_bytes != 0 ? options->memory_limit_bytes
-                                                                   : tsi_machine_chunk_bytes();
+    const uint64_t memory_bytes =
+        options->memory_limit_bytes != 0 ? options->memory_limit_bytes : tsi_machine_chunk_bytes();
     struct tsi_local *local = tsi_calloc(1, sizeof *local);
     if (local == NULL) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
         return NULL;
     }
-    local->backend = (struct tsi_backend){local_submit, local_cancel, local_release, local_threads,
-                                          local_close};
+    local->backend =
+        (struct tsi_backend){local_submit, local_cancel, local_release, local_threads, local_close};
     pthread_mutex_init(&local->lock, NULL);
     pthread_cond_init(&local->work, NULL);
     local->next_token = 1;

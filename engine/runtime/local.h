@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded runtime's parts: local.c opens and closes it and takes the session's calls, local_pump.c
-// carries actions of one core to the other, local_thread.c is what its threads do.
+// The embedded runtime's parts: local.c opens and closes it and takes the session's calls,
+// local_pump.c carries actions of one core to the other, local_thread.c is what its threads do.
 
 #ifndef TSI_RUNTIME_LOCAL_H
 #define TSI_RUNTIME_LOCAL_H
@@ -24,8 +24,8 @@ struct tsi_local_job {
     struct tsi_plan plan;       // taken over from the future, which may go first
     bool held_by_sched;
     bool held_by_worker;
-    int pins;                // threads that copy its results just now
-    bool ends;               // when the last of them is done, with this
+    int pins;  // threads that copy its results just now
+    bool ends; // when the last of them is done, with this
     struct tsi_error ending;
 };
 
@@ -63,7 +63,7 @@ struct tsi_local {
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t work;  // something to run, to deliver or to end
     bool closing;
-    int idle; // threads that wait for `work`
+    int idle;              // threads that wait for `work`
     uint64_t armed_ns;     // when the first of them wakes up by itself; UINT64_MAX: not known
     uint64_t memory_bytes; // that chunks may take
     bool joined;           // the scheduler's core knows the worker
@@ -74,7 +74,7 @@ struct tsi_local {
     struct tsi_map jobs_by_token;  // → struct tsi_local_job *
     struct tsi_map jobs_by_number; // likewise
     struct tsi_local_slot slots[TSI_THREADS_MAX + TSI_RUNS_AHEAD];
-    TSI_VEC(struct tsi_local_run) runs;            // to take from the front
+    TSI_VEC(struct tsi_local_run) runs; // to take from the front
     size_t runs_taken;
     TSI_VEC(struct tsi_local_delivery) deliveries; // to take from the back
     TSI_VEC(uint32_t) delivered;                   // scratch
@@ -85,14 +85,14 @@ void tsi_local_pump(struct tsi_local *local);
 void tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event);
 struct tsi_local_job *tsi_local_job(struct tsi_local *local, uint32_t number);
 
-// Ends the job with this; the first end counts. tsi_local_fail_job() also tells the scheduler's core, and
-// ends it for want of memory.
+// Ends the job with this; the first end counts. tsi_local_fail_job() also tells the scheduler's
+// core, and ends it for want of memory.
 void tsi_local_end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status,
                        const char *text);
 void tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, const char *text);
 
-// local_recover.c: feeds the worker's core. What it has no memory for is lost; then the worker has to be
-// renewed.
+// local_recover.c: feeds the worker's core. What it has no memory for is lost; then the worker has
+// to be renewed.
 void tsi_local_worker_event(struct tsi_local *local, struct tsi_worker_event *event);
 
 // Fails all jobs, and lets the worker join the scheduler again with nothing in its hands.
@@ -101,8 +101,8 @@ void tsi_local_renew_worker(struct tsi_local *local);
 // Lets the worker join if it has not; there may be no memory for that.
 void tsi_local_join_worker(struct tsi_local *local);
 
-// Ends the job's future, and frees the job once nobody has its program; both only when no thread copies
-// its results, so that nothing writes to the caller's memory after the end.
+// Ends the job's future, and frees the job once nobody has its program; both only when no thread
+// copies its results, so that nothing writes to the caller's memory after the end.
 void tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job);
 
 // Frees a job that neither core knows any more, and what its tasks may have left of a file.

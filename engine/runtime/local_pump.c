@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carries what one core wants to the other. All of it happens under the lock; what takes time (running
-// tasks, copying results) becomes work for the threads.
+// Carries what one core wants to the other. All of it happens under the lock; what takes time
+// (running tasks, copying results) becomes work for the threads.
 //
 // What an action points to is good only until its core is called again, so an action of one core is
 // handed to the other core at once, and what must go back to the same core is copied first.
@@ -27,8 +27,8 @@ tsi_local_job(struct tsi_local *local, uint32_t number)
     return found == NULL ? NULL : (struct tsi_local_job *)(uintptr_t)*found;
 }
 
-// A task that was running when its job failed may have made the temporary file again after the caller
-// had removed it. Now no task of the job runs any more.
+// A task that was running when its job failed may have made the temporary file again after the
+// caller had removed it. Now no task of the job runs any more.
 static void
 remove_temporaries(const struct tsi_program *program)
 {
@@ -248,7 +248,8 @@ take_sched_action(struct tsi_local *local, const struct tsi_sched_action *action
     }
 }
 
-// The caller's memory is read where it is: the chunk is a view of it, with the strides of the array.
+// The caller's memory is read where it is: the chunk is a view of it, with the strides of the
+// array.
 static void
 fetch(struct tsi_local *local, tsi_key key)
 {
@@ -405,7 +406,8 @@ tsi_local_pump(struct tsi_local *local)
 {
     struct tsi_sched_action sched_action;
     struct tsi_worker_action worker_action;
-    // At the close nothing new is begun, and tasks that were cancelled do not end their jobs as such.
+    // At the close nothing new is begun, and tasks that were cancelled do not end their jobs as
+    // such.
     bool moved = !local->closing;
     while (moved) {
         const uint64_t now = tsi_clock_ns();

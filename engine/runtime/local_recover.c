@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the embedded runtime does when the worker's core has no memory for an event. The two cores would
-// not know the same any more, so it is as if the worker had been lost and another had come: all jobs
-// fail, the worker forgets all, and joins anew. What arrays kept is computed again when it is needed.
-// None of this needs memory but the joining, which is tried again at the next submit.
+// What the embedded runtime does when the worker's core has no memory for an event. The two cores
+// would not know the same any more, so it is as if the worker had been lost and another had come:
+// all jobs fail, the worker forgets all, and joins anew. What arrays kept is computed again when it
+// is needed. None of this needs memory but the joining, which is tried again at the next submit.
 
 #include "engine/base/clock.h"
 #include "engine/runtime/local.h"

@@ -24,8 +24,8 @@ copy_chunk(struct tsi_local *local, const struct tsi_local_delivery *delivery)
     job->pins--;
 }
 
-// Copies one chunk into the caller's memory, outside the lock, and tells the scheduler's core. A job with
-// a delivery to come stays, because the scheduler waits for this.
+// Copies one chunk into the caller's memory, outside the lock, and tells the scheduler's core. A
+// job with a delivery to come stays, because the scheduler waits for this.
 static void
 deliver(struct tsi_local *local)
 {

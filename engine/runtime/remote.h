@@ -80,7 +80,8 @@ struct tsi_remote {
     uint64_t next_heartbeat_ns;
     uint64_t heard_ns;
     bool closing;
-    bool lost; // the scheduler is gone; every job fails
+    bool broke; // its connection, in this turn
+    bool lost;  // the scheduler is gone; every job fails
     TSI_VEC(struct tsi_remote_job *) jobs;
     uint64_t bytes_fetching;
     size_t chunks_fetching;

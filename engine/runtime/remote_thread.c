@@ -163,10 +163,8 @@ wait_for_events(struct tsi_remote *remote)
     }
     zmq_poll(items, count, wait_ms(remote, tsi_clock_ns()));
     // A connection that never was there is tried again by the transport; one that was is the
-    // scheduler's end.
-    if (items[1].revents != 0 && tsi_net_broke(remote->monitor) && remote->peer != 0) {
-        tsi_remote_lose(remote, "its connection broke");
-    }
+    // scheduler's end, once what it had said before is heard.
+    remote->broke = items[1].revents != 0 && tsi_net_broke(remote->monitor) && remote->peer != 0;
 }
 
 static void
@@ -227,6 +225,9 @@ tsi_remote_thread(void *argument)
         wait_for_events(remote);
         take_commands(remote);
         tsi_remote_receive(remote);
+        if (remote->broke) {
+            tsi_remote_lose(remote, "its connection broke");
+        }
         tsi_server_turn(remote->server);
         tsi_fetcher_turn(remote->fetcher, tsi_clock_ns());
         tsi_remote_gather(remote);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Copies boxes between arrays of any strides: the two last axes by the kernel, the others by counting.
+// Copies boxes between arrays of any strides: the two last axes by the kernel, the others by
+// counting.
 
 #include "engine/runtime/scatter.h"
 
@@ -43,8 +44,8 @@ copy_box(const struct box *box, size_t item_bytes, unsigned char *out, const uns
     for (;;) {
         tsi_kernel_copy(last_or(box, box->size, 2, 1), last_or(box, box->size, 1, 1), item_bytes,
                         out, last_or(box, box->out_stride, 2, 0),
-                        last_or(box, box->out_stride, 1, 0), in,
-                        last_or(box, box->in_stride, 2, 0), last_or(box, box->in_stride, 1, 0));
+                        last_or(box, box->out_stride, 1, 0), in, last_or(box, box->in_stride, 2, 0),
+                        last_or(box, box->in_stride, 1, 0));
         int a = outer - 1;
         while (a >= 0 && ++at[a] == box->size[a]) {
             out -= box->out_stride[a] * (box->size[a] - 1);
@@ -86,7 +87,8 @@ tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
 }
 
 const void *
-tsi_chunk_origin(const struct tsi_grid *grid, int64_t chunk, const void *data, const int64_t *strides)
+tsi_chunk_origin(const struct tsi_grid *grid, int64_t chunk, const void *data,
+                 const int64_t *strides)
 {
     int64_t start[TESS_NDIM_MAX];
     int64_t size[TESS_NDIM_MAX];

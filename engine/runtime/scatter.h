@@ -13,8 +13,8 @@
 void tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
                        const void *data, void *out);
 
-// Copies chunk `chunk` of the array at `in`, whose axes have the given strides in bytes, to `out` in C
-// order.
+// Copies chunk `chunk` of the array at `in`, whose axes have the given strides in bytes, to `out`
+// in C order.
 void tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *in,
                       const int64_t *strides, void *out);
 

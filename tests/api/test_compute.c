@@ -11,8 +11,8 @@ sample(tess_session *session)
     return tess_random_normal(session, TESS_SHAPE(60, 50), TESS_CHUNKS(16, 20), 0, 1);
 }
 
-// Arrays that share operands, one twice, a leaf, a constant, an array without elements: each is what
-// it is alone.
+// Arrays that share operands, one twice, a leaf, a constant, an array without elements: each is
+// what it is alone.
 Test(api_compute, many_at_once)
 {
     enum { COUNT = 8 };
@@ -41,7 +41,8 @@ Test(api_compute, many_at_once)
     }
     cr_assert_eq(tess_compute_many(all, outs, bytes, COUNT), TESS_OK, "%s", tess_session_error(s));
     for (int i = 0; i < COUNT; i++) {
-        cr_assert(agrees_with_oracle("one of many", all[i], outs[i], (struct tolerance){16, 16, 0}));
+        cr_assert(
+            agrees_with_oracle("one of many", all[i], outs[i], (struct tolerance){16, 16, 0}));
         free(outs[i]);
     }
     tess_session_close(s);
@@ -150,8 +151,8 @@ Test(api_compute, explains_what_it_would_do)
     tess_session *s = open_embedded(2);
     tess_array *x = sample(s);
     const char *text = tess_explain(tess_mean(tess_sqrt(tess_abs(x)), TESS_AXIS(0)));
-    static const char *const words[] = {"random_normal", "sqrt", "mean",    "test_compute.c:",
-                                        "fold",          "tasks", "predicted peak"};
+    static const char *const words[] = {
+        "random_normal", "sqrt", "mean", "test_compute.c:", "fold", "tasks", "predicted peak"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         cr_assert(strstr(text, words[i]) != NULL, "no \"%s\" in\n%s", words[i], text);
     }
@@ -176,8 +177,8 @@ Test(api_compute, reports_the_last_compute)
               report.program_bytes);
     cr_assert(report.peak_bytes_predicted > 0);
     cr_assert(report.peak_bytes_measured > 0);
-    cr_assert(report.peak_bytes_measured <= report.peak_bytes_predicted,
-              "%" PRIu64 " and %" PRIu64, report.peak_bytes_measured, report.peak_bytes_predicted);
+    cr_assert(report.peak_bytes_measured <= report.peak_bytes_predicted, "%" PRIu64 " and %" PRIu64,
+              report.peak_bytes_measured, report.peak_bytes_predicted);
     tess_session_close(s);
 }
 

@@ -20,18 +20,28 @@ struct named_binary {
 };
 
 static const struct named_unary unaries[] = {
-    {"negative", tess_negative, false}, {"abs", tess_abs, false}, {"sqrt", tess_sqrt, false},
-    {"exp", tess_exp, true},            {"log", tess_log, true},  {"sin", tess_sin, true},
+    {"negative", tess_negative, false},
+    {"abs", tess_abs, false},
+    {"sqrt", tess_sqrt, false},
+    {"exp", tess_exp, true},
+    {"log", tess_log, true},
+    {"sin", tess_sin, true},
     {"cos", tess_cos, true},
 };
 
 static const struct named_binary binaries[] = {
-    {"add", tess_add, false},           {"subtract", tess_subtract, false},
-    {"multiply", tess_multiply, false}, {"divide", tess_divide, false},
-    {"power", tess_power, true},        {"minimum", tess_minimum, false},
-    {"maximum", tess_maximum, false},   {"equal", tess_equal, false},
-    {"not_equal", tess_not_equal, false}, {"less", tess_less, false},
-    {"less_equal", tess_less_equal, false}, {"greater", tess_greater, false},
+    {"add", tess_add, false},
+    {"subtract", tess_subtract, false},
+    {"multiply", tess_multiply, false},
+    {"divide", tess_divide, false},
+    {"power", tess_power, true},
+    {"minimum", tess_minimum, false},
+    {"maximum", tess_maximum, false},
+    {"equal", tess_equal, false},
+    {"not_equal", tess_not_equal, false},
+    {"less", tess_less, false},
+    {"less_equal", tess_less_equal, false},
+    {"greater", tess_greater, false},
     {"greater_equal", tess_greater_equal, false},
 };
 
@@ -67,10 +77,8 @@ check_grid(tess_session *session, tess_dtype dtype, const struct grid_case *grid
     void *data = special_elements(dtype, count, 0);
     void *more = special_elements(dtype, count, 5);
     char what[128];
-    tess_array *x =
-        tess_from_memory(session, data, dtype, grid->shape, NULL, grid->chunks);
-    tess_array *y =
-        tess_from_memory(session, more, dtype, grid->shape, NULL, TESS_CHUNKS_EACH(2));
+    tess_array *x = tess_from_memory(session, data, dtype, grid->shape, NULL, grid->chunks);
+    tess_array *y = tess_from_memory(session, more, dtype, grid->shape, NULL, TESS_CHUNKS_EACH(2));
     expect_oracle(grid->name, x);
     for (int i = 0; i < UNARY_COUNT; i++) {
         if (is_defined(unaries[i].name, dtype)) {
@@ -141,8 +149,7 @@ Test(api_elementwise, mixed_dtypes)
     for (tess_dtype a = TESS_BOOL; a < TESS_DTYPE_COUNT; a++) {
         tess_session *session = open_embedded(2);
         void *left = special_elements(a, 40, 0);
-        tess_array *x =
-            tess_from_memory(session, left, a, TESS_SHAPE(40), NULL, TESS_CHUNKS(9));
+        tess_array *x = tess_from_memory(session, left, a, TESS_SHAPE(40), NULL, TESS_CHUNKS(9));
         void *rights[TESS_DTYPE_COUNT] = {NULL};
         for (tess_dtype b = TESS_BOOL; b < TESS_DTYPE_COUNT; b++) {
             rights[b] = special_elements(b, 40, 11);
@@ -197,21 +204,19 @@ Test(api_elementwise, broadcasting)
         tess_shape a;
         tess_shape b;
     } pairs[] = {
-        {{2, {5, 1}}, {2, {1, 7}}},       {{3, {2, 1, 4}}, {2, {3, 1}}},
-        {{0, {0}}, {2, {4, 5}}},          {{1, {1}}, {3, {2, 3, 4}}},
-        {{4, {3, 1, 5, 1}}, {1, {6}}},    {{2, {0, 1}}, {2, {1, 4}}},
-        {{2, {1, 0}}, {2, {3, 1}}},       {{2, {1, 1}}, {2, {1, 1}}},
-        {{3, {1, 9, 8}}, {3, {7, 1, 1}}},
+        {{2, {5, 1}}, {2, {1, 7}}}, {{3, {2, 1, 4}}, {2, {3, 1}}}, {{0, {0}}, {2, {4, 5}}},
+        {{1, {1}}, {3, {2, 3, 4}}}, {{4, {3, 1, 5, 1}}, {1, {6}}}, {{2, {0, 1}}, {2, {1, 4}}},
+        {{2, {1, 0}}, {2, {3, 1}}}, {{2, {1, 1}}, {2, {1, 1}}},    {{3, {1, 9, 8}}, {3, {7, 1, 1}}},
     };
     tess_session *session = open_embedded(2);
     void *left = special_elements(TESS_F64, 4096, 0);
     void *right = special_elements(TESS_I32, 4096, 2);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         for (int64_t cut = -1; cut < 4; cut++) {
-            tess_array *x = tess_from_memory(session, left, TESS_F64, pairs[i].a, NULL,
-                                             TESS_CHUNKS_EACH(cut));
-            tess_array *y = tess_from_memory(session, right, TESS_I32, pairs[i].b, NULL,
-                                             TESS_CHUNKS_EACH(2));
+            tess_array *x =
+                tess_from_memory(session, left, TESS_F64, pairs[i].a, NULL, TESS_CHUNKS_EACH(cut));
+            tess_array *y =
+                tess_from_memory(session, right, TESS_I32, pairs[i].b, NULL, TESS_CHUNKS_EACH(2));
             expect_oracle("multiply", tess_multiply(x, y));
             expect_oracle("less", tess_less(y, x));
             expect_oracle("where", tess_where(tess_scalar_int(session, 1), x, y));
@@ -236,8 +241,8 @@ Test(api_elementwise, long_chains_and_wide_sums)
 
     tess_array *layer[128];
     for (int i = 0; i < 128; i++) {
-        layer[i] = tess_random_integers(session, TESS_SHAPE(100), TESS_CHUNKS(5 + i), TESS_I32, -9,
-                                        9);
+        layer[i] =
+            tess_random_integers(session, TESS_SHAPE(100), TESS_CHUNKS(5 + i), TESS_I32, -9, 9);
     }
     for (int count = 128; count > 1; count /= 2) {
         for (int i = 0; i < count / 2; i++) {

@@ -233,7 +233,8 @@ random_product(struct generator *g, tess_array *x)
         return tess_abs(x);
     }
     const int64_t inner = shape.size[shape.ndim - 1];
-    tess_array *other = leaf(g, one_in(g, 4) ? TESS_SHAPE(inner) : TESS_SHAPE(inner, between(g, 1, 5)));
+    tess_array *other =
+        leaf(g, one_in(g, 4) ? TESS_SHAPE(inner) : TESS_SHAPE(inner, between(g, 1, 5)));
     if (one_in(g, 4)) {
         other = tess_transpose(leaf(g, TESS_SHAPE(between(g, 1, 5), inner)), TESS_REVERSED);
     }

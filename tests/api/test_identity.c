@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The programs of tests/support/programs.h, which cover every operation, give the same bits with any
-// number of threads and any instruction set.
+// The programs of tests/support/programs.h, which cover every operation, give the same bits with
+// any number of threads and any instruction set.
 
 #include "tests/support/api.h"
 

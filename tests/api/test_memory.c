@@ -31,13 +31,14 @@ Test(api_memory, arrays_larger_than_the_limit)
     tess_array *stds[2];
     tess_array *turned[2];
     for (int i = 0; i < 2; i++) {
-        tess_array *x = tess_random_normal(sessions[i], TESS_SHAPE(10000, 500),
-                                           TESS_CHUNKS(50, 500), 1, 2);
+        tess_array *x =
+            tess_random_normal(sessions[i], TESS_SHAPE(10000, 500), TESS_CHUNKS(50, 500), 1, 2);
         tess_array *centred = tess_subtract(x, tess_mean(x, TESS_AXIS(0)));
         sums[i] = tess_sum(x, TESS_AXIS(1));
         stds[i] = tess_mean(tess_multiply(centred, centred), TESS_AXIS(0));
-        turned[i] = tess_max(tess_add(tess_transpose(x, TESS_REVERSED), tess_scalar_int(sessions[i], 1)),
-                             TESS_AXIS(1));
+        turned[i] =
+            tess_max(tess_add(tess_transpose(x, TESS_REVERSED), tess_scalar_int(sessions[i], 1)),
+                     TESS_AXIS(1));
     }
     expect_same("sums", sums[0], sums[1]);
     const tess_report report = tess_session_report(s);
@@ -112,7 +113,8 @@ build_and_compute(tess_session *s, const double *held, double out[12])
     tess_array *y = tess_random_normal(s, TESS_SHAPE(12, 8), TESS_CHUNKS(4, 4), 0, 1);
     tess_array *product = tess_matmul(x, tess_transpose(tess_exp(y), TESS_REVERSED));
     tess_array *mean = tess_mean(product, TESS_AXIS(0));
-    tess_array *result = tess_add(mean, tess_slice(tess_sum(x, TESS_AXIS(1)), TESS_INDEX(TESS_WHOLE)));
+    tess_array *result =
+        tess_add(mean, tess_slice(tess_sum(x, TESS_AXIS(1)), TESS_INDEX(TESS_WHOLE)));
     cr_assert(result != NULL);
     if (tess_array_status(result) != TESS_OK) {
         cr_assert(strlen(tess_array_error(result)) > 0);

@@ -39,7 +39,8 @@ Test(api_random, does_not_depend_on_chunks)
     const tess_shape shape = TESS_SHAPE(37, 29);
     for (int kind = 0; kind < KINDS; kind++) {
         const tess_chunks cuts[] = {TESS_CHUNKS_NONE, TESS_CHUNKS_EACH(1), TESS_CHUNKS(5, 28),
-                                    TESS_CHUNKS_AUTO, tess_chunks_list(TESS_CHUNKS(1, 7), 0, list, 4)};
+                                    TESS_CHUNKS_AUTO,
+                                    tess_chunks_list(TESS_CHUNKS(1, 7), 0, list, 4)};
         tess_session *first = open_seeded(9);
         void *want = compute(make(first, kind, shape, cuts[0]));
         for (int c = 1; c < 5; c++) {
@@ -202,8 +203,8 @@ Test(api_random, integers_over_a_range_that_does_not_divide)
     const int64_t range = INT64_MAX / 4 * 3;
     tess_array *x =
         tess_random_integers(s, TESS_SHAPE(1000000), TESS_CHUNKS(50000), TESS_I64, 0, range);
-    tess_array *low = tess_less(x, tess_full_int(s, TESS_SCALAR_SHAPE, TESS_CHUNKS_NONE, TESS_I64,
-                                                 range / 2));
+    tess_array *low =
+        tess_less(x, tess_full_int(s, TESS_SCALAR_SHAPE, TESS_CHUNKS_NONE, TESS_I64, range / 2));
     double mean = 0;
     cr_assert_eq(tess_compute(tess_mean(low, TESS_AXES_ALL), &mean, sizeof mean), TESS_OK);
     cr_assert(fabs(mean - 0.5) < 0.002, "%g", mean);

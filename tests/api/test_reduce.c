@@ -164,8 +164,8 @@ Test(api_reduce, nan_and_infinity)
     for (int d = 0; d < 2; d++) {
         tess_session *session = open_embedded(2);
         void *data = special_elements(dtypes[d], 400, 0);
-        tess_array *all = tess_from_memory(session, data, dtypes[d], TESS_SHAPE(20, 20), NULL,
-                                           TESS_CHUNKS(3, 4));
+        tess_array *all =
+            tess_from_memory(session, data, dtypes[d], TESS_SHAPE(20, 20), NULL, TESS_CHUNKS(3, 4));
         tess_array *zeros = tess_where(tess_less(tess_abs(all), tess_scalar(session, 1e-20)), all,
                                        tess_scalar(session, 1));
         for (tess_axes axes = 0; axes < 4; axes++) {
@@ -173,9 +173,9 @@ Test(api_reduce, nan_and_infinity)
                 expect_oracle(names[r], reduce(r, all, axes, 0));
                 expect_oracle(names[r], reduce(r, zeros, axes, 0));
             }
-            expect_oracle("sum", tess_sum(tess_where(tess_equal(all, all), tess_scalar(session, 1),
-                                                     all),
-                                          axes));
+            expect_oracle(
+                "sum",
+                tess_sum(tess_where(tess_equal(all, all), tess_scalar(session, 1), all), axes));
             expect_oracle("mean", tess_mean(tess_divide(all, tess_scalar(session, 0)), axes));
         }
         tess_session_close(session);
@@ -212,15 +212,15 @@ Test(api_reduce, trees_of_several_levels)
     tess_session *session = open_embedded(2);
     static const int64_t counts[] = {15, 16, 17, 255, 256, 257, 700, 4097};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        tess_array *x = tess_random_integers(session, TESS_SHAPE(counts[i]), TESS_CHUNKS(1),
-                                             TESS_I16, -50, 50);
+        tess_array *x =
+            tess_random_integers(session, TESS_SHAPE(counts[i]), TESS_CHUNKS(1), TESS_I16, -50, 50);
         for (int r = 0; r < REDUCTION_COUNT; r++) {
             expect_near_oracle(names[r], reduce(r, x, TESS_AXES_ALL, 1),
                                (struct tolerance){1000, 0, 0});
         }
     }
-    tess_array *y = tess_random_integers(session, TESS_SHAPE(19, 3, 23), TESS_CHUNKS(1, 2, 1),
-                                         TESS_I32, 0, 3);
+    tess_array *y =
+        tess_random_integers(session, TESS_SHAPE(19, 3, 23), TESS_CHUNKS(1, 2, 1), TESS_I32, 0, 3);
     for (tess_axes axes = 0; axes < 8; axes++) {
         check_axes(y, axes);
     }
@@ -261,13 +261,12 @@ Test(api_reduce, fused_and_stacked)
                        loose);
     expect_near_oracle("turned", tess_sum(tess_transpose(tess_exp(x), TESS_REVERSED), TESS_AXIS(0)),
                        loose);
-    expect_near_oracle("sliced",
-                       tess_std(tess_slice(x, TESS_INDEX(TESS_RANGE(TESS_OPEN, TESS_OPEN, -3))),
-                                TESS_AXIS(1), 0),
-                       loose);
-    expect_near_oracle("repeated", tess_sum(tess_broadcast_to(mean, TESS_SHAPE(9, 1, 30)),
-                                            TESS_AXIS(0)),
-                       loose);
+    expect_near_oracle(
+        "sliced",
+        tess_std(tess_slice(x, TESS_INDEX(TESS_RANGE(TESS_OPEN, TESS_OPEN, -3))), TESS_AXIS(1), 0),
+        loose);
+    expect_near_oracle(
+        "repeated", tess_sum(tess_broadcast_to(mean, TESS_SHAPE(9, 1, 30)), TESS_AXIS(0)), loose);
     tess_session_close(session);
 }
 

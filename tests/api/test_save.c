@@ -117,7 +117,8 @@ Test(api_save, replaces_a_file_that_it_reads)
     tess_array *loaded = tess_load_npy(s, path, TESS_CHUNKS(100));
     tess_array *next = tess_add(loaded, tess_scalar_int(s, 1));
     cr_assert_eq(tess_save_npy(next, path), TESS_OK, "%s", tess_session_error(s));
-    expect_same("next", tess_load_npy(s, path, TESS_CHUNKS(1000)), tess_add(x, tess_scalar_int(s, 1)));
+    expect_same("next", tess_load_npy(s, path, TESS_CHUNKS(1000)),
+                tess_add(x, tess_scalar_int(s, 1)));
     tess_session_close(s);
 }
 
@@ -165,8 +166,8 @@ Test(api_save, places_that_are_not_there)
     tess_session_close(s);
 }
 
-// A disk that is full after 64 KiB, in a child, for the limit cannot be raised again. What must hold
-// is told by its exit.
+// A disk that is full after 64 KiB, in a child, for the limit cannot be raised again. What must
+// hold is told by its exit.
 static int
 save_on_a_full_disk(void)
 {

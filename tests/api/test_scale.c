@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Expressions of very many chunks: what is submitted does not grow with them, planning them takes no
-// time, and a hundred thousand of them run to the end.
+// Expressions of very many chunks: what is submitted does not grow with them, planning them takes
+// no time, and a hundred thousand of them run to the end.
 
 #include "tests/support/api.h"
 

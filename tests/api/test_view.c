@@ -62,7 +62,8 @@ random_slice(struct test_random *random, tess_array *x)
         switch (test_random_between(random, 0, 5)) {
         case 0:
             if (size > 0) {
-                indices.index[indices.count++] = TESS_AT(test_random_between(random, -size, size - 1));
+                indices.index[indices.count++] =
+                    TESS_AT(test_random_between(random, -size, size - 1));
                 break;
             }
             indices.index[indices.count++] = TESS_WHOLE;
@@ -181,10 +182,9 @@ Test(api_view, of_memory)
         tess_session *s = open_embedded(2);
         const int64_t b = (int64_t)tess_dtype_bytes(dtype);
         const tess_shape shape = TESS_SHAPE(8, 1, 9);
-        const int64_t strides[][3] = {{9 * b, 9 * b, b},       {-9 * b, 5, b},
-                                      {b, 0, 8 * b},           {-b, 0, -8 * b},
-                                      {0, 0, 2 * b},           {9 * b + 1, 3, b},
-                                      {0, 0, 0},               {16 * b, 1, -b - 1}};
+        const int64_t strides[][3] = {{9 * b, 9 * b, b}, {-9 * b, 5, b},     {b, 0, 8 * b},
+                                      {-b, 0, -8 * b},   {0, 0, 2 * b},      {9 * b + 1, 3, b},
+                                      {0, 0, 0},         {16 * b, 1, -b - 1}};
         for (size_t i = 0; i < sizeof strides / sizeof *strides; i++) {
             const unsigned char *first = data + 9 * 8 * 20 + 1;
             check_views("memory",
@@ -208,9 +208,9 @@ write_npy(const char *path, const char *type, bool fortran_order, const char *sh
           const void *data, size_t bytes)
 {
     char header[256];
-    const int length = snprintf(header, sizeof header,
-                                "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n", type,
-                                fortran_order ? "True" : "False", shape);
+    const int length =
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n",
+                 type, fortran_order ? "True" : "False", shape);
     const unsigned char size[] = {(unsigned char)length, (unsigned char)(length >> 8), 0, 0};
     const unsigned char magic[] = {0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)version, 0};
     FILE *file = fopen(path, "wb");
@@ -305,18 +305,21 @@ Test(api_view, neighbours)
     const tess_index inner = TESS_RANGE(1, -1, 1);
     const tess_index before = TESS_RANGE(TESS_OPEN, -2, 1);
     const tess_index after = TESS_RANGE(2, TESS_OPEN, 1);
-    tess_array *vertical = tess_add(tess_slice(y, TESS_INDEX(before, inner)),
-                                    tess_slice(y, TESS_INDEX(after, inner)));
-    tess_array *horizontal = tess_add(tess_slice(y, TESS_INDEX(inner, before)),
-                                      tess_slice(y, TESS_INDEX(inner, after)));
+    tess_array *vertical =
+        tess_add(tess_slice(y, TESS_INDEX(before, inner)), tess_slice(y, TESS_INDEX(after, inner)));
+    tess_array *horizontal =
+        tess_add(tess_slice(y, TESS_INDEX(inner, before)), tess_slice(y, TESS_INDEX(inner, after)));
     expect_near_oracle("stencil", tess_add(vertical, horizontal), (struct tolerance){0, 8, 0});
     expect_near_oracle("symmetric",
                        tess_add(tess_matmul(x, tess_transpose(x, TESS_REVERSED)),
                                 tess_matmul(y, tess_transpose(y, TESS_REVERSED))),
                        (struct tolerance){0, 64, 0});
     tess_array *square = tess_slice(x, TESS_INDEX(TESS_RANGE(0, 30, 1)));
-    expect_oracle("with its transpose", tess_subtract(square, tess_transpose(square, TESS_REVERSED)));
-    expect_oracle("backward", tess_subtract(x, tess_slice(x, TESS_INDEX(TESS_RANGE(TESS_OPEN, TESS_OPEN, -1)))));
+    expect_oracle("with its transpose",
+                  tess_subtract(square, tess_transpose(square, TESS_REVERSED)));
+    expect_oracle(
+        "backward",
+        tess_subtract(x, tess_slice(x, TESS_INDEX(TESS_RANGE(TESS_OPEN, TESS_OPEN, -1)))));
     tess_session_close(s);
 }
 

@@ -25,13 +25,13 @@ expected(void)
     return digest;
 }
 
-// Runs for about a second on one thread, in tasks of about 20 ms.
+// Runs for a second or two on one thread, in 20 tasks.
 static tess_array *
 long_program(tess_session *session)
 {
     tess_array *x =
         tess_random_normal(session, TESS_SHAPE(4000, 2500), TESS_CHUNKS(200, 2500), 1, 2);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 12; i++) {
         x = tess_exp(tess_sin(x));
     }
     return tess_mean(x, TESS_AXES_ALL);

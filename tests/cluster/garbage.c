@@ -35,7 +35,10 @@ program(tess_session *session)
 {
     tess_array *x =
         tess_random_normal(session, TESS_SHAPE(3000, 3000), TESS_CHUNKS(250, 300), 1, 2);
-    tess_array *y = tess_exp(tess_sin(tess_transpose(x, TESS_REVERSED)));
+    tess_array *y = tess_transpose(x, TESS_REVERSED);
+    for (int i = 0; i < 8; i++) {
+        y = tess_exp(tess_sin(y));
+    }
     tess_array *z = tess_add(tess_rechunk(y, TESS_CHUNKS(400, 500)), tess_cos(x));
     return tess_sum(tess_multiply(z, z), TESS_AXIS(0));
 }

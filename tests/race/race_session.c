@@ -52,9 +52,9 @@ static tess_future *
 submit(tess_session *session, int64_t *out)
 {
     tess_array *x = numbers(session);
-    tess_array *slow = tess_sum(tess_cast(tess_exp(tess_multiply(x, tess_scalar_int(session, 0))),
-                                          TESS_I64),
-                                TESS_AXES_ALL);
+    tess_array *slow =
+        tess_sum(tess_cast(tess_exp(tess_multiply(x, tess_scalar_int(session, 0))), TESS_I64),
+                 TESS_AXES_ALL);
     void *outs[] = {out};
     const size_t bytes[] = {sizeof *out};
     return tess_submit(&slow, outs, bytes, 1);
@@ -75,9 +75,8 @@ start_and_stop(tess_session *session, struct test_random *random)
             pause_random(random);
             tess_future_cancel(futures[i]);
         }
-        const tess_status status = test_random_one_in(random, 3)
-                                       ? tess_future_poll(futures[i])
-                                       : tess_future_wait(futures[i], -1);
+        const tess_status status = test_random_one_in(random, 3) ? tess_future_poll(futures[i])
+                                                                 : tess_future_wait(futures[i], -1);
         if (status == TESS_OK && outs[i] != ELEMENTS) {
             fail("a wrong result", session);
         } else if (status != TESS_OK && status != TESS_ECANCELLED && status != TESS_RUNNING) {

@@ -99,8 +99,7 @@ find_difference(tess_dtype dtype, const void *have, const void *want, int64_t co
         }
         const double h = read_float(dtype, have, i);
         const double w = read_float(dtype, want, i);
-        const double allowed =
-            unit * (tolerance.relative * (fabs(w) + tiny) +
+        const double allowed = unit * (tolerance.relative * (fabs(w) + tiny) +
                                        tolerance.of_largest * largest + tolerance.absolute);
         if (exact ? !(isnan(h) && isnan(w)) : !is_near(h, w, allowed)) {
             return i;
@@ -169,13 +168,27 @@ expect_same(const char *what, tess_array *x, tess_array *y)
 static inline void *
 special_elements(tess_dtype dtype, int64_t count, int64_t first)
 {
-    static const double floats[] = {0.0,  -0.0, 1.0,      -1.0,      0.5,    -2.5,   NAN,   INFINITY,
-                                    3.75, 7.0,  -INFINITY, 1e-40,     -1e30,  1e30,   100.5, -3.0,
-                                    2.0,  0.1,  -0.1,      16777217.0, 1e-300, 2e300, 300.0, -129.0};
-    static const uint64_t integers[] = {0,          1,         2,          UINT64_MAX, 7,
-                                        127,        128,       255,        32767,      32768,
-                                        2147483647, 2147483648, INT64_MAX, (uint64_t)INT64_MIN,
-                                        3,          10,        (uint64_t)-5, 12345678901};
+    static const double floats[] = {
+        0.0,   -0.0, 1.0,   -1.0, 0.5, -2.5, NAN,  INFINITY,   3.75,   7.0,   -INFINITY, 1e-40,
+        -1e30, 1e30, 100.5, -3.0, 2.0, 0.1,  -0.1, 16777217.0, 1e-300, 2e300, 300.0,     -129.0};
+    static const uint64_t integers[] = {0,
+                                        1,
+                                        2,
+                                        UINT64_MAX,
+                                        7,
+                                        127,
+                                        128,
+                                        255,
+                                        32767,
+                                        32768,
+                                        2147483647,
+                                        2147483648,
+                                        INT64_MAX,
+                                        (uint64_t)INT64_MIN,
+                                        3,
+                                        10,
+                                        (uint64_t)-5,
+                                        12345678901};
     const int64_t float_count = (int64_t)(sizeof floats / sizeof *floats);
     const int64_t integer_count = (int64_t)(sizeof integers / sizeof *integers);
     const size_t bytes = tess_dtype_bytes(dtype);
@@ -223,8 +236,8 @@ grid_cases(void)
     cases[9] = (struct grid_case){"listed", TESS_SHAPE(11, 7), TESS_CHUNKS(1, 1)};
     cases[9].chunks = tess_chunks_list(cases[9].chunks, 0, list, 5);
     cases[9].chunks = tess_chunks_list(cases[9].chunks, 1, other, 4);
-    cases[10] = (struct grid_case){"ones in between", TESS_SHAPE(3, 1, 5, 1),
-                                   TESS_CHUNKS(2, 1, 2, 1)};
+    cases[10] =
+        (struct grid_case){"ones in between", TESS_SHAPE(3, 1, 5, 1), TESS_CHUNKS(2, 1, 2, 1)};
     cases[11] = (struct grid_case){"large", TESS_SHAPE(70, 61), TESS_CHUNKS(33, 61)};
     return cases;
 }

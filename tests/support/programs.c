@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The programs are small, but their grids are awkward: ragged and listed chunks, empty ones, several
-// hundred of them, operands that are cut at other places than each other.
+// The programs are small, but their grids are awkward: ragged and listed chunks, empty ones,
+// several hundred of them, operands that are cut at other places than each other.
 
 #include "tests/support/programs.h"
 
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const int64_t uneven[] = {3, 0, 1, 7, 2, 10};     // 23
-static const int64_t uneven_more[] = {1, 1, 12, 0, 5};   // 19
+static const int64_t uneven[] = {3, 0, 1, 7, 2, 10};   // 23
+static const int64_t uneven_more[] = {1, 1, 12, 0, 5}; // 19
 
 // The caller's memory of the programs: 4096 elements of any dtype and any alignment.
 static unsigned char memory[8 * 4096 + 8];
@@ -82,8 +82,8 @@ static void
 build_cast(struct test_program_run *run)
 {
     tess_array *x = elements(run, TESS_SHAPE(23, 19), uneven_chunks());
-    tess_array *wide = tess_multiply(x, tess_full(run->session, TESS_SCALAR_SHAPE,
-                                                  TESS_CHUNKS_NONE, run->dtype, 117));
+    tess_array *wide = tess_multiply(
+        x, tess_full(run->session, TESS_SCALAR_SHAPE, TESS_CHUNKS_NONE, run->dtype, 117));
     for (tess_dtype to = TESS_BOOL; to < TESS_DTYPE_COUNT; to++) {
         keep(run, tess_cast(x, to));
         keep(run, tess_cast(wide, to));
@@ -93,9 +93,9 @@ build_cast(struct test_program_run *run)
 static void
 keep_reductions(struct test_program_run *run, tess_array *x, tess_axes axes)
 {
-    tess_array *(*const all[])(tess_array *, tess_axes) = {
-        tess_sum, tess_prod, tess_mean,   tess_min,   tess_max,
-        tess_any, tess_all,  tess_argmin, tess_argmax};
+    tess_array *(*const all[])(tess_array *, tess_axes) = {tess_sum, tess_prod,   tess_mean,
+                                                           tess_min, tess_max,    tess_any,
+                                                           tess_all, tess_argmin, tess_argmax};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         keep(run, all[i](x, axes));
     }
@@ -259,8 +259,8 @@ build_file(struct test_program_run *run)
 {
     tess_array *x = elements(run, TESS_SHAPE(23, 19), uneven_chunks());
     tess_array *loaded = through_file(run, x, TESS_CHUNKS(6, 19));
-    tess_array *row = through_file(run, elements(run, TESS_SHAPE(19), TESS_CHUNKS(2)),
-                                   TESS_CHUNKS_AUTO);
+    tess_array *row =
+        through_file(run, elements(run, TESS_SHAPE(19), TESS_CHUNKS(2)), TESS_CHUNKS_AUTO);
     keep(run, loaded);
     keep(run, tess_equal(loaded, x));
     keep(run, tess_slice(loaded, TESS_INDEX(TESS_RANGE(TESS_OPEN, 3, -2), TESS_AT(4))));
@@ -292,8 +292,8 @@ build_large(struct test_program_run *run)
     tess_array *x = tess_random_normal(s, TESS_SHAPE(1500, 700), TESS_CHUNKS(400, 300), 3, 2);
     tess_array *centred = tess_subtract(x, tess_mean(x, TESS_AXIS(0)));
     tess_array *standard = tess_divide(centred, tess_std(x, TESS_AXIS(0), 1));
-    tess_array *covariance = tess_divide(tess_matmul(tess_transpose(centred, TESS_REVERSED), centred),
-                                         tess_scalar(s, 1499));
+    tess_array *covariance = tess_divide(
+        tess_matmul(tess_transpose(centred, TESS_REVERSED), centred), tess_scalar(s, 1499));
     keep(run, tess_sum(standard, TESS_AXIS(1)));
     keep(run, covariance);
     keep(run, tess_var(tess_exp(tess_sin(x)), TESS_AXES_ALL, 0));
@@ -308,7 +308,9 @@ build_large(struct test_program_run *run)
         {name " int64", TESS_I64, build}, {name " uint8", TESS_U8, build},                         \
         {name " uint16", TESS_U16, build}, {name " uint32", TESS_U32, build},                      \
         {name " uint64", TESS_U64, build}, {name " float32", TESS_F32, build},                     \
-        {name " float64", TESS_F64, build}
+    {                                                                                              \
+        name " float64", TESS_F64, build                                                           \
+    }
 
 const struct test_program test_programs[] = {
     OF_EACH_DTYPE("elementwise", build_elementwise),

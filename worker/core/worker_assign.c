@@ -201,7 +201,7 @@ tsi_worker_assign_batch(struct tsi_worker *worker, const struct tsi_assignment *
         at += own;
     }
     // What came along with a task that could not be taken is of no use.
-    for (size_t i = 0; i < location_count; i++) {
+    for (size_t i = 0; i < location_count && locations != NULL; i++) {
         struct tsi_worker_chunk *chunk =
             locations[i].data != NULL ? tsi_worker_chunk_find(worker, locations[i].key) : NULL;
         if (chunk != NULL) {
