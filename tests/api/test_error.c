@@ -51,7 +51,6 @@ Test(api_error, every_kind)
     tess_array *y = tess_ones(s, TESS_SHAPE(5, 4), TESS_CHUNKS_AUTO, TESS_F64);
     tess_array *b = tess_ones(s, TESS_SHAPE(3, 4), TESS_CHUNKS_AUTO, TESS_BOOL);
     tess_array *none = tess_ones(s, TESS_SHAPE(0, 4), TESS_CHUNKS_AUTO, TESS_F64);
-    tess_array *one = tess_ones(s, TESS_SCALAR_SHAPE, TESS_CHUNKS_AUTO, TESS_F64);
     const tess_shape shape = TESS_SHAPE(4);
     expect(tess_zeros(s, TESS_SHAPE(3, -1), TESS_CHUNKS_AUTO, TESS_F64), TESS_ESHAPE, "zeros",
            "-1");
@@ -101,6 +100,15 @@ Test(api_error, every_kind)
     expect(tess_rechunk(x, TESS_CHUNKS(1)), TESS_ECHUNKS, "rechunk", "(3, 4)");
     expect(tess_matmul(x, y), TESS_ESHAPE, "matmul", "(5, 4)");
     cr_assert(failures_seen >= 35);
+    tess_session_close(s);
+}
+
+Test(api_error, matmul_of_an_element)
+{
+    tess_session *s = open_embedded(1);
+    tess_array *x = tess_ones(s, TESS_SHAPE(3, 4), TESS_CHUNKS_AUTO, TESS_F64);
+    tess_array *one = tess_ones(s, TESS_SCALAR_SHAPE, TESS_CHUNKS_AUTO, TESS_F64);
+    expect(tess_matmul(x, one), TESS_ESHAPE, "matmul", "(3, 4)");
     tess_session_close(s);
 }
 
