@@ -131,7 +131,8 @@ become_peer(const struct bench_peer *peer, const int to[2], const int from[2])
     dup2(nowhere, STDERR_FILENO);
     close(to[1]);
     close(from[0]);
-    execlp(python(), "python3", path, (char *)NULL);
+    // By its whole name, since Python starts more of itself by the name it was called.
+    execlp(python(), python(), path, (char *)NULL);
     return false;
 }
 
