@@ -16,7 +16,7 @@ packages_of()
     case $1 in
     build)
         echo gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev libczmq-dev \
-            libopenblas-dev libsleef-dev libjansson-dev
+            libopenblas-dev libsleef-dev libjansson-dev libxxhash-dev
         ;;
     test)
         packages_of build
