@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ tsi_signals_open(void)
             return -1;
         }
     }
-    return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : ends[0];
+    const bool ignores = signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
+    return ignores ? ends[0] : -1;
 }
 
 int
