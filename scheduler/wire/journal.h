@@ -82,9 +82,9 @@ enum tsi_journal_end {
 };
 
 struct tsi_journal {
-    uint32_t epoch;    // of the last scheduler; 0: none
-    uint32_t last_job; // the highest number that was given
-    uint32_t workers;  // at the end
+    uint32_t epoch;                       // of the last scheduler; 0: none
+    uint32_t last_job;                    // the highest number that was given
+    uint32_t workers;                     // at the end
     TSI_VEC(struct tsi_journal_job) jobs; // in order of their numbers
     size_t trusted;                       // bytes up to the first record that is not believed
     enum tsi_journal_end end;

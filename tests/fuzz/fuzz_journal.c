@@ -28,9 +28,9 @@ check_job(const struct tsi_journal *journal, size_t i, const uint8_t *bytes)
     require(job->number <= journal->last_job, "a job after the last one");
     require(i == 0 || job->number > journal->jobs.items[i - 1].number, "jobs out of order");
     require(!job->dropped, "a job that was dropped");
-    require(job->program_bytes == 0 || (job->program >= bytes + TSI_JOURNAL_HEAD &&
-                                        job->program + job->program_bytes <=
-                                            bytes + journal->trusted),
+    require(job->program_bytes == 0 ||
+                (job->program >= bytes + TSI_JOURNAL_HEAD &&
+                 job->program + job->program_bytes <= bytes + journal->trusted),
             "a program outside of the journal");
     for (size_t k = 0; k < job->taken.count; k++) {
         require(job->taken.items[k].count > 0 &&
