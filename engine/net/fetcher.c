@@ -4,6 +4,9 @@
 // a fresh chunk. What does not fit what was asked for fails the fetch: sizes come from the program,
 // never from the peer.
 //
+// A segment is held against its checksum where it has landed. One that does not fit it fails the
+// fetch; whoever asked for the chunk asks again, here or elsewhere.
+//
 // A peer answers in the order in which it was asked, and each GET by one SEGMENT or MISSING. So a
 // segment that is not the next one of its fetch answers a fetch that ended long ago, and is
 // dropped. When a connection breaks, what was under way is asked for again over a new one.
@@ -12,6 +15,7 @@
 
 #include <string.h>
 
+#include "engine/base/checksum.h"
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/vec.h"
@@ -30,6 +34,7 @@ struct tsi_fetcher {
     struct tsi_map by_peer;
     struct tsi_fetch *failed; // to be reported
     size_t under_way;         // without those
+    uint64_t damaged;         // segments that did not fit their checksums
     uint64_t next_check_ns;
     struct tsi_arena scratch;
 };
@@ -220,6 +225,11 @@ take_segment(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_
     if (count > 0) {
         memcpy(fetch->chunk->data + fetch->arrived, zmq_msg_data(payload), count);
     }
+    if (tsi_checksum(fetch->chunk->data + fetch->arrived, count) != message->segment.checksum) {
+        fetcher->damaged++;
+        fail(fetcher, source, fetch, "the chunk was damaged on the way: its checksum is wrong");
+        return;
+    }
     tsi_source_arrived(source, fetch, count);
     if (fetch->arrived == fetch->chunk->bytes) {
         unlink_fetch(fetcher, source, fetch);
@@ -316,4 +326,10 @@ tsi_fetcher_deadline(const struct tsi_fetcher *fetcher)
         return 0;
     }
     return fetcher->under_way > 0 ? fetcher->next_check_ns : UINT64_MAX;
+}
+
+uint64_t
+tsi_fetcher_damaged(const struct tsi_fetcher *fetcher)
+{
+    return fetcher->damaged;
 }

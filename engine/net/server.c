@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/base/checksum.h"
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/vec.h"
@@ -119,17 +120,19 @@ static bool
 make_segment(const struct request *request, size_t count, zmq_msg_t *head, zmq_msg_t *payload)
 {
     unsigned char bytes[TSI_WIRE_SEGMENT_HEAD];
+    const unsigned char *start = request->chunk->data + request->offset;
     const struct tsi_message message = {.type = TSI_MESSAGE_SEGMENT,
                                         .segment = {.key = request->key,
                                                     .offset = request->offset,
                                                     .total = request->chunk->bytes,
-                                                    .count = count}};
+                                                    .count = count,
+                                                    .checksum = tsi_checksum(start, count)}};
     const size_t head_bytes = tsi_message_segment_head(&message, bytes);
     if (zmq_msg_init_size(head, head_bytes) != 0) {
         return false;
     }
     memcpy(zmq_msg_data(head), bytes, head_bytes);
-    if (zmq_msg_init_data(payload, request->chunk->data + request->offset, count, free_payload,
+    if (zmq_msg_init_data(payload, (void *)(uintptr_t)start, count, free_payload,
                           tsi_buf_ref(request->chunk)) != 0) {
         tsi_buf_unref(request->chunk);
         zmq_msg_close(head);

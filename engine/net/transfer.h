@@ -47,8 +47,8 @@ void tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer);
 
 // Starts to fetch chunk `key`, which has `bytes`, from `peer`; false when memory is out, and then
 // nothing is reported. It fails in a turn if the peer is not known, has no such chunk, sends
-// something else, cannot be connected to again and again, or is silent for a minute; or if the same
-// is being fetched already.
+// something else or something that does not fit its checksum, cannot be connected to again and
+// again, or is silent for a minute; or if the same is being fetched already.
 bool tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes);
 
 // The sockets to poll for reading, at most `max`; returns how many there are.
@@ -56,6 +56,9 @@ int tsi_fetcher_sockets(struct tsi_fetcher *fetcher, void **sockets, int max);
 
 // Takes in what has arrived and reports fetches that ended.
 void tsi_fetcher_turn(struct tsi_fetcher *fetcher, uint64_t now_ns);
+
+// Segments that did not fit their checksums, so far.
+uint64_t tsi_fetcher_damaged(const struct tsi_fetcher *fetcher);
 
 // When a turn is needed at the latest; UINT64_MAX if never.
 uint64_t tsi_fetcher_deadline(const struct tsi_fetcher *fetcher);

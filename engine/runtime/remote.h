@@ -39,6 +39,7 @@ struct tsi_remote_job {
     size_t wanted_taken;
     uint64_t ask_again_ns;   // after a fetch that failed: not before
     int failures;            // of fetches
+    int damages;             // of these, for a wrong checksum
     TSI_VEC(uint32_t) taken; // delivered, not told yet
 };
 
@@ -85,6 +86,7 @@ struct tsi_remote {
     TSI_VEC(struct tsi_remote_job *) jobs;
     uint64_t bytes_fetching;
     size_t chunks_fetching;
+    uint64_t damaged;                       // segments, as the fetcher last told
     TSI_VEC(struct tsi_remote_copy) copies; // the one used last is the last
     uint64_t bytes_copied;
     struct tsi_arena scratch;

@@ -15,8 +15,10 @@
 #define FETCHING_BYTES_MAX ((uint64_t)256 << 20)
 #define TAKEN_BATCH 512
 
-// Fetches of one job that may fail before it does, and the pause after each.
+// Fetches of one job that may fail before it does, those that may for a wrong checksum, and the
+// pause after each.
 #define FAILURES_MAX 300
+#define DAMAGES_MAX 8
 #define PAUSE_NS (100 * TSI_MILLISECOND)
 
 static bool
@@ -147,6 +149,15 @@ tsi_remote_gather(struct tsi_remote *remote)
     }
 }
 
+// Whether it was a wrong checksum for which a fetch failed just now.
+static bool
+was_damaged(struct tsi_remote *remote)
+{
+    const uint64_t before = remote->damaged;
+    remote->damaged = tsi_fetcher_damaged(remote->fetcher);
+    return remote->damaged > before;
+}
+
 // A chunk that could not be fetched is asked for again after a pause. If its worker is gone, the
 // scheduler has it made again and says where; a worker that lives but has lost it fails the job in
 // the end.
@@ -158,13 +169,16 @@ fetch_failed(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t tas
     const struct tsi_chunk_op *op = &program->ops[tsi_program_op_of(program, task)];
     const struct tsi_remote_chunk chunk = {task, peer,
                                            tsi_chunk_op_bytes(op, task - op->task_base)};
-    if (++job->failures > FAILURES_MAX || !tsi_vec_push(&job->wanted, chunk)) {
+    job->failures++;
+    job->damages += was_damaged(remote) ? 1 : 0;
+    if (job->failures > FAILURES_MAX || job->damages > DAMAGES_MAX ||
+        !tsi_vec_push(&job->wanted, chunk)) {
         char text[TSI_ERROR_TEXT_MAX];
         char place[256];
         tsi_chunk_op_place(op, place, sizeof place);
         snprintf(text, sizeof text,
                  "%s: a chunk of the result cannot be fetched from its worker: %s", place, why);
-        fail_job(remote, job, TESS_ELOST, text);
+        fail_job(remote, job, job->damages > DAMAGES_MAX ? TESS_EIO : TESS_ELOST, text);
         return;
     }
     job->ask_again_ns = tsi_clock_ns() + PAUSE_NS;

@@ -302,9 +302,10 @@ tsi_loop_run(const struct tsi_scheduler_options *options)
             turn(&loop);
         }
         const struct tsi_sched_stats stats = tsi_sched_stats(loop.sched);
-        tsi_log(TSI_LOG_INFO, "scheduler ended", "tasks=%llu workers_lost=%llu bad_frames=%llu",
+        tsi_log(TSI_LOG_INFO, "scheduler ended",
+                "tasks=%llu workers_lost=%llu bad_frames=%llu damaged=%llu",
                 (unsigned long long)stats.tasks_done, (unsigned long long)stats.workers_lost,
-                (unsigned long long)loop.bad_frames);
+                (unsigned long long)loop.bad_frames, (unsigned long long)loop.damaged);
     }
     finish(&loop);
     return exit_code;

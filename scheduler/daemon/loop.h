@@ -58,6 +58,7 @@ struct tsi_loop {
     uint64_t next_heartbeat_ns;
     uint64_t idle_since_ns; // 0 while there is work
     uint64_t bad_frames;
+    uint64_t damaged; // chunks inside messages that did not fit their checksums
 };
 
 // Runs until it is told to stop; the exit code.

@@ -189,6 +189,17 @@ is_made_by_transport(const struct tsi_route *route)
     return route->count == 5 && route->bytes[0] == 0;
 }
 
+// What was damaged was left out by the decoder, and will be fetched.
+static void
+count_damage(struct tsi_loop *loop, const struct tsi_message *message)
+{
+    if (message->damaged > 0) {
+        loop->damaged += message->damaged;
+        tsi_log(TSI_LOG_WARNING, "damaged chunks", "type=%s peer=%u count=%u",
+                tsi_message_name(message->type), message->peer, message->damaged);
+    }
+}
+
 static void
 take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *frame)
 {
@@ -197,6 +208,7 @@ take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *fram
     const tess_status status = tsi_message_decode(zmq_msg_data(frame), zmq_msg_size(frame),
                                                   &loop->scratch, &message, &error);
     error.status = status;
+    count_damage(loop, &message);
     struct tsi_member *member = tsi_members_by_route(loop, route);
     const bool is_new = member == NULL || message.type == TSI_MESSAGE_HELLO;
     const bool ok = is_made_by_transport(route) &&

@@ -15,7 +15,8 @@ enum {
     TSI_FORMAT_LOCATION = 16,
     TSI_FORMAT_COMPLETION = 28,
     TSI_FORMAT_READY = 20,
-    TSI_FORMAT_SEGMENT = 32, // body of the head of a SEGMENT
+    TSI_FORMAT_SEGMENT = 40, // body of the head of a SEGMENT
+    TSI_FORMAT_CHECKSUM = 8,
 };
 
 #endif

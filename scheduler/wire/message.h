@@ -7,6 +7,9 @@
 // appends to a buffer; decoding checks every length, count and number against the frame before it
 // is used, and gives a struct whose pointers are into the frame or into the decoder's scratch
 // memory. Whether a peer, job or task that a message names exists is for the receiver to check.
+//
+// The bytes of a chunk that travel inside a message are followed by their checksum. Those that do
+// not fit it are left out: the chunk then counts as one that did not come along and is fetched.
 
 #ifndef TSI_WIRE_MESSAGE_H
 #define TSI_WIRE_MESSAGE_H
@@ -110,8 +113,9 @@ struct tsi_ready_item {
 
 struct tsi_message {
     uint8_t type;
-    uint32_t epoch; // of the scheduler; 0 in HELLO
-    uint32_t peer;  // the sender's own number, or the receiver's in messages of the scheduler
+    uint32_t epoch;   // of the scheduler; 0 in HELLO
+    uint32_t peer;    // the sender's own number, or the receiver's in messages of the scheduler
+    uint32_t damaged; // of a decoded message: chunks left out because of their checksum
     union {
         struct tsi_hello hello;
         struct tsi_welcome welcome;
@@ -191,7 +195,8 @@ struct tsi_message {
         struct {
             tsi_key key;
             uint64_t offset;
-            uint64_t total; // bytes of the whole chunk
+            uint64_t total;    // bytes of the whole chunk
+            uint64_t checksum; // of the bytes, which the receiver compares
             const unsigned char *bytes;
             size_t count;
         } segment;

@@ -4,6 +4,7 @@
 // frame before anything is allocated for it, every enumeration against its range, and nothing may
 // follow the last field.
 
+#include "engine/base/checksum.h"
 #include "engine/base/limits.h"
 #include "scheduler/wire/cursor.h"
 #include "scheduler/wire/format.h"
@@ -54,20 +55,27 @@ take_news(struct tsi_take *take, struct tsi_peer_news *news)
     news->host = tsi_take_text(take, TSI_WIRE_NAME_MAX);
 }
 
-// Bytes that follow the records of an array, one run for each record that has some.
+// Bytes that follow the records of an array, one run and its checksum for each record that has
+// some; NULL for those that were damaged on the way, which are counted.
 static const void *
-take_data(struct tsi_take *take, uint64_t bytes)
+take_data(struct tsi_take *take, struct tsi_message *message, uint64_t bytes)
 {
-    tsi_take_check(take, bytes <= TSI_INLINE_BYTES_MAX && bytes <= tsi_take_left(take));
+    tsi_take_check(take, bytes <= TSI_INLINE_BYTES_MAX &&
+                             bytes + TSI_FORMAT_CHECKSUM <= tsi_take_left(take));
     if (take->failed) {
         return NULL;
     }
+    const unsigned char *data = take->at;
     take->at += bytes;
-    return take->at - bytes;
+    if (tsi_take_u64(take) != tsi_checksum(data, (size_t)bytes)) {
+        message->damaged++;
+        return NULL;
+    }
+    return data;
 }
 
 static const struct tsi_location *
-take_locations(struct tsi_take *take, size_t count)
+take_locations(struct tsi_take *take, struct tsi_message *message, size_t count)
 {
     struct tsi_location *locations = tsi_take_array(take, count, sizeof *locations);
     const unsigned char *records = take->at;
@@ -80,8 +88,8 @@ take_locations(struct tsi_take *take, size_t count)
         const uint32_t data = tsi_load_u32(records + 12);
         locations[i].key = tsi_load_u64(records);
         locations[i].peer = tsi_load_u32(records + 8);
-        locations[i].bytes = data > 0 ? data - 1 : 0;
-        locations[i].data = data > 0 ? take_data(take, data - 1) : NULL;
+        locations[i].data = data > 0 ? take_data(take, message, data - 1) : NULL;
+        locations[i].bytes = locations[i].data != NULL ? data - 1 : 0;
     }
     return locations;
 }
@@ -108,7 +116,7 @@ take_assign(struct tsi_take *take, struct tsi_message *message)
     message->assign.items = items;
     message->assign.count = count;
     message->assign.location_count = take->failed ? 0 : location_count;
-    message->assign.locations = take_locations(take, message->assign.location_count);
+    message->assign.locations = take_locations(take, message, message->assign.location_count);
 }
 
 static void
@@ -129,7 +137,7 @@ take_done(struct tsi_take *take, struct tsi_message *message)
                                            .duration_us = tsi_load_u32(at + 12),
                                            .bytes = tsi_load_u64(at + 16)};
         tsi_take_check(take, has_data <= 1);
-        items[i].data = has_data == 1 ? take_data(take, items[i].bytes) : NULL;
+        items[i].data = has_data == 1 ? take_data(take, message, items[i].bytes) : NULL;
     }
     message->done.items = items;
     message->done.count = count;
@@ -151,7 +159,7 @@ take_ready(struct tsi_take *take, struct tsi_message *message)
         items[i] = (struct tsi_ready_item){
             .task = tsi_load_u32(at), .peer = tsi_load_u32(at + 4), .bytes = tsi_load_u64(at + 8)};
         tsi_take_check(take, has_data <= 1);
-        items[i].data = has_data == 1 ? take_data(take, items[i].bytes) : NULL;
+        items[i].data = has_data == 1 ? take_data(take, message, items[i].bytes) : NULL;
     }
     message->ready.items = items;
     message->ready.count = count;
@@ -224,6 +232,7 @@ take_segment(struct tsi_take *take, struct tsi_message *message)
                              count <= message->segment.total - message->segment.offset &&
                              count <= TSI_WIRE_SEGMENT_MAX);
     message->segment.count = (size_t)count;
+    message->segment.checksum = tsi_take_u64(take);
 }
 
 static void
@@ -313,7 +322,7 @@ take_body(struct tsi_take *take, struct tsi_message *message)
         break;
     case TSI_MESSAGE_COPY:
         message->copy.count = tsi_take_count(take, TSI_FORMAT_LOCATION);
-        message->copy.locations = take_locations(take, message->copy.count);
+        message->copy.locations = take_locations(take, message, message->copy.count);
         break;
     case TSI_MESSAGE_DROP_JOB:
     case TSI_MESSAGE_CANCEL:

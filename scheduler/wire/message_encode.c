@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/base/checksum.h"
 #include "engine/base/limits.h"
 #include "engine/base/memory.h"
 #include "scheduler/wire/cursor.h"
@@ -32,6 +33,20 @@ put_news(struct tsi_put *put, const struct tsi_peer_news *news)
     tsi_put_text(put, news->host, TSI_WIRE_NAME_MAX);
 }
 
+// The bytes of a chunk, and their checksum.
+static void
+put_data(struct tsi_put *put, const void *data, size_t bytes)
+{
+    unsigned char *at = tsi_put_room(put, bytes + TSI_FORMAT_CHECKSUM);
+    if (at == NULL) {
+        return;
+    }
+    if (bytes > 0) {
+        memcpy(at, data, bytes);
+    }
+    tsi_store_u64(at + bytes, tsi_checksum(data, bytes));
+}
+
 static void
 put_locations(struct tsi_put *put, const struct tsi_location *locations, size_t count)
 {
@@ -42,9 +57,8 @@ put_locations(struct tsi_put *put, const struct tsi_location *locations, size_t 
         tsi_store_u32(at + 12, locations[i].data != NULL ? locations[i].bytes + 1 : 0);
     }
     for (size_t i = 0; i < count; i++) {
-        at = locations[i].data != NULL ? tsi_put_room(put, locations[i].bytes) : NULL;
-        if (at != NULL) {
-            memcpy(at, locations[i].data, locations[i].bytes);
+        if (locations[i].data != NULL) {
+            put_data(put, locations[i].data, locations[i].bytes);
         }
     }
 }
@@ -84,9 +98,8 @@ put_done(struct tsi_put *put, const struct tsi_message *message)
     }
     for (size_t i = 0; i < count; i++) {
         const struct tsi_completion *item = &message->done.items[i];
-        at = item->data != NULL ? tsi_put_room(put, (size_t)item->bytes) : NULL;
-        if (at != NULL && item->bytes > 0) {
-            memcpy(at, item->data, (size_t)item->bytes);
+        if (item->data != NULL) {
+            put_data(put, item->data, (size_t)item->bytes);
         }
     }
 }
@@ -107,9 +120,8 @@ put_ready(struct tsi_put *put, const struct tsi_message *message)
     }
     for (size_t i = 0; i < count; i++) {
         const struct tsi_ready_item *item = &message->ready.items[i];
-        at = item->data != NULL ? tsi_put_room(put, (size_t)item->bytes) : NULL;
-        if (at != NULL && item->bytes > 0) {
-            memcpy(at, item->data, (size_t)item->bytes);
+        if (item->data != NULL) {
+            put_data(put, item->data, (size_t)item->bytes);
         }
     }
 }
@@ -198,6 +210,7 @@ put_client_body(struct tsi_put *put, const struct tsi_message *message)
         tsi_put_u64(put, message->segment.offset);
         tsi_put_u64(put, message->segment.total);
         tsi_put_u64(put, message->segment.count);
+        tsi_put_u64(put, message->segment.checksum);
         break;
     case TSI_MESSAGE_MISSING:
         tsi_put_u64(put, message->missing.key);
@@ -302,6 +315,7 @@ tsi_message_segment_head(const struct tsi_message *message,
     tsi_store_u64(out + TSI_FORMAT_HEADER + 8, message->segment.offset);
     tsi_store_u64(out + TSI_FORMAT_HEADER + 16, message->segment.total);
     tsi_store_u64(out + TSI_FORMAT_HEADER + 24, message->segment.count);
+    tsi_store_u64(out + TSI_FORMAT_HEADER + 32, message->segment.checksum);
     return TSI_FORMAT_HEADER + TSI_FORMAT_SEGMENT;
 }
 

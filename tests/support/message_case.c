@@ -212,6 +212,7 @@ fill_transfer(struct test_random *random, struct tsi_arena *arena, struct tsi_me
         message->segment.offset = offset;
         message->segment.total = total;
         message->segment.count = left < TSI_WIRE_SEGMENT_MAX ? (size_t)left : TSI_WIRE_SEGMENT_MAX;
+        message->segment.checksum = any(random);
         break;
     default:
         message->missing.key = any(random);
@@ -457,7 +458,8 @@ client_difference(const struct tsi_message *a, const struct tsi_message *b)
         break;
     case TSI_MESSAGE_SEGMENT:
         same = a->segment.key == b->segment.key && a->segment.offset == b->segment.offset &&
-               a->segment.total == b->segment.total && a->segment.count == b->segment.count;
+               a->segment.total == b->segment.total && a->segment.count == b->segment.count &&
+               a->segment.checksum == b->segment.checksum;
         break;
     case TSI_MESSAGE_MISSING:
         same = a->missing.key == b->missing.key && strcmp(a->missing.text, b->missing.text) == 0;

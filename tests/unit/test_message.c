@@ -120,7 +120,7 @@ Test(message, bytes_after_the_end_are_refused)
 }
 
 // Whatever a changed byte does, the frame is refused, or gives a message that can be written again
-// and then gives the same bytes.
+// and then gives the same bytes, or one that leaves a chunk out which no longer fits its checksum.
 static void
 check_changed(const unsigned char *bytes, size_t count)
 {
@@ -134,7 +134,8 @@ check_changed(const unsigned char *bytes, size_t count)
         return;
     }
     cr_assert(tsi_message_encode(&message, &again));
-    cr_assert(again.count == count && memcmp(again.bytes, bytes, count) == 0,
+    cr_assert(message.damaged > 0 ||
+                  (again.count == count && memcmp(again.bytes, bytes, count) == 0),
               "%s is written differently the second time", tsi_message_name(message.type));
 }
 
@@ -223,26 +224,28 @@ Test(message, bytes_of_work_are_those_of_the_specification)
         .type = TSI_MESSAGE_ASSIGN, .epoch = 1, .peer = 2, .assign = {&item, 1, places, 2}};
     check_bytes(&assign, "54530108"
                          "0100000002000000"
-                         "3e000000"
+                         "46000000"
                          "0100000002000000"
                          "0100000002000000030000000400000002000000"
                          "0700000001000000"
                          "0500000000000000"
                          "0600000000000000"
                          "0000000003000000"
-                         "6869");
+                         "6869"
+                         "9a6eead7bb00232a");
 
     const struct tsi_completion done_item = {1, 2, 3, 1000, 4, "\x01\x02\x03\x04"};
     struct tsi_message done = {
         .type = TSI_MESSAGE_DONE, .epoch = 1, .peer = 2, .done = {&done_item, 1}};
     check_bytes(&done, "5453010f"
                        "0100000002000000"
-                       "24000000"
+                       "2c000000"
                        "01000000"
                        "010000000200000003000000e8030000"
                        "0400000000000000"
                        "01000000"
-                       "01020304");
+                       "01020304"
+                       "2246ac33907b8b98");
 
     struct tsi_message get = {.type = TSI_MESSAGE_GET, .get = {tsi_key_of(1, 2), 4096, 1}};
     check_bytes(&get, "5453011a"
@@ -251,6 +254,71 @@ Test(message, bytes_of_work_are_those_of_the_specification)
                       "0200000001000000"
                       "0010000000000000"
                       "0100000000000000");
+}
+
+static void
+flip(size_t bit)
+{
+    out.bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
+}
+
+// The last bytes of `message` are a chunk and its checksum.
+static void
+check_damage(const struct tsi_message *message, size_t chunk_bytes,
+             const void *(*data_of)(const struct tsi_message *))
+{
+    struct tsi_message back;
+    struct tsi_error error;
+    cr_assert(tsi_message_encode(message, &out));
+    cr_assert(decode(out.bytes, out.count, &back, &error) == TESS_OK);
+    cr_assert(back.damaged == 0 && data_of(&back) != NULL);
+    for (size_t bit = 8 * (out.count - chunk_bytes - 8); bit < 8 * out.count; bit++) {
+        flip(bit);
+        cr_assert(decode(out.bytes, out.count, &back, &error) == TESS_OK, "%s", error.text);
+        cr_assert(back.damaged == 1 && data_of(&back) == NULL, "%s: bit %zu",
+                  tsi_message_name(message->type), bit);
+        flip(bit);
+    }
+}
+
+static const void *
+data_of_done(const struct tsi_message *message)
+{
+    return message->done.items[0].data;
+}
+
+static const void *
+data_of_ready(const struct tsi_message *message)
+{
+    return message->ready.items[0].data;
+}
+
+static const void *
+data_of_assign(const struct tsi_message *message)
+{
+    return message->assign.locations[0].data;
+}
+
+static const void *
+data_of_copy(const struct tsi_message *message)
+{
+    return message->copy.locations[0].data;
+}
+
+Test(message, a_chunk_that_was_damaged_counts_as_one_that_did_not_come_along)
+{
+    const struct tsi_completion done = {1, 2, 3, 1000, 5, "hello"};
+    const struct tsi_ready_item ready = {1, 2, 5, "hello"};
+    const struct tsi_assignment item = {1, 2, 3, 4, 1};
+    const struct tsi_location place = {.key = 6, .peer = 7, .bytes = 5, .data = "hello"};
+    check_damage(&(struct tsi_message){.type = TSI_MESSAGE_DONE, .done = {&done, 1}}, 5,
+                 data_of_done);
+    check_damage(&(struct tsi_message){.type = TSI_MESSAGE_READY, .ready = {1, &ready, 1}}, 5,
+                 data_of_ready);
+    check_damage(&(struct tsi_message){.type = TSI_MESSAGE_ASSIGN, .assign = {&item, 1, &place, 1}},
+                 5, data_of_assign);
+    check_damage(&(struct tsi_message){.type = TSI_MESSAGE_COPY, .copy = {&place, 1}}, 5,
+                 data_of_copy);
 }
 
 Test(message, the_head_of_a_segment_is_its_encoding)

@@ -98,6 +98,7 @@ tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, linger_ms);
     tsi_server_free(loop->server);
+    loop->damaged += loop->fetcher != NULL ? tsi_fetcher_damaged(loop->fetcher) : 0;
     tsi_fetcher_free(loop->fetcher);
     tsi_net_free(loop->net);
     loop->monitor = loop->socket = NULL;

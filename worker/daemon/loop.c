@@ -259,8 +259,9 @@ tsi_worker_loop_run(const struct tsi_worker_options *options)
         while (!loop.stopping) {
             turn(&loop);
         }
-        tsi_log(TSI_LOG_INFO, "worker ended", "name=%s", loop.name);
     }
     finish(&loop);
+    tsi_log(TSI_LOG_INFO, "worker ended", "name=%s damaged=%llu", loop.name,
+            (unsigned long long)loop.damaged);
     return loop.exit_code;
 }

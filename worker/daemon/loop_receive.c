@@ -58,6 +58,8 @@ tsi_worker_loop_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_bu
         event.fetched.handle = chunk;
         event.fetched.bytes = chunk->bytes;
     } else {
+        tsi_log(TSI_LOG_DEBUG, "fetch failed", "job=%u task=%u from=%u %s", tsi_key_job(key),
+                tsi_key_task(key), peer, text);
         event.kind = TSI_WORKER_FETCH_FAILED;
         event.fetch_failed.key = key;
         event.fetch_failed.peer = peer;
@@ -260,6 +262,7 @@ tsi_worker_loop_receive(struct tsi_worker_loop *loop)
         }
         const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
                                                       &loop->scratch, &message, &error);
+        loop->damaged += message.damaged;
         if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
             take_message(loop, &message);
         } else {
