@@ -5,9 +5,14 @@
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(openblas REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(openblas REQUIRED openblas)
 pkg_check_modules(sleef REQUIRED IMPORTED_TARGET sleef)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq>=4.3.4)
 pkg_check_modules(czmq REQUIRED IMPORTED_TARGET libczmq>=4.2.0)
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash>=0.8.0)
+
+# OpenBLAS is loaded when the first product is computed, so only its header is needed here.
+add_library(tess_openblas_header INTERFACE)
+target_include_directories(tess_openblas_header SYSTEM INTERFACE ${openblas_INCLUDE_DIRS})
+target_link_libraries(tess_openblas_header INTERFACE ${CMAKE_DL_LIBS})

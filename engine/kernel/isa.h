@@ -36,6 +36,7 @@ void TSI_ISA_NAME(tsi_isa_fill_fold_sum)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_var)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_order)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_logic)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_matmul)(struct tsi_kernel_table *table);
 
 // The casts of this instruction set from and to float64.
 tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_f64)(tess_dtype to);

@@ -73,6 +73,16 @@ struct tsi_kernel_reduction {
     tsi_kernel_fold_finish *finish;
 };
 
+// c[m][n] = a[m][k] · b[k][n], row after row. The step of a is the distance of its rows in elements,
+// or of its columns if it is transposed (then it is stored [k][m]); likewise b. k = 0 gives zeros.
+struct tsi_kernel_matrix {
+    const void *data;
+    int64_t step;
+    bool transposed;
+};
+typedef void tsi_kernel_product(int64_t m, int64_t n, int64_t k, const struct tsi_kernel_matrix *a,
+                                const struct tsi_kernel_matrix *b, void *c);
+
 struct tsi_kernel_table {
     const char *isa; // "baseline", "avx2", "avx512"
     // By the type that tsi_op_compute_dtype() gives; NULL where the operation is not defined.
@@ -80,6 +90,7 @@ struct tsi_kernel_table {
     tsi_kernel_cast *cast[TESS_DTYPE_COUNT][TESS_DTYPE_COUNT]; // [from][to]
     tsi_kernel_source *source[TSI_SOURCE_COUNT][TESS_DTYPE_COUNT];
     struct tsi_kernel_reduction reduction[TSI_REDUCE_COUNT][TESS_DTYPE_COUNT];
+    tsi_kernel_product *product[TESS_DTYPE_COUNT];
 };
 
 // The best table that the processor supports, or the one that the environment variable TESSERA_ISA
@@ -104,14 +115,9 @@ void tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int
 // Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
 void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
 
-// c[m][n] = a[m][k] · b[k][n], row after row, every dtype. The step of a is the distance of its
-// rows in elements, or of its columns if it is transposed (then it is stored [k][m]); likewise b. k
-// = 0 gives zeros. Never uses more than the calling thread.
-struct tsi_kernel_matrix {
-    const void *data;
-    int64_t step;
-    bool transposed;
-};
+// A tsi_kernel_product of every dtype; floats by OpenBLAS if it is installed, whose bits depend on the
+// processor. Never uses more than the calling thread, unless the environment says so with
+// OPENBLAS_NUM_THREADS.
 void tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
                        struct tsi_kernel_matrix a, struct tsi_kernel_matrix b, void *c);
 

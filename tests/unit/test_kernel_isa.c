@@ -170,6 +170,7 @@ check_reduction(const struct tsi_kernel_table *table, enum tsi_reduction reducti
             check_fold(table, reduction, dtype, others, length, true);
             check_fold(table, reduction, dtype, others, length, false);
             check_fold(table, reduction, dtype, length, others, true);
+            check_fold(table, reduction, dtype, length, others, false);
         }
     }
 }
@@ -221,6 +222,27 @@ Test(kernel_isa, reductions_give_the_same_bits)
         for (int reduction = 0; reduction < TSI_REDUCE_COUNT; reduction++) {
             for (int dtype = TESS_BOOL; dtype < TESS_DTYPE_COUNT; dtype++) {
                 check_reduction(table, (enum tsi_reduction)reduction, (tess_dtype)dtype);
+            }
+        }
+    }
+}
+
+Test(kernel_isa, products_give_the_same_bits)
+{
+    static const int64_t sizes[][3] = {{1, 1, 1}, {7, 61, 40}, {30, 33, 130}, {5, 130, 33}};
+    const struct tsi_kernel_table *table;
+    for (int t = 1; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (int dtype = TESS_BOOL; dtype < TESS_DTYPE_COUNT; dtype++) {
+            kernel_case_fill(KERNEL_VALUES_FINITE, (tess_dtype)dtype, COUNT, memory[0], 5);
+            kernel_case_fill(KERNEL_VALUES_FINITE, (tess_dtype)dtype, COUNT, memory[1], 6);
+            for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+                const int64_t *size = sizes[s];
+                const struct tsi_kernel_matrix a = {memory[0], size[2], false};
+                const struct tsi_kernel_matrix b = {memory[1], size[2], true};
+                forget_results();
+                tsi_kernel_of(0)->product[dtype](size[0], size[1], size[2], &a, &b, expected);
+                table->product[dtype](size[0], size[1], size[2], &a, &b, got);
+                check_same((tess_dtype)dtype, size[0] * size[1], 0, table->isa, "product");
             }
         }
     }

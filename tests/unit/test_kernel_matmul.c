@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The matrix product of every type against the oracle: sizes around the blocks, both ways of
-// storing, steps longer than a row and steps that OpenBLAS does not take.
+// storing, steps longer than a row and steps that OpenBLAS does not take. When OpenBLAS is loaded,
+// and as what. Criterion runs each test in a process of its own, so each loads it anew.
 
-#include <cblas.h>
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/kernel/kernel.h"
 #include "tests/support/eval_value.h"
@@ -28,12 +31,19 @@ element_of(tess_dtype dtype, const struct tsi_kernel_matrix *matrix, int64_t row
                            (const char *)matrix->data + at * (int64_t)tess_dtype_bytes(dtype));
 }
 
+// What multiplies: tsi_kernel_matmul() where `multiply` is NULL.
+static tsi_kernel_product *multiply;
+
 static void
 check_product(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix x,
               struct tsi_kernel_matrix y)
 {
     memset(c, 0xAB, sizeof(c));
-    tsi_kernel_matmul(dtype, m, n, k, x, y, c);
+    if (multiply == NULL) {
+        tsi_kernel_matmul(dtype, m, n, k, x, y, c);
+    } else {
+        multiply(m, n, k, &x, &y, c);
+    }
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
             struct test_sum sum = {0};
@@ -72,14 +82,28 @@ check_sizes(tess_dtype dtype, int64_t m, int64_t n, int64_t k)
     }
 }
 
+static const int64_t sizes[][3] = {{1, 1, 1},   {2, 3, 4},    {5, 1, 7},    {1, 9, 3},
+                                   {33, 17, 5}, {3, 129, 33}, {4, 130, 65}, {40, 4, 100},
+                                   {3, 4, 0},   {0, 4, 5},    {4, 0, 5},    {1, 1, 300}};
+
 Test(kernel_matmul, multiplies_every_type_and_way_of_storing)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1},   {2, 3, 4},    {5, 1, 7},    {1, 9, 3},
-                                       {33, 17, 5}, {3, 129, 33}, {4, 130, 65}, {40, 4, 100},
-                                       {3, 4, 0},   {0, 4, 5},    {4, 0, 5},    {1, 1, 200}};
     for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
         for (int dtype = TESS_BOOL; dtype < TESS_DTYPE_COUNT; dtype++) {
             check_sizes((tess_dtype)dtype, sizes[s][0], sizes[s][1], sizes[s][2]);
+        }
+    }
+}
+
+Test(kernel_matmul, loops_of_every_instruction_set_multiply_every_type)
+{
+    const struct tsi_kernel_table *table;
+    for (int isa = 0; (table = tsi_kernel_of(isa)) != NULL; isa++) {
+        for (int dtype = TESS_BOOL; dtype < TESS_DTYPE_COUNT; dtype++) {
+            multiply = table->product[dtype];
+            for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+                check_sizes((tess_dtype)dtype, sizes[s][0], sizes[s][1], sizes[s][2]);
+            }
         }
     }
 }
@@ -114,13 +138,93 @@ Test(kernel_matmul, ignores_the_step_of_a_single_row)
     }
 }
 
+static bool
+is_blas_mapped(void)
+{
+    static char maps[1 << 20];
+    FILE *file = fopen("/proc/self/maps", "r");
+    cr_assert(file != NULL);
+    maps[fread(maps, 1, sizeof(maps) - 1, file)] = '\0';
+    (void)fclose(file);
+    return strstr(maps, "libopenblas") != NULL;
+}
+
+static void
+multiply_some(tess_dtype dtype)
+{
+    kernel_case_fill(KERNEL_VALUES_FINITE, dtype, ELEMENTS, a, 1);
+    check_product(dtype, 30, 30, 30, (struct tsi_kernel_matrix){a, 30, false},
+                  (struct tsi_kernel_matrix){a, 30, true});
+}
+
+// What the function of OpenBLAS without arguments says.
+static void *
+blas_function(const char *name)
+{
+    void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    cr_assert(library != NULL, "%s", dlerror());
+    return dlsym(library, name);
+}
+
+static int
+blas_threads(void)
+{
+    int (*get)(void);
+    void *found = blas_function("openblas_get_num_threads");
+    memcpy(&get, &found, sizeof(get));
+    return get();
+}
+
 Test(kernel_matmul, keeps_to_the_calling_thread)
 {
-    openblas_set_num_threads(2);
-    kernel_case_fill(KERNEL_VALUES_FINITE, TESS_F64, ELEMENTS, a, 1);
-    check_product(TESS_F64, 30, 30, 30, (struct tsi_kernel_matrix){a, 30, false},
-                  (struct tsi_kernel_matrix){a, 30, true});
-    cr_assert(openblas_get_num_threads() == 1);
+    (void)unsetenv("OPENBLAS_NUM_THREADS");
+    void (*set)(int);
+    void *found = blas_function("openblas_set_num_threads");
+    memcpy(&set, &found, sizeof(set));
+    set(2);
+    multiply_some(TESS_F64);
+    cr_assert(blas_threads() == 1);
+}
+
+Test(kernel_matmul, loads_openblas_when_it_is_needed_and_leaves_the_environment)
+{
+    char **before = environ;
+    (void)unsetenv("OPENBLAS_NUM_THREADS");
+    (void)unsetenv("OPENBLAS_CORETYPE");
+    multiply_some(TESS_I64);
+    cr_assert(!is_blas_mapped(), "integers do not need it");
+    multiply_some(TESS_F32);
+    cr_assert(is_blas_mapped());
+    cr_assert(environ == before);
+    cr_assert(getenv("OPENBLAS_NUM_THREADS") == NULL && getenv("OPENBLAS_CORETYPE") == NULL);
+    cr_assert(blas_threads() == 1);
+}
+
+#if defined(__x86_64__)
+Test(kernel_matmul, lets_the_environment_choose_the_core)
+{
+    (void)setenv("OPENBLAS_CORETYPE", "Prescott", 1);
+    multiply_some(TESS_F64);
+    const char *(*core)(void);
+    void *found = blas_function("openblas_get_corename");
+    memcpy(&core, &found, sizeof(core));
+    cr_assert(strcmp(core(), "Prescott") == 0, "%s", core());
+}
+#endif
+
+Test(kernel_matmul, multiplies_without_openblas)
+{
+    (void)setenv("TESSERA_OPENBLAS", "there-is-no-such-library.so", 1);
+    multiply_some(TESS_F32);
+    multiply_some(TESS_F64);
+    cr_assert(!is_blas_mapped());
+}
+
+Test(kernel_matmul, takes_no_other_library_for_openblas)
+{
+    (void)setenv("TESSERA_OPENBLAS", "libc.so.6", 1);
+    multiply_some(TESS_F64);
+    cr_assert(!is_blas_mapped());
 }
 
 Test(kernel_matmul, integers_wrap_around)
