@@ -73,8 +73,9 @@ struct tsi_kernel_reduction {
     tsi_kernel_fold_finish *finish;
 };
 
-// c[m][n] = a[m][k] · b[k][n], row after row. The step of a is the distance of its rows in elements,
-// or of its columns if it is transposed (then it is stored [k][m]); likewise b. k = 0 gives zeros.
+// c[m][n] = a[m][k] · b[k][n], row after row. The step of a is the distance of its rows in
+// elements, or of its columns if it is transposed (then it is stored [k][m]); likewise b. k = 0
+// gives zeros.
 struct tsi_kernel_matrix {
     const void *data;
     int64_t step;
@@ -115,8 +116,8 @@ void tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int
 // Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
 void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
 
-// A tsi_kernel_product of every dtype; floats by OpenBLAS if it is installed, whose bits depend on the
-// processor. Never uses more than the calling thread, unless the environment says so with
+// A tsi_kernel_product of every dtype; floats by OpenBLAS if it is installed, whose bits depend on
+// the processor. Never uses more than the calling thread, unless the environment says so with
 // OPENBLAS_NUM_THREADS.
 void tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
                        struct tsi_kernel_matrix a, struct tsi_kernel_matrix b, void *c);
