@@ -8,6 +8,7 @@
 // given one that does not fit as well, so that something always goes on.
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 
 enum {
@@ -143,7 +144,7 @@ record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
         known->has_program = true;
         worker->programs.items[worker->programs.count++] = job->id;
     }
-    worker->next_sequence++;
+    worker->next_sequence += TSI_PLANTED(reused_sequence) ? 0 : 1;
     worker->assigns.items[worker->assigns.count++] = (struct tsi_assignment){
         .job = job->id,
         .task = task,
@@ -240,7 +241,8 @@ most_at(const struct tsi_sched *sched, const struct tsi_sched_worker *worker, en
     case THREADS:
         return (uint32_t)worker->threads;
     default:
-        return (uint32_t)worker->threads + prefetch_of(sched);
+        return TSI_PLANTED(overfull_worker) ? UINT32_MAX
+                                            : (uint32_t)worker->threads + prefetch_of(sched);
     }
 }
 

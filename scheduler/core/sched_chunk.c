@@ -14,6 +14,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 
 enum {
@@ -274,6 +275,9 @@ tsi_sched_chunk_clear(struct tsi_sched *sched, const struct tsi_sched_chunk *chu
         sched->workers.items[slot]->held_bytes -= bytes;
         tsi_sched_wake(sched, slot);
         if (tell) {
+            tsi_sched_chunk_tell_free(sched, slot, key);
+        }
+        if (TSI_PLANTED(double_free)) {
             tsi_sched_chunk_tell_free(sched, slot, key);
         }
         slot = tsi_sched_chunk_holder(sched, record, slot + 1);

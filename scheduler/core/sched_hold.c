@@ -12,6 +12,7 @@
 // made anew, by looking at all users, when the input is demanded.
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 #include "scheduler/core/sched_want.h"
 
@@ -67,7 +68,7 @@ free_chunk(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
 {
     if (job->ops[op].work != TSI_WORK_KEPT) {
         const struct tsi_sched_chunk chunk = {job, op, task, &job->tasks[task]};
-        tsi_sched_chunk_clear(sched, &chunk, true);
+        tsi_sched_chunk_clear(sched, &chunk, !TSI_PLANTED(forgotten_free));
     }
     tsi_sched_job_move(job, op, task, TSI_TASK_RELEASED);
     tsi_sched_job_set_retired(job, task, true);

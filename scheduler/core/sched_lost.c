@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 #include "scheduler/core/sched_trouble.h"
 
@@ -43,7 +44,7 @@ make_users_wait(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
     while (tsi_sched_walk_next_user(&walk, &user)) {
         struct tsi_sched_task *record = &job->tasks[user];
         const enum tsi_task_state state = tsi_sched_task_state(record);
-        if (state == TSI_TASK_QUEUED) {
+        if (state == TSI_TASK_QUEUED && !TSI_PLANTED(forgotten_users)) {
             tsi_sched_job_move(job, walk.op, user, TSI_TASK_WAITING);
             sched->queued--;
         } else if (state != TSI_TASK_WAITING) {
@@ -91,7 +92,9 @@ lose(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t t
     sched->policy_due = true;
     tsi_sched_job_move(job, op, task, TSI_TASK_RELEASED);
     job->tasks_done -= tsi_sched_op_runs(&job->ops[op]) ? 1 : 0;
-    tsi_sched_hold_restore_inputs(job, op, task);
+    if (!TSI_PLANTED(early_free)) {
+        tsi_sched_hold_restore_inputs(job, op, task);
+    }
     if (job->ops[op].target_mode == TSI_TARGET_KEEP) {
         job->targets_done--;
     }
@@ -183,7 +186,9 @@ blame(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
       const struct tsi_sched_worker *worker, const char *text)
 {
     struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
-    trouble.kills++;
+    if (!TSI_PLANTED(uncounted_kill)) {
+        trouble.kills++;
+    }
     note_death(job, task, worker, text);
     if (!tsi_sched_trouble_put(job, task, trouble)) {
         tsi_sched_job_doom_memory(sched, job);

@@ -7,6 +7,7 @@
 // Any other report is about the past. What a late completion left behind on its worker is freed.
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 #include "scheduler/core/sched_trouble.h"
 
@@ -29,7 +30,7 @@ find_attempt(const struct tsi_sched_worker *worker, const struct tsi_sched_job *
     }
     const struct tsi_sched_task *record = &job->tasks[task];
     if (tsi_sched_task_state(record) != TSI_TASK_ASSIGNED || record->where != worker->slot ||
-        worker->attempts.items[record->link].sequence != sequence) {
+        (worker->attempts.items[record->link].sequence != sequence && !TSI_PLANTED(stale_report))) {
         return TSI_ATTEMPT_NONE;
     }
     return record->link;
@@ -360,7 +361,9 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
         on_refused(sched, worker, job, end->task, rank);
         break;
     default:
-        tsi_sched_activate_again(sched, job, end->task, rank);
+        if (!TSI_PLANTED(lost_retract)) {
+            tsi_sched_activate_again(sched, job, end->task, rank);
+        }
         break;
     }
 }

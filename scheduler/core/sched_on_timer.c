@@ -6,6 +6,7 @@
 // called for longer than it asked to be, nobody could be heard, and all workers get that time as a
 // present.
 
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 
 // How many times within suspect_ns silence is looked for.
@@ -110,7 +111,7 @@ retry(struct tsi_sched *sched)
             continue;
         }
         struct tsi_sched_job *job = tsi_sched_job_find(sched, item.job);
-        if (job != NULL) {
+        if (job != NULL && !TSI_PLANTED(lost_retry)) {
             tsi_sched_activate_demand(sched, job, item.task, item.rank, true);
         }
     }
@@ -145,7 +146,9 @@ end_refusals(struct tsi_sched *sched)
         }
         if (worker->refused_until_ns <= sched->now_ns) {
             worker->refused_until_ns = 0;
-            tsi_sched_wake(sched, worker->slot);
+            if (!TSI_PLANTED(missed_wakeup)) {
+                tsi_sched_wake(sched, worker->slot);
+            }
         } else {
             sched->refused_due_ns = earlier(sched->refused_due_ns, worker->refused_until_ns);
         }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 
 struct tsi_sched_worker *
@@ -129,7 +130,9 @@ tsi_sched_peer_add_worker(struct tsi_sched *sched, uint32_t peer, const char *na
 void
 tsi_sched_peer_remove_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
-    tsi_map_remove(&sched->peers, worker->peer);
+    if (!TSI_PLANTED(stale_report)) {
+        tsi_map_remove(&sched->peers, worker->peer);
+    }
     tsi_sched_bits_clear(sched->hungry.items, worker->slot);
     tsi_sched_bits_clear(sched->starving.items, worker->slot);
     tsi_sched_bits_clear(sched->outbox.items, worker->slot);
@@ -241,7 +244,7 @@ tsi_sched_worker_remove_attempt(struct tsi_sched_worker *worker, uint32_t attemp
     worker->outstanding--;
     worker->retracting -= gone->retracting ? 1 : 0;
     worker->queued_us -= gone->estimate_us;
-    worker->reserved_bytes -= gone->bytes;
+    worker->reserved_bytes -= TSI_PLANTED(leaked_reservation) ? 0 : gone->bytes;
     gone->sequence = 0;
     gone->next = worker->attempt_unused;
     worker->attempt_unused = attempt;

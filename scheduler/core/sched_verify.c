@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The invariants of the core. The shallow ones take time by what is assigned, the deep ones by what
-// is active.
+// The invariants of the core, by number. The shallow ones take time by what is assigned, the deep
+// ones by what is active.
 //
-//     "attempts are assigned"       an attempt's task is ASSIGNED, and its record points to the
-//     attempt "sequences rise"              in the list of a worker's attempts, below the next one
-//     "reserved bytes add up"       of attempts, and of copies under way
-//     "outstanding counts add up"   of attempts, estimates, tasks in ASSIGNED
-//     "queued tasks add up"         over jobs
-//     "claims on jobs add up"       uses of kept chunks
-//   deep:
-//     "states add up"               of each job, and the tasks of each block
-//     "ready has its inputs"        QUEUED and ASSIGNED were; QUEUED still is
-//     "waiting counts its inputs"   WAITING counts exactly those that are not there
-//     "waiting is worked for"       an input that is not there is pending, demanded, or will be
-//     retried "queued has a place"          where its ticket says "claims add up" users_left,
-//     recounted "memory has a holder"         or a copy of the core, or the client's "holders are
-//     alive" "held bytes add up"           of each worker "targets add up"              done,
-//     active, to be delivered "open targets are worked for" "done tasks add up" "cells are in use
-//     once", "sets are in use once"
+//   I1  sequences rise: in the list of a worker's attempts, below the next one
+//   I2  attempts are assigned: an attempt's task is ASSIGNED, and its record points to the attempt
+//   I4  claims on jobs add up: uses of kept chunks
+//   I5  reserved bytes add up: of attempts, and of copies under way
+//       outstanding counts add up: of attempts, estimates, tasks in ASSIGNED
+//       queued tasks add up: over jobs
+//
+// and the deep ones:
+//
+//   I3  memory has a holder: or a copy of the core, or the client's
+//       holders are alive: and know the job
+//   I4  claims add up: users_left, counted anew
+//   I5  states add up: of each job, and the tasks of each block
+//       held bytes add up: of each worker
+//       targets add up: done, active, to be delivered
+//       done tasks add up
+//       cells are in use once, sets are in use once
+//   I7  ready has its inputs: QUEUED and ASSIGNED were; QUEUED still is
+//       waiting counts its inputs: WAITING counts exactly those that are not there
+//   I8  waiting is worked for: an input that is not there is pending, demanded, or will be retried
+//       open targets are worked for
+//       queued has a place: where its ticket says
+//
+// tests/sim/sim_book.c has those that only an observer can check.
 
 #include "scheduler/core/sched_verify.h"
 #include "engine/base/check.h"
@@ -37,17 +45,18 @@ check_attempt(struct tsi_verify *verify, const struct tsi_sched_worker *worker, 
 {
     const struct tsi_sched_attempt *attempt = &worker->attempts.items[at];
     const struct tsi_sched_job *job = verify->sched->jobs.items[attempt->job_slot];
-    if (!tsi_verify_that(verify, job != NULL && !job->dropping, "attempts are assigned")) {
+    if (!tsi_verify_that(verify, job != NULL && !job->dropping, "I2: attempts are assigned")) {
         return;
     }
     const struct tsi_sched_task *record = &job->tasks[attempt->task];
     tsi_verify_that(verify,
                     tsi_sched_task_state(record) == TSI_TASK_ASSIGNED &&
                         record->where == worker->slot && record->link == at,
-                    "attempts are assigned");
+                    "I2: attempts are assigned");
     const bool rises = attempt->previous == TSI_ATTEMPT_NONE ||
                        worker->attempts.items[attempt->previous].sequence < attempt->sequence;
-    tsi_verify_that(verify, rises && attempt->sequence < worker->next_sequence, "sequences rise");
+    tsi_verify_that(verify, rises && attempt->sequence < worker->next_sequence,
+                    "I1: sequences rise");
 }
 
 static uint64_t
@@ -76,11 +85,11 @@ check_worker(struct tsi_verify *verify, const struct tsi_sched_worker *worker)
         count++;
         at = worker->attempts.items[at].next;
     }
-    tsi_verify_that(verify, reserved == worker->reserved_bytes, "reserved bytes add up");
+    tsi_verify_that(verify, reserved == worker->reserved_bytes, "I5: reserved bytes add up");
     tsi_verify_that(verify,
                     count == worker->outstanding && estimates == worker->queued_us &&
                         retracting == worker->retracting,
-                    "outstanding counts add up");
+                    "I5: outstanding counts add up");
     return count;
 }
 
@@ -97,7 +106,7 @@ check_refs(struct tsi_verify *verify)
                 refs += user->ops[op].kept_slot == maker->slot ? 1 : 0;
             }
         }
-        tsi_verify_that(verify, maker == NULL || refs == maker->refs, "claims on jobs add up");
+        tsi_verify_that(verify, maker == NULL || refs == maker->refs, "I4: claims on jobs add up");
     }
 }
 
@@ -121,8 +130,8 @@ check_shallow(struct tsi_verify *verify)
         }
     }
     tsi_verify_that(verify, outstanding == assigned && assigned == sched->tasks_assigned,
-                    "outstanding counts add up");
-    tsi_verify_that(verify, queued == sched->queued, "queued tasks add up");
+                    "I5: outstanding counts add up");
+    tsi_verify_that(verify, queued == sched->queued, "I5: queued tasks add up");
     check_refs(verify);
 }
 
@@ -166,7 +175,7 @@ note_places(struct tsi_verify *verify)
             }
         }
     }
-    tsi_verify_that(verify, !noted || stealable == sched->stealable, "queued has a place");
+    tsi_verify_that(verify, !noted || stealable == sched->stealable, "I8: queued has a place");
     return noted;
 }
 
@@ -210,18 +219,18 @@ check_deep(struct tsi_verify *verify)
     }
     for (size_t i = 0; i < sched->workers.count; i++) {
         tsi_verify_that(verify, verify->held[i] == sched->workers.items[i]->held_bytes,
-                        "held bytes add up");
+                        "I5: held bytes add up");
     }
     const struct tsi_sched_cells *small = &sched->small_cells;
     const struct tsi_sched_cells *large = &sched->large_cells;
     const uint64_t cells_free =
         small->unused.count + small->limbo.count + large->unused.count + large->limbo.count;
     tsi_verify_that(verify, (uint64_t)small->count + large->count == verify->cells + cells_free,
-                    "cells are in use once");
+                    "I5: cells are in use once");
     const uint64_t sets =
         sched->sets.bits.count == 0 ? 0 : sched->sets.bits.count / sched->sets.words - 1;
     tsi_verify_that(verify, sets == verify->sets + sched->sets.unused.count,
-                    "sets are in use once");
+                    "I5: sets are in use once");
 }
 
 bool

@@ -44,10 +44,10 @@ check_claims(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, 
     while (tsi_sched_walk_next_user(&walk, &user)) {
         claims += has_claim(job, walk.op, user) ? 1 : 0;
     }
-    tsi_verify_that(verify, claims == record->users_left, "claims add up");
+    tsi_verify_that(verify, claims == record->users_left, "I4: claims add up");
     tsi_verify_that(verify, claims > 0 || tsi_sched_task_state(record) == TSI_TASK_ASSIGNED,
-                    "claims add up");
-    tsi_verify_that(verify, !tsi_sched_job_is_retired(job, task), "claims add up");
+                    "I4: claims add up");
+    tsi_verify_that(verify, !tsi_sched_job_is_retired(job, task), "I4: claims add up");
 }
 
 static void
@@ -66,13 +66,14 @@ check_inputs(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_
         missing++;
         const bool worked_for = tsi_sched_task_is_pending(tsi_sched_task_state(record)) ||
                                 tsi_map_get(&verify->demanded, tsi_key_of(job->slot, dep)) != NULL;
-        tsi_verify_that(verify, state != TSI_TASK_WAITING || worked_for, "waiting is worked for");
+        tsi_verify_that(verify, state != TSI_TASK_WAITING || worked_for,
+                        "I8: waiting is worked for");
     }
     if (state == TSI_TASK_WAITING) {
         tsi_verify_that(verify, missing > 0 && missing == tsi_sched_task_count(&job->tasks[task]),
-                        "waiting counts its inputs");
+                        "I7: waiting counts its inputs");
     } else if (state == TSI_TASK_QUEUED) {
-        tsi_verify_that(verify, missing == 0, "ready has its inputs");
+        tsi_verify_that(verify, missing == 0, "I7: ready has its inputs");
     }
 }
 
@@ -83,7 +84,8 @@ check_kept(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, ui
     const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(unconst(verify), job, op, task);
     const struct tsi_sched_task *record = &job->tasks[task];
     const bool there = tsi_sched_task_is_there(record);
-    tsi_verify_that(verify, there == tsi_sched_task_is_there(chunk.record), "memory has a holder");
+    tsi_verify_that(verify, there == tsi_sched_task_is_there(chunk.record),
+                    "I3: memory has a holder");
     bool waits = false;
     for (size_t i = 0; i < chunk.job->waiters.count; i++) {
         const struct tsi_sched_waiter *waiter = &chunk.job->waiters.items[i];
@@ -93,7 +95,7 @@ check_kept(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, ui
     const bool worked_for =
         tsi_sched_task_is_pending(tsi_sched_task_state(chunk.record)) ||
         tsi_map_get(&verify->demanded, tsi_key_of(chunk.job->slot, chunk.task)) != NULL;
-    tsi_verify_that(verify, there || (waits && worked_for), "waiting is worked for");
+    tsi_verify_that(verify, there || (waits && worked_for), "I8: waiting is worked for");
 }
 
 static void
@@ -109,7 +111,7 @@ check_holders(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op,
                         slot < sched->workers.count &&
                             sched->workers.items[slot]->peer != TSI_PEER_NONE &&
                             tsi_sched_worker_knows(sched->workers.items[slot], job),
-                        "holders are alive");
+                        "I3: holders are alive");
         if (verify->broken == NULL) {
             verify->held[slot] += tsi_sched_job_bytes(job, op, task);
         }
@@ -117,8 +119,8 @@ check_holders(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op,
     }
     const bool has_data = tsi_sched_chunk_data(sched, record, &bytes) != NULL;
     tsi_verify_that(verify, holders > 0 || has_data || job->ops[op].work == TSI_WORK_HELD,
-                    "memory has a holder");
-    tsi_verify_that(verify, record->link == 0 || holders > 1, "sets are in use once");
+                    "I3: memory has a holder");
+    tsi_verify_that(verify, record->link == 0 || holders > 1, "I5: sets are in use once");
     verify->sets += record->link != 0 ? 1 : 0;
     verify->cells += tsi_sched_task_count(record) > 0 ? 1 : 0;
 }
@@ -140,7 +142,7 @@ check_target(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_
     }
     if (opened && !satisfied && state == TSI_TASK_RELEASED) {
         tsi_verify_that(verify, tsi_map_get(&verify->demanded, tsi_key_of(job->slot, task)) != NULL,
-                        "open targets are worked for");
+                        "I8: open targets are worked for");
     }
 }
 
@@ -159,7 +161,8 @@ check_active(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, 
     }
     if (tsi_sched_task_state(record) == TSI_TASK_QUEUED) {
         const uint64_t *ticket = tsi_map_get(&verify->places, tsi_key_of(job->slot, task));
-        tsi_verify_that(verify, ticket != NULL && *ticket == record->link, "queued has a place");
+        tsi_verify_that(verify, ticket != NULL && *ticket == record->link,
+                        "I8: queued has a place");
     }
 }
 
@@ -193,7 +196,7 @@ check_blocks(struct tsi_verify *verify, const struct tsi_sched_job *job)
             const enum tsi_task_state state = tsi_sched_task_state(&job->tasks[first + i]);
             active += state != TSI_TASK_RELEASED ? 1 : 0;
         }
-        tsi_verify_that(verify, active == job->active[block], "states add up");
+        tsi_verify_that(verify, active == job->active[block], "I5: states add up");
     }
 }
 
@@ -209,12 +212,12 @@ tsi_verify_job(struct tsi_verify *verify, struct tsi_sched_job *job)
         }
     }
     for (int state = 0; state < TSI_TASK_STATES; state++) {
-        tsi_verify_that(verify, sums.states[state] == job->counts[state], "states add up");
+        tsi_verify_that(verify, sums.states[state] == job->counts[state], "I5: states add up");
     }
     tsi_verify_that(
         verify,
         sums.targets_done == job->targets_done && sums.targets_active == job->targets_active &&
             sums.deliver_bytes == job->deliver_bytes && sums.deliver_count == job->deliver_count,
-        "targets add up");
-    tsi_verify_that(verify, sums.tasks_done == job->tasks_done, "done tasks add up");
+        "I5: targets add up");
+    tsi_verify_that(verify, sums.tasks_done == job->tasks_done, "I5: done tasks add up");
 }

@@ -263,7 +263,7 @@ sim_client_fetched(struct sim_world *world, const struct sim_event *event)
         return; // taken before, or the job has failed meanwhile
     }
     if (handle != NULL && handle->value != job->values[event->task]) {
-        sim_fail(world, "target %u:%u is wrong", job->number, event->task);
+        sim_fail(world, "I11: target %u:%u is wrong", job->number, event->task);
     }
     take(client, job, event->task);
 }
@@ -287,7 +287,7 @@ targets_ready(struct sim_client *client, const struct tsi_sched_action *action)
             continue;
         }
         if (!sim_value_matches(job->values[item->task], item->data, item->bytes)) {
-            sim_fail(world, "target %u:%u is wrong", action->job, item->task);
+            sim_fail(world, "I11: target %u:%u is wrong", action->job, item->task);
         }
         take(client, job, item->task);
     }
@@ -297,14 +297,14 @@ static void
 check_complete(struct sim_world *world, const struct sim_job *job)
 {
     if (job->is_hurt) {
-        sim_fail(world, "job %u ended well with a task that cannot succeed", job->number);
+        sim_fail(world, "I11: job %u ended well with a task that cannot succeed", job->number);
     }
     for (uint32_t task = 0; task < job->program->task_count; task++) {
         if (sim_job_is_target(job, task, TSI_TARGET_DELIVER) && !job->taken[task]) {
-            sim_fail(world, "job %u ended well without target %u", job->number, task);
+            sim_fail(world, "I11: job %u ended well without target %u", job->number, task);
         }
         if (sim_job_is_target(job, task, TSI_TARGET_RUN) && !job->executed[task]) {
-            sim_fail(world, "job %u ended well and did not run task %u", job->number, task);
+            sim_fail(world, "I11: job %u ended well and did not run task %u", job->number, task);
         }
     }
 }
@@ -361,7 +361,7 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
     if (job->status == TESS_OK) {
         check_complete(world, job);
     } else if (!is_explained(world, job, job->status)) {
-        sim_fail(world, "job %u failed for no reason: %s: %s", job->number,
+        sim_fail(world, "I11: job %u failed for no reason: %s: %s", job->number,
                  tess_status_name(job->status), action->ended.text);
     }
 }

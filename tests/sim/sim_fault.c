@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Faults. Each run draws which kinds it has, so that rare combinations get runs of their own.
+//
+// To add a fault: a flag in struct sim_faults, its place in `kinds` of sim_fault_draw(), and what
+// it does: either a function in sim_fault_happen(), which is called at random times before the
+// heal, or a question where the thing happens that goes wrong (`world->faults.NAME && !world->quiet
+// && sim_chance(…)`). Then say what it explains: is_explained() in sim_client.c for ends of jobs,
+// may_fetches_fail() in sim_worker.c, sim_book_executed() in sim_book.c. What is drawn changes
+// every seed, so run some thousands.
+//
+// To add a mistake that must be found: a line in engine/base/planted.h and TSI_PLANTED(NAME) at the
+// place in a core, as one word of an expression or one if. sim_planted_main NAME then tells which
+// seed finds it.
 
 #include "tests/sim/sim_world.h"
 

@@ -58,7 +58,7 @@ has_chunk(struct sim_world *world, const struct sim_link *link, tsi_key key)
     uint64_t bytes = UINT64_MAX;
     const struct sim_handle *handle = tsi_worker_chunk(link->worker->core, key, &bytes);
     if (handle != NULL && handle->value != sim_job_value(world, key)) {
-        sim_fail(world, "worker %d serves a wrong chunk", link->worker->id);
+        sim_fail(world, "I11: worker %d serves a wrong chunk", link->worker->id);
     }
     return bytes != UINT64_MAX;
 }

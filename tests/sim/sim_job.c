@@ -146,7 +146,8 @@ sim_job_new(struct sim_world *world, struct sim_client *client, struct tsi_progr
     job->token = world->jobs.count + 1;
     job->values = sim_alloc(sizeof *job->values * program->task_count);
     job->failures_left = sim_alloc(program->task_count);
-    job->executed = sim_alloc(program->task_count);
+    job->executed = sim_alloc(sizeof *job->executed * program->task_count);
+    job->assigned_to = sim_alloc(sizeof *job->assigned_to * program->task_count);
     job->taken = sim_alloc(program->task_count);
     for (int i = 0; i < program->target_count; i++) {
         job->keeps = job->keeps || program->targets[i].mode == TSI_TARGET_KEEP;
@@ -164,6 +165,7 @@ sim_job_free(struct sim_job *job)
     free(job->values);
     free(job->failures_left);
     free(job->executed);
+    free(job->assigned_to);
     free(job->taken);
     free(job);
 }

@@ -63,7 +63,7 @@ sim_mail_send(struct sim_world *world, struct sim_mail *mail)
     const uint64_t mean = is_clogged ? 100 * world->net_ns : world->net_ns;
     const uint64_t time = world->now + sim_delay(world, mean);
     *last = time > *last ? time : *last;
-    mail->index = is_up ? ++link->from_sent : 0;
+    mail->index = is_up ? ++link->from_sent : ++link->to_sent;
     sim_at(world, *last, SIM_MAIL)->mail = mail;
 }
 
@@ -105,7 +105,7 @@ sim_mail_arrive(struct sim_world *world, struct sim_event *event)
         sim_mail_free(world, mail);
         return;
     }
-    const struct sim_link *link = &world->links.items[mail->peer];
+    struct sim_link *link = &world->links.items[mail->peer];
     struct sim_worker *worker = link->worker;
     const bool is_gone = worker != NULL ? !worker->alive || worker->peer != mail->peer
                                         : link->client->vanished || link->client->left;
@@ -118,6 +118,7 @@ sim_mail_arrive(struct sim_world *world, struct sim_event *event)
         event->mail = mail;
         return;
     }
+    link->to_arrived = mail->index;
     if (mail->kind == SIM_MAIL_TO_WORKER) {
         sim_worker_feed(worker, &mail->to_worker);
     } else if (mail->kind == SIM_MAIL_TO_CLIENT) {
@@ -167,6 +168,7 @@ sim_link_close(struct sim_world *world, uint32_t peer)
         return;
     }
     closing->closed = true;
+    sim_book_closed(closing);
     TSI_CHECK(tsi_vec_push(&world->gone, peer));
     if (!closing->dead) {
         sim_mail_send(world, sim_mail_new(world, SIM_MAIL_DISCONNECT, peer));

@@ -227,7 +227,7 @@ loop(struct sim_world *world)
         struct sim_event *event = sim_pop(world);
         if (event == NULL || event->time > world->fault_end + BOUND_NS) {
             report_stuck(world);
-            sim_fail(world, "not finished in time");
+            sim_fail(world, "I8: not finished in time");
         }
         world->now = event->time;
         world->step++;
@@ -250,6 +250,9 @@ tear_down(struct sim_world *world)
         free(event);
     }
     tsi_sched_free(world->sched);
+    for (size_t i = 0; i < world->links.count; i++) {
+        sim_book_closed(&world->links.items[i]);
+    }
     for (size_t i = 0; i < world->workers.count; i++) {
         sim_worker_free(world->workers.items[i]);
     }

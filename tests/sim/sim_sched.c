@@ -83,6 +83,7 @@ to_worker(struct sim_world *world, const struct tsi_sched_action *action)
         struct sim_job *job = sim_job_by_program(world, action->program.program);
         TSI_CHECK(job != NULL);
         job->refs++;
+        job->issued = action->job;
         event->kind = TSI_WORKER_PROGRAM;
         event->program.job = action->job;
         event->program.program = action->program.program;
@@ -172,6 +173,9 @@ job_dropped(struct sim_world *world, const struct tsi_sched_action *action)
 static void
 act(struct sim_world *world, const struct tsi_sched_action *action)
 {
+    if (world->config.big_workers == 0) {
+        sim_book_action(world, action);
+    }
     switch (action->kind) {
     case TSI_SCHED_SEND_PROGRAM:
     case TSI_SCHED_ASSIGN:
@@ -179,9 +183,6 @@ act(struct sim_world *world, const struct tsi_sched_action *action)
     case TSI_SCHED_FREE:
     case TSI_SCHED_COPY:
     case TSI_SCHED_DROP_JOB:
-        if (world->links.items[action->peer].closed) {
-            sim_fail(world, "an action for peer %u, which has left", action->peer);
-        }
         to_worker(world, action);
         break;
     case TSI_SCHED_DROP_WORKER:
@@ -240,6 +241,9 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
         sim_trace(world, "scheduler: %s, peer %u", event_names[event->kind], event->peer);
     }
     world->steps_sched++;
+    if (world->config.big_workers == 0) {
+        sim_book_event(world, event);
+    }
     tsi_sched_step(world->sched, &stamped);
     check(world);
     struct tsi_sched_action action;
@@ -247,6 +251,9 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
         act(world, &action);
     }
     check(world);
+    if (world->config.big_workers == 0) {
+        sim_book_check(world);
+    }
     arm_tick(world);
 }
 

@@ -140,6 +140,7 @@ void
 sim_worker_leave(struct sim_worker *worker)
 {
     sim_trace(worker->world, "worker %d leaves", worker->id);
+    worker->world->leaves++;
     worker->alive = false;
     worker->epoch++;
     end_core(worker);
@@ -178,14 +179,14 @@ run_inputs(struct sim_worker *worker, const struct sim_job *job,
     const size_t count =
         sim_job_inputs(job, action->execute.op, action->execute.chunk, expected, INPUTS_MAX);
     if (count != action->execute.input_count) {
-        sim_fail(world, "task %u:%u has %zu inputs, was given %zu", action->execute.job,
+        sim_fail(world, "I11: task %u:%u has %zu inputs, was given %zu", action->execute.job,
                  action->execute.task, count, action->execute.input_count);
     }
     for (size_t i = 0; i < count; i++) {
         const struct sim_handle *handle = action->execute.inputs[i];
         if (action->execute.input_keys[i] != expected[i] ||
             (handle != NULL && (handle->key != expected[i] || handle->owner != worker))) {
-            sim_fail(world, "input %zu of task %u:%u is another chunk", i, action->execute.job,
+            sim_fail(world, "I11: input %zu of task %u:%u is another chunk", i, action->execute.job,
                      action->execute.task);
         }
         values[i] = handle != NULL ? handle->value : sim_job_value(world, expected[i]);
@@ -210,7 +211,7 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
     run->value = run_inputs(worker, job, action);
     run->bytes = action->execute.output_bytes;
     if (run->value != job->values[task]) {
-        sim_fail(world, "task %u:%u makes a wrong value", action->execute.job, task);
+        sim_fail(world, "I11: task %u:%u makes a wrong value", action->execute.job, task);
     }
     if (job->failures_left[task] > 0) {
         const bool is_poison = job->failures_left[task] >= SIM_KILLS;
@@ -231,17 +232,6 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
     run->number = end->number;
 }
 
-// Without faults nothing is made twice.
-static void
-note_execution(struct sim_world *world, const struct sim_run *run)
-{
-    uint8_t *executed = &run->job->executed[run->task];
-    if (world->faults.none && *executed > 0) {
-        sim_fail(world, "task %u:%u ran twice", run->job->number, run->task);
-    }
-    *executed = true;
-}
-
 void
 sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
 {
@@ -260,7 +250,7 @@ sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
     ended.executed.duration_us = 10;
     ended.executed.text = "as drawn";
     if (ended.executed.status == TESS_OK) {
-        note_execution(worker->world, run);
+        sim_book_executed(worker->world, run->job, run->task);
         ended.executed.bytes = run->bytes;
         if (run->bytes > 0 || sim_chance(&worker->world->random, 500)) {
             ended.executed.handle =
@@ -424,7 +414,7 @@ feed_data(struct sim_worker *worker, const struct tsi_location *places, size_t c
         }
         const uint64_t value = sim_job_value(world, place->key);
         if (!sim_value_matches(value, place->data, place->bytes)) {
-            sim_fail(world, "the bytes of chunk %u:%u are wrong", tsi_key_job(place->key),
+            sim_fail(world, "I11: the bytes of chunk %u:%u are wrong", tsi_key_job(place->key),
                      tsi_key_task(place->key));
         }
         struct tsi_worker_event fetched = {.kind = TSI_WORKER_FETCHED};
@@ -438,6 +428,7 @@ feed_data(struct sim_worker *worker, const struct tsi_location *places, size_t c
 void
 sim_worker_feed(struct sim_worker *worker, const struct tsi_worker_event *event)
 {
+    struct sim_world *world = worker->world;
     if (event->kind == TSI_WORKER_ASSIGNED) {
         feed_data(worker, event->assigned.locations, event->assigned.location_count);
     } else if (event->kind == TSI_WORKER_COPY) {
@@ -447,13 +438,16 @@ sim_worker_feed(struct sim_worker *worker, const struct tsi_worker_event *event)
     }
     step(worker, event);
     struct tsi_worker_action action;
-    while (tsi_worker_poll(worker->core, worker->world->now, &action)) {
+    while (tsi_worker_poll(worker->core, world->now, &action)) {
         act(worker, &action);
     }
     check(worker);
     const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
+    if (world->config.big_workers == 0) {
+        sim_book_compare(worker);
+    }
     if (stats.assignments > 0 && stats.running == 0 && stats.fetches == 0) {
-        sim_fail(worker->world, "worker %d has %zu tasks and does nothing", worker->id,
+        sim_fail(world, "I6: worker %d has %zu tasks and does nothing", worker->id,
                  stats.assignments);
     }
 }

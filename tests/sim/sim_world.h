@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/map.h"
 #include "engine/base/vec.h"
 #include "scheduler/core/sched.h"
 #include "tests/sim/sim_program.h"
@@ -61,11 +62,13 @@ struct sim_job {
     uint64_t uid;
     uint64_t *values;       // of all tasks, from the oracle
     uint8_t *failures_left; // of each task
-    uint8_t *executed;      // of each task
+    uint32_t *executed;     // of each task, how often
+    uint32_t *assigned_to;  // of each task, the peer that it is given to
     uint8_t *taken;         // of each target
     struct sim_client *client;
     uint64_t token;
-    uint32_t number; // 0 until it is known
+    uint32_t number; // 0 until its client knows it
+    uint32_t issued; // the same number, 0 until a worker is sent the program
     int refs;        // of the program: the scheduler and workers
     bool is_poisoned;
     bool is_hurt; // a task ran that cannot succeed
@@ -75,6 +78,13 @@ struct sim_job {
     bool dropped;
     bool keeps;
     tess_status status;
+};
+
+// What a worker was given and has not reported.
+struct sim_attempt {
+    struct sim_job *job;
+    uint32_t task;
+    uint32_t sequence;
 };
 
 // One peer number: a link between the scheduler and a worker or client.
@@ -88,6 +98,12 @@ struct sim_link {
     uint32_t from_sent;
     uint32_t from_arrived;
     uint32_t from_limit; // when dead: later ones are lost
+    uint32_t to_sent;
+    uint32_t to_arrived;
+    // Of the observer in sim_book.c.
+    uint32_t last_sequence;
+    TSI_VEC(struct sim_attempt) live;
+    struct tsi_map may_hold; // keys of chunks
 };
 
 enum sim_mail_kind {
@@ -219,7 +235,9 @@ struct sim_world {
     TSI_VEC(uint32_t) gone; // peers that left, in order
     size_t handles;
     size_t mails;
-    uint64_t losses; // workers that died or were lost
+    uint64_t losses;         // workers that died or were lost
+    uint64_t leaves;         // workers that left as they wanted to, with what nobody could take
+    uint64_t fetch_failures; // reported
     uint64_t executions;
     uint64_t steps_sched;
     uint64_t steps_worker;
@@ -281,6 +299,19 @@ void sim_mail_arrive(struct sim_world *world, struct sim_event *event);
 void sim_link_kill(struct sim_world *world, uint32_t peer, bool seen, bool clean);
 // The scheduler's side closes: the peer is told, and the other workers.
 void sim_link_close(struct sim_world *world, uint32_t peer);
+
+// sim_book.c
+
+// The observer's checks of an action of the scheduler, and of an event before it is taken in.
+void sim_book_action(struct sim_world *world, const struct tsi_sched_action *action);
+void sim_book_event(struct sim_world *world, const struct tsi_sched_event *event);
+// When the scheduler has nothing more to say.
+void sim_book_check(struct sim_world *world);
+// When a worker has nothing more to do.
+void sim_book_compare(const struct sim_worker *worker);
+// A link was closed, a task made.
+void sim_book_closed(struct sim_link *link);
+void sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task);
 
 // sim_sched.c
 

@@ -8,6 +8,7 @@
 #include "worker/core/worker.h"
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 #include "worker/core/worker_state.h"
 
 enum { FETCHES_DEFAULT = 64 };
@@ -219,7 +220,7 @@ free_chunks(struct tsi_worker *worker, const tsi_key *keys, size_t count)
 static bool
 is_from(const struct tsi_worker_chunk *chunk, uint32_t peer)
 {
-    return chunk->peer == peer &&
+    return chunk->peer == peer && !TSI_PLANTED(worker_deaf_to_leaving) &&
            (chunk->state == TSI_WORKER_QUEUED || chunk->state == TSI_WORKER_FETCHING);
 }
 

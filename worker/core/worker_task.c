@@ -10,6 +10,7 @@
 #include "worker/core/worker_state.h"
 
 #include "engine/base/check.h"
+#include "engine/base/planted.h"
 
 static void
 push_report(struct tsi_worker_reports *reports, struct tsi_worker_task *task)
@@ -92,7 +93,7 @@ tsi_worker_task_withdraw(struct tsi_worker *worker, struct tsi_worker_task *task
     if (task->entry.at != TSI_WORKER_NOT_QUEUED) {
         tsi_worker_queue_remove(&worker->ready, &task->entry);
     }
-    release_inputs(worker, task, false);
+    release_inputs(worker, task, TSI_PLANTED(worker_kept_input));
 }
 
 void
@@ -109,7 +110,9 @@ tsi_worker_task_end(struct tsi_worker *worker, struct tsi_worker_task *task,
         .status = status,
         .text = task->text,
     };
-    push_report(&worker->ended, task);
+    if (!TSI_PLANTED(worker_lost_report)) {
+        push_report(&worker->ended, task);
+    }
 }
 
 void
@@ -200,7 +203,7 @@ leave_run(struct tsi_worker *worker, struct tsi_worker_task *task)
     }
     worker->runs[task->run] = NULL;
     worker->free_runs[worker->free_run_count++] = task->run;
-    worker->bytes_reserved -= task->reserved;
+    worker->bytes_reserved -= TSI_PLANTED(worker_leaked_memory) ? 0 : task->reserved;
     worker->long_count -= task->is_short ? 0 : 1;
     task->job->running--;
 }

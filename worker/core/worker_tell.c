@@ -6,6 +6,7 @@
 
 #include "worker/core/worker.h"
 
+#include "engine/base/planted.h"
 #include "worker/core/worker_state.h"
 
 void
@@ -117,8 +118,9 @@ tell_execute(struct tsi_worker *worker, struct tsi_worker_action *action)
     tsi_worker_tell_peak(worker);
     const size_t count = task->inputs.count;
     for (size_t i = 0; i < count; i++) {
-        worker->input_handles.items[i] = task->inputs.items[i].chunk->handle;
-        worker->input_keys.items[i] = task->inputs.items[i].chunk->key;
+        const size_t from = TSI_PLANTED(worker_swapped_inputs) ? count - 1 - i : i;
+        worker->input_handles.items[i] = task->inputs.items[from].chunk->handle;
+        worker->input_keys.items[i] = task->inputs.items[from].chunk->key;
     }
     action->kind = TSI_WORKER_EXECUTE;
     action->execute.run = task->run;

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an observer of the scheduler's messages can say without looking into it. The book is kept
+// from the messages alone, so it does not share the mistakes of the core's own books.
+//
+//   I1   the sequences that a worker is sent rise
+//   I2   a task has one attempt at a time
+//   I4   a chunk is freed only where it may be, and once for each time that it came there; what a
+//        worker holds that has nothing to do, the scheduler knows of
+//   I9   no action refers to a peer that has left
+//   I10  a worker has at most its threads and the prefetch to do, and no message is too long
+//   I12  without a loss nothing is made twice, and with losses no task more often than those
+//   explain
+//
+// The other numbers are in scheduler/core/sched_verify.c (I1 to I5, I7, I8: the scheduler's own
+// books), worker/core/worker_verify.c (W1 to W7), sim_worker.c (I6: a worker that has tasks does
+// something; I11), sim_client.c (I11: results are the oracle's) and sim_run.c (I8: all ends).
+
+#include "engine/base/check.h"
+#include "scheduler/core/sched_state.h"
+#include "tests/sim/sim_world.h"
+#include "worker/core/worker_state.h"
+
+// More than any batch of the core, which has to fit a message.
+enum { RECORDS_MAX = 2048, INPUTS_MAX = 1 << 16 };
+
+// Below the step in which a chunk was last reported is how often.
+#define REPORTS_MASK UINT64_C(0xFFFFFF)
+
+static struct sim_job *
+job_of(const struct sim_world *world, uint32_t number)
+{
+    for (size_t i = world->jobs.count; i > 0 && number != TSI_JOB_NONE; i--) {
+        if (world->jobs.items[i - 1]->issued == number) {
+            return world->jobs.items[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static void
+check_peer(struct sim_world *world, uint32_t peer)
+{
+    if (peer != TSI_PEER_NONE && world->links.items[peer].closed) {
+        sim_fail(world, "I9: an action names peer %u, which has left", peer);
+    }
+}
+
+static void
+note_assignment(struct sim_world *world, struct sim_link *link, uint32_t peer,
+                const struct tsi_assignment *item)
+{
+    struct sim_job *job = job_of(world, item->job);
+    if (job == NULL || item->task >= job->program->task_count) {
+        sim_fail(world, "I9: an assignment of %u:%u, which is no task", item->job, item->task);
+    }
+    if (item->sequence <= link->last_sequence) {
+        sim_fail(world, "I1: peer %u: sequence %u after %u", peer, item->sequence,
+                 link->last_sequence);
+    }
+    if (job->assigned_to[item->task] != TSI_PEER_NONE) {
+        sim_fail(world, "I2: %u:%u is given to peer %u while peer %u has it", item->job, item->task,
+                 peer, job->assigned_to[item->task]);
+    }
+    link->last_sequence = item->sequence;
+    job->assigned_to[item->task] = peer;
+    TSI_CHECK(tsi_vec_push(&link->live, ((struct sim_attempt){job, item->task, item->sequence})));
+}
+
+static void
+note_assign(struct sim_world *world, const struct tsi_sched_action *action)
+{
+    struct sim_link *link = &world->links.items[action->peer];
+    for (size_t i = 0; i < action->assign.count; i++) {
+        note_assignment(world, link, action->peer, &action->assign.items[i]);
+    }
+    for (size_t i = 0; i < action->assign.location_count; i++) {
+        check_peer(world, action->assign.locations[i].peer);
+    }
+    if (action->assign.count > RECORDS_MAX) {
+        sim_fail(world, "I10: a message of %zu records", action->assign.count);
+    }
+}
+
+// A worker has, or is about to have, a chunk. It may be freed there once; but if one event tells of
+// it several times, as often, for a chunk that is lost is freed at each mention of it.
+static void
+note_chunk(struct sim_world *world, struct sim_link *link, tsi_key key)
+{
+    const uint64_t *before = tsi_map_get(&link->may_hold, key);
+    const uint64_t step = world->step * (REPORTS_MASK + 1);
+    const bool is_same_step = before != NULL && *before > step;
+    TSI_CHECK(tsi_map_put(&link->may_hold, key, (is_same_step ? *before : step) + 1));
+}
+
+static void
+note_free(struct sim_world *world, const struct tsi_sched_action *action)
+{
+    struct sim_link *link = &world->links.items[action->peer];
+    for (size_t i = 0; i < action->free.count; i++) {
+        const tsi_key key = action->free.keys[i];
+        uint64_t *reports = tsi_map_get(&link->may_hold, key);
+        if (reports == NULL) {
+            sim_fail(world, "I4: %u:%u is freed at peer %u, where it is not", tsi_key_job(key),
+                     tsi_key_task(key), action->peer);
+        }
+        --*reports;
+        if ((*reports & REPORTS_MASK) == 0) {
+            tsi_map_remove(&link->may_hold, key);
+        }
+    }
+}
+
+// Attempts of a job that ended are over without a report.
+static void
+drop_job(struct sim_link *link, uint32_t job)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < link->live.count; i++) {
+        if (link->live.items[i].job->issued != job) {
+            link->live.items[kept++] = link->live.items[i];
+        }
+    }
+    link->live.count = kept;
+}
+
+void
+sim_book_action(struct sim_world *world, const struct tsi_sched_action *action)
+{
+    if (action->kind != TSI_SCHED_JOB_DROPPED && action->kind != TSI_SCHED_DROP_WORKER) {
+        check_peer(world, action->peer);
+    }
+    switch (action->kind) {
+    case TSI_SCHED_ASSIGN:
+        note_assign(world, action);
+        break;
+    case TSI_SCHED_FREE:
+        note_free(world, action);
+        break;
+    case TSI_SCHED_DROP_JOB:
+        drop_job(&world->links.items[action->peer], action->job);
+        break;
+    case TSI_SCHED_COPY:
+        for (size_t i = 0; i < action->copy.count; i++) {
+            check_peer(world, action->copy.locations[i].peer);
+            note_chunk(world, &world->links.items[action->peer], action->copy.locations[i].key);
+        }
+        break;
+    case TSI_SCHED_TARGETS_READY:
+        for (size_t i = 0; i < action->ready.count; i++) {
+            check_peer(world, action->ready.items[i].peer);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+// The scheduler hears that an attempt is over, if it is one of this incarnation.
+static void
+end_attempt(struct sim_link *link, uint32_t sequence)
+{
+    for (size_t i = 0; i < link->live.count; i++) {
+        const struct sim_attempt attempt = link->live.items[i];
+        if (attempt.sequence == sequence) {
+            attempt.job->assigned_to[attempt.task] = TSI_PEER_NONE;
+            link->live.items[i] = tsi_vec_last(&link->live);
+            link->live.count--;
+            return;
+        }
+    }
+}
+
+// With a completion a worker has the output and all inputs.
+static void
+note_chunks(struct sim_world *world, struct sim_link *link, const struct tsi_completion *item)
+{
+    static tsi_key keys[INPUTS_MAX];
+    const struct sim_job *job = job_of(world, item->job);
+    note_chunk(world, link, tsi_key_of(item->job, item->task));
+    if (job == NULL || item->task >= job->program->task_count) {
+        return;
+    }
+    const int op = tsi_program_op_of(job->program, item->task);
+    const int64_t chunk = (int64_t)item->task - job->program->ops[op].task_base;
+    const size_t count = sim_job_inputs(job, op, chunk, keys, INPUTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        note_chunk(world, link, keys[i]);
+    }
+}
+
+void
+sim_book_event(struct sim_world *world, const struct tsi_sched_event *event)
+{
+    struct sim_link *link = &world->links.items[event->peer];
+    if (link->closed) {
+        return;
+    }
+    switch (event->kind) {
+    case TSI_SCHED_TASKS_DONE:
+        for (size_t i = 0; i < event->done.count; i++) {
+            end_attempt(link, event->done.items[i].sequence);
+            note_chunks(world, link, &event->done.items[i]);
+        }
+        break;
+    case TSI_SCHED_ATTEMPT_ENDED:
+        end_attempt(link, event->attempt.sequence);
+        world->fetch_failures += event->attempt.end == TSI_ATTEMPT_FETCH_FAILED ? 1 : 0;
+        break;
+    case TSI_SCHED_COPIED:
+        for (size_t i = 0; i < event->copied.count; i++) {
+            note_chunk(world, link, event->copied.keys[i]);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void
+sim_book_check(struct sim_world *world)
+{
+    for (uint32_t p = 1; p < world->links.count; p++) {
+        const struct sim_link *link = &world->links.items[p];
+        const int threads = link->worker != NULL ? link->worker->threads : 0;
+        const size_t most = (size_t)threads + (size_t)world->sched_config.prefetch;
+        if (link->live.count > most) {
+            sim_fail(world, "I10: peer %u has %zu tasks, at most %zu", p, link->live.count, most);
+        }
+    }
+}
+
+static void
+compare_chunk(const struct sim_worker *worker, tsi_key key)
+{
+    struct sim_world *world = worker->world;
+    const struct tsi_sched_worker *known = tsi_sched_peer_worker(world->sched, worker->peer);
+    const struct tsi_sched_job *job = tsi_sched_job_find(world->sched, tsi_key_job(key));
+    const uint32_t task = tsi_key_task(key);
+    if (job == NULL || task >= job->program->task_count ||
+        !tsi_sched_task_is_there(&job->tasks[task]) ||
+        !tsi_sched_chunk_is_at(world->sched, &job->tasks[task], known->slot)) {
+        sim_fail(world, "I4: worker %d, peer %u, holds %u:%u, which the scheduler will not free",
+                 worker->id, worker->peer, tsi_key_job(key), task);
+    }
+}
+
+void
+sim_book_compare(const struct sim_worker *worker)
+{
+    const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
+    const struct sim_link *link = &worker->world->links.items[worker->peer];
+    if (worker->peer == TSI_PEER_NONE || link->closed || stats.assignments > 0 ||
+        stats.running > 0 || stats.fetches > 0 || link->from_sent != link->from_arrived ||
+        link->to_sent != link->to_arrived) {
+        return;
+    }
+    const struct tsi_worker_job *job = worker->core->job_list;
+    for (; job != NULL; job = job->next) {
+        for (const struct tsi_worker_chunk *chunk = job->chunks; chunk != NULL;
+             chunk = chunk->next) {
+            compare_chunk(worker, chunk->key);
+        }
+    }
+}
+
+void
+sim_book_closed(struct sim_link *link)
+{
+    while (link->live.count > 0) {
+        end_attempt(link, tsi_vec_last(&link->live).sequence);
+    }
+    tsi_vec_fini(&link->live);
+    tsi_map_fini(&link->may_hold);
+}
+
+void
+sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task)
+{
+    const uint64_t explained = 1 + world->losses + world->leaves + world->fetch_failures;
+    const uint64_t most = world->faults.none ? 1 : explained;
+    if (++job->executed[task] > most) {
+        sim_fail(world, "I12: %u:%u was made %u times, for no reason", job->number, task,
+                 job->executed[task]);
+    }
+}
