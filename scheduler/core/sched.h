@@ -55,7 +55,8 @@ enum tsi_sched_event_kind {
     TSI_SCHED_TARGETS_TAKEN, // the client has these target chunks
     TSI_SCHED_TASKS_DONE,
     TSI_SCHED_ATTEMPT_ENDED,
-    TSI_SCHED_COPIED, // a worker holds copies that it was told to fetch (answer to COPY)
+    TSI_SCHED_COPIED, // a worker holds copies: the answer to COPY, and to DROP_JOB what it holds of
+                      // other jobs' chunks that only completions of the dropped one told of
     TSI_SCHED_TICK,   // only the time
 };
 

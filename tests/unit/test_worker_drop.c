@@ -302,3 +302,50 @@ Test(worker_drop, after_a_reset_the_same_numbers_are_new)
     tsi_program_free(fresh);
     worker_case_fini(&c);
 }
+
+// The scheduler drops a job without looking at what its tasks still report. What they fetched of a
+// job that goes on stays, so the scheduler has to hear of it in another way.
+Test(worker_drop, chunks_of_other_jobs_are_told_again)
+{
+    struct worker_case c;
+    worker_case_init(&c, 1, no_limit);
+    assign_both(&c, 0, 0);
+    worker_case_poll(&c);
+    worker_case_fetched(&c, own(12));
+    const void *other = worker_case_fetched(&c, kept(0));
+    worker_case_run(&c, 16);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_REPORT_COPIED), 0);
+
+    drop_job(&c, CASE_JOB);
+    worker_case_poll(&c);
+    const struct worker_case_action *told = worker_case_first(&c, TSI_WORKER_REPORT_COPIED);
+    cr_assert(told != NULL && told->action.copied.count == 1, "what is left must be told");
+    cr_assert_eq(told->copied[0], kept(0));
+    cr_assert(!worker_case_released(&c, other));
+
+    worker_case_free(&c, kept(0));
+    worker_case_poll(&c);
+    cr_assert(worker_case_released(&c, other), "it goes when the scheduler answers");
+    worker_case_fini(&c);
+}
+
+Test(worker_drop, chunks_that_the_scheduler_knows_are_not_told_again)
+{
+    struct worker_case c;
+    worker_case_init(&c, 1, no_limit);
+    const struct tsi_location place = {.key = kept(0), .peer = peer};
+    worker_case_feed(&c, (struct tsi_worker_event){.kind = TSI_WORKER_COPY, .copy = {&place, 1}});
+    worker_case_poll(&c);
+    worker_case_fetched(&c, kept(0));
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_REPORT_COPIED), 1);
+    assign_both(&c, 0, 0);
+    worker_case_poll(&c);
+    worker_case_fetched(&c, own(12));
+    worker_case_run(&c, 16);
+
+    drop_job(&c, CASE_JOB);
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_REPORT_COPIED), 0);
+    worker_case_fini(&c);
+}

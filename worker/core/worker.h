@@ -119,7 +119,7 @@ enum tsi_worker_action_kind {
     TSI_WORKER_RELEASE_PROGRAM, // the program is the driver's again
     TSI_WORKER_REPORT_DONE,     // to the scheduler
     TSI_WORKER_REPORT_ENDED,    // to the scheduler; sequence 0: a copy that could not be made
-    TSI_WORKER_REPORT_COPIED,   // to the scheduler
+    TSI_WORKER_REPORT_COPIED,   // to the scheduler; also of what only a dropped job told of
 };
 
 struct tsi_worker_done {

@@ -110,6 +110,27 @@ tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chun
 }
 
 void
+tsi_worker_chunk_know(struct tsi_worker_chunk *chunk, struct tsi_worker_job *user)
+{
+    if (!chunk->known && chunk->job != user) {
+        chunk->known_by = user->number;
+        user->tells_others = true;
+    }
+    chunk->known = true;
+}
+
+void
+tsi_worker_chunk_tell_again(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    chunk->known_by = TSI_JOB_NONE;
+    // Without memory for it the chunk may stay until its job is dropped.
+    if (chunk->known && chunk->state == TSI_WORKER_HELD &&
+        tsi_vec_reserve(&worker->copied, worker->copying_count + 1)) {
+        (void)tsi_vec_push(&worker->copied, chunk->key);
+    }
+}
+
+void
 tsi_worker_chunk_unpin(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     chunk->pins--;

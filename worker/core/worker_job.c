@@ -90,6 +90,21 @@ drop_tasks(struct tsi_worker *worker, struct tsi_worker_job *job)
     }
 }
 
+// The scheduler does not look at completions of a job that it has dropped, so it may not know of
+// kept chunks that were fetched for the job's tasks. It is told of them as of copies.
+static void
+tell_others(struct tsi_worker *worker, const struct tsi_worker_job *job)
+{
+    const struct tsi_worker_job *other = job->tells_others ? worker->job_list : NULL;
+    for (; other != NULL; other = other->next) {
+        for (struct tsi_worker_chunk *chunk = other->chunks; chunk != NULL; chunk = chunk->next) {
+            if (chunk->known_by == job->number) {
+                tsi_worker_chunk_tell_again(worker, chunk);
+            }
+        }
+    }
+}
+
 void
 tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
 {
@@ -97,6 +112,7 @@ tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
     job->detached = true;
     job->running++;
     drop_tasks(worker, job);
+    tell_others(worker, job);
     struct tsi_worker_chunk *next = NULL;
     for (struct tsi_worker_chunk *chunk = job->chunks; chunk != NULL; chunk = next) {
         next = chunk->next;

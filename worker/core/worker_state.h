@@ -46,6 +46,7 @@ struct tsi_worker_job {
     struct tsi_worker_chunk *chunks;
     struct tsi_worker_task *tasks;
     size_t running;
+    bool tells_others; // some chunk of another job is known by this one
 };
 
 enum tsi_worker_chunk_state {
@@ -76,6 +77,8 @@ struct tsi_worker_chunk {
     uint32_t pins;  // uses by tasks, and by completions not reported yet
     uint32_t peer;  // to fetch it from
     uint32_t tries; // fetches that failed since a task last named a peer
+    // Another job, whose completions alone tell that this chunk is here; TSI_JOB_NONE: none.
+    uint32_t known_by;
     enum tsi_worker_chunk_state state;
     bool mapped;    // found by its key
     bool known;     // the scheduler was told, or will be, that it is here: stays without pins
@@ -201,6 +204,10 @@ struct tsi_worker_chunk *tsi_worker_chunk_add(struct tsi_worker *worker, tsi_key
 // Takes the record away if nothing needs it, with its handle if it is held.
 void tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 void tsi_worker_chunk_unpin(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// A completion of a task of `user` tells the scheduler that the chunk is here.
+void tsi_worker_chunk_know(struct tsi_worker_chunk *chunk, struct tsi_worker_job *user);
+// The scheduler may have missed that; it is told once more.
+void tsi_worker_chunk_tell_again(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // Sees to it that the chunk is held or on its way. `location` may be NULL. False if nobody has it.
 bool tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                            uint64_t priority, const struct tsi_location *location);

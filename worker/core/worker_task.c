@@ -75,7 +75,7 @@ release_inputs(struct tsi_worker *worker, struct tsi_worker_task *task, bool kno
             }
         }
         if (known && !chunk->freed) {
-            chunk->known = true;
+            tsi_worker_chunk_know(chunk, task->job);
         }
         tsi_worker_chunk_unpin(worker, chunk);
     }
