@@ -133,9 +133,7 @@ local_free(struct tsi_local *local)
     for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
         tsi_free(local->slots[i].inputs);
     }
-    tsi_vec_fini(&local->runs);
     tsi_vec_fini(&local->deliveries);
-    tsi_vec_fini(&local->delivered);
     tsi_files_free(local->files);
     pthread_cond_destroy(&local->work);
     pthread_mutex_destroy(&local->lock);

@@ -10,6 +10,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/map.h"
+#include "engine/base/ring.h"
 #include "engine/base/vec.h"
 #include "engine/exec/exec.h"
 #include "engine/runtime/backend.h"
@@ -29,17 +30,6 @@ struct tsi_local_job {
     struct tsi_error ending;
 };
 
-// A task to execute.
-struct tsi_local_run {
-    uint32_t run;
-    struct tsi_local_job *job;
-    int op;
-    int64_t chunk;
-    size_t output_bytes;
-    struct tsi_exec_chunk *inputs; // owned by the slot of `run`
-    size_t input_count;
-};
-
 // A target chunk to copy into the caller's memory.
 struct tsi_local_delivery {
     struct tsi_local_job *job; // may be gone: `number` tells
@@ -48,10 +38,20 @@ struct tsi_local_delivery {
     struct tsi_buf *chunk; // a reference of its own
 };
 
+// A run: a task to execute, and how it ended. From EXECUTE to EXECUTED it is the thread's that took
+// its number from the ring, but for `cancelled`.
 struct tsi_local_slot {
+    const struct tsi_program *program;
+    int op;
+    int64_t chunk;
+    size_t output_bytes;
     struct tsi_exec_chunk *inputs;
+    size_t input_count;
     size_t input_capacity;
     atomic_bool cancelled;
+    struct tsi_buf *output;
+    uint32_t duration_us;
+    struct tsi_error error;
 };
 
 struct tsi_local {
@@ -60,10 +60,13 @@ struct tsi_local {
     pthread_t threads[TSI_THREADS_MAX];
     struct tsi_files *files;
 
+    struct tsi_ring runs; // to execute: numbers of slots; put under the lock, taken without it
+    atomic_int idle;      // threads that wait for `work`; changed under the lock
+    struct tsi_local_slot slots[TSI_THREADS_MAX + TSI_RUNS_AHEAD];
+
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t work;  // something to run, to deliver or to end
     bool closing;
-    int idle;              // threads that wait for `work`
     uint64_t armed_ns;     // when the first of them wakes up by itself; UINT64_MAX: not known
     uint64_t memory_bytes; // that chunks may take
     bool joined;           // the scheduler's core knows the worker
@@ -71,13 +74,10 @@ struct tsi_local {
     struct tsi_sched *sched;
     struct tsi_worker *worker;
     uint64_t next_token;
-    struct tsi_map jobs_by_token;  // → struct tsi_local_job *
-    struct tsi_map jobs_by_number; // likewise
-    struct tsi_local_slot slots[TSI_THREADS_MAX + TSI_RUNS_AHEAD];
-    TSI_VEC(struct tsi_local_run) runs; // to take from the front
-    size_t runs_taken;
+    struct tsi_map jobs_by_token;                  // → struct tsi_local_job *
+    struct tsi_map jobs_by_number;                 // likewise
+    struct tsi_local_job *last_job;                // the one that was looked up last, or NULL
     TSI_VEC(struct tsi_local_delivery) deliveries; // to take from the back
-    TSI_VEC(uint32_t) delivered;                   // scratch
 };
 
 // local_pump.c: moves actions between the cores until both have none. The lock is held.

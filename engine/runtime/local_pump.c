@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/runtime/local.h"
 #include "engine/runtime/scatter.h"
@@ -23,8 +24,13 @@ tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event)
 struct tsi_local_job *
 tsi_local_job(struct tsi_local *local, uint32_t number)
 {
+    if (local->last_job != NULL && local->last_job->number == number) {
+        return local->last_job;
+    }
     const uint64_t *found = tsi_map_get(&local->jobs_by_number, number);
-    return found == NULL ? NULL : (struct tsi_local_job *)(uintptr_t)*found;
+    struct tsi_local_job *job = found == NULL ? NULL : (struct tsi_local_job *)(uintptr_t)*found;
+    local->last_job = job;
+    return job;
 }
 
 // A task that was running when its job failed may have made the temporary file again after the
@@ -64,6 +70,7 @@ tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job)
     if (!job->held_by_sched && !job->held_by_worker && job->future == NULL) {
         tsi_map_remove(&local->jobs_by_token, job->token);
         tsi_map_remove(&local->jobs_by_number, job->number);
+        local->last_job = NULL;
         tsi_local_free_job(job);
     }
 }
@@ -315,24 +322,24 @@ static void
 execute(struct tsi_local *local, const struct tsi_worker_action *action)
 {
     struct tsi_local_slot *slot = &local->slots[action->execute.run];
-    const struct tsi_local_run run = {.run = action->execute.run,
-                                      .job = tsi_local_job(local, action->execute.job),
-                                      .op = action->execute.op,
-                                      .chunk = action->execute.chunk,
-                                      .output_bytes = action->execute.output_bytes,
-                                      .input_count = action->execute.input_count};
-    if (run.job == NULL || !reserve_inputs(slot, run.input_count) ||
-        !tsi_vec_push(&local->runs, run)) {
+    const struct tsi_local_job *job = tsi_local_job(local, action->execute.job);
+    if (job == NULL || !reserve_inputs(slot, action->execute.input_count)) {
         struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
-        event.executed.run = run.run;
+        event.executed.run = action->execute.run;
         event.executed.status = TESS_ENOMEM;
         event.executed.text = "out of memory before the task could start";
         tsi_local_worker_event(local, &event);
         return;
     }
+    slot->program = job->plan.program;
+    slot->op = action->execute.op;
+    slot->chunk = action->execute.chunk;
+    slot->output_bytes = (size_t)action->execute.output_bytes;
+    slot->input_count = action->execute.input_count;
     atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
-    fill_inputs(run.job, action, slot->inputs);
-    tsi_vec_last(&local->runs).inputs = slot->inputs;
+    fill_inputs(job, action, slot->inputs);
+    const bool is_put = tsi_ring_put(&local->runs, action->execute.run);
+    TSI_CHECK(is_put); // a run is in the ring once
 }
 
 // Completions go to the scheduler's core as they are; small outputs need no copy in one process.
@@ -425,12 +432,13 @@ tsi_local_pump(struct tsi_local *local)
         }
         moved = moved || local->worker_failed;
     }
-    const size_t work = local->runs.count - local->runs_taken + local->deliveries.count;
-    for (size_t i = 0; i < work && i < (size_t)local->idle; i++) {
+    const size_t work = tsi_ring_count(&local->runs) + local->deliveries.count;
+    const size_t idle = (size_t)atomic_load_explicit(&local->idle, memory_order_relaxed);
+    for (size_t i = 0; i < work && i < idle; i++) {
         pthread_cond_signal(&local->work);
     }
     // Who waits for no time, or a later one, has to wait anew.
-    if (work == 0 && local->idle > 0 && tsi_sched_deadline(local->sched) < local->armed_ns) {
+    if (work == 0 && idle > 0 && tsi_sched_deadline(local->sched) < local->armed_ns) {
         pthread_cond_signal(&local->work);
     }
 }

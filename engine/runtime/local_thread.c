@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a thread of the embedded runtime does: deliver a result chunk, or execute a task, or wait.
+// What a thread of the embedded runtime does: deliver result chunks, or execute tasks, or wait.
+//
+// Tasks are taken from a ring without the lock. A thread goes on to the next one while there is
+// one, and gathers how they ended; it takes the lock to report them together when enough have
+// gathered, when that took long enough, when somebody waits for work, or when the ring is empty. So
+// small tasks pay a part of one turn of the cores each, and the end of a long one is told at once.
 
 #include <errno.h>
 #include <time.h>
@@ -9,79 +14,147 @@
 #include "engine/exec/attempt.h"
 #include "engine/runtime/local.h"
 
+enum {
+    // Ends that a thread gathers at most, and from which on it reports them if nobody has the lock.
+    ENDS_MAX = 64,
+    ENDS_ENOUGH = 24,
+    // How long it gathers them.
+    GATHER_NS = 50000,
+    // Deliveries that are made together, and the bytes after which there are no more of them.
+    DELIVERIES_MAX = 64,
+    DELIVERY_BYTES = 65536,
+};
+
+// Chunks of one job that are copied to its caller together.
+struct deliveries {
+    struct tsi_local_delivery items[DELIVERIES_MAX];
+    uint32_t tasks[DELIVERIES_MAX];
+    size_t count;
+};
+
 static void
-copy_chunk(struct tsi_local *local, const struct tsi_local_delivery *delivery)
+take_deliveries(struct tsi_local *local, struct deliveries *taken)
 {
-    struct tsi_local_job *job = delivery->job;
+    const uint32_t job = tsi_vec_last(&local->deliveries).number;
+    size_t bytes = 0;
+    taken->count = 0;
+    while (local->deliveries.count > 0 && taken->count < DELIVERIES_MAX && bytes < DELIVERY_BYTES) {
+        const struct tsi_local_delivery *next = &tsi_vec_last(&local->deliveries);
+        if (next->number != job) {
+            return;
+        }
+        bytes += next->chunk->bytes;
+        taken->tasks[taken->count] = next->task;
+        taken->items[taken->count++] = tsi_vec_pop(&local->deliveries);
+    }
+}
+
+// Copies chunks into the caller's memory, outside the lock.
+static void
+copy_chunks(struct tsi_local *local, const struct deliveries *taken)
+{
+    struct tsi_local_job *job = taken->items[0].job;
     const struct tsi_program *program = job->plan.program;
-    const int op = tsi_program_op_of(program, delivery->task);
-    const int64_t chunk = delivery->task - program->ops[op].task_base;
     job->pins++;
     pthread_mutex_unlock(&local->lock);
-    tsi_future_deliver(job->future, op, chunk, delivery->chunk->data,
-                       tsi_chunk_op_bytes(&program->ops[op], chunk));
+    for (size_t i = 0; i < taken->count; i++) {
+        const uint32_t task = taken->tasks[i];
+        const int op = tsi_program_op_of(program, task);
+        const int64_t chunk = task - program->ops[op].task_base;
+        tsi_future_deliver(job->future, op, chunk, taken->items[i].chunk->data,
+                           tsi_chunk_op_bytes(&program->ops[op], chunk));
+    }
     pthread_mutex_lock(&local->lock);
     job->pins--;
 }
 
-// Copies one chunk into the caller's memory, outside the lock, and tells the scheduler's core. A
-// job with a delivery to come stays, because the scheduler waits for this.
+// Delivers some chunks of one job, and tells the scheduler's core. A job with a delivery to come
+// stays, because the scheduler waits for this.
 static void
 deliver(struct tsi_local *local)
 {
-    const struct tsi_local_delivery delivery = tsi_vec_pop(&local->deliveries);
+    struct deliveries taken;
+    take_deliveries(local, &taken);
+    const struct tsi_local_delivery *first = &taken.items[0];
     struct tsi_sched_event event = {.kind = TSI_SCHED_TARGETS_TAKEN, .peer = TSI_LOCAL_CLIENT};
-    event.targets_taken.job = delivery.number;
-    event.targets_taken.tasks = &delivery.task;
-    event.targets_taken.count = 1;
-    if (tsi_local_job(local, delivery.number) == delivery.job && delivery.job->future != NULL &&
-        !delivery.job->ends) {
-        copy_chunk(local, &delivery);
-        tsi_local_settle_job(local, delivery.job);
+    event.targets_taken.job = first->number;
+    event.targets_taken.tasks = taken.tasks;
+    event.targets_taken.count = taken.count;
+    if (tsi_local_job(local, first->number) == first->job && first->job->future != NULL &&
+        !first->job->ends) {
+        copy_chunks(local, &taken);
+        tsi_local_settle_job(local, first->job);
     }
-    tsi_buf_unref(delivery.chunk);
+    for (size_t i = 0; i < taken.count; i++) {
+        tsi_buf_unref(taken.items[i].chunk);
+    }
     tsi_local_sched_event(local, &event);
 }
 
-static struct tsi_local_run
-take_run(struct tsi_local *local)
+static void
+run_task(const struct tsi_local *local, struct tsi_local_slot *slot)
 {
-    const struct tsi_local_run run = local->runs.items[local->runs_taken++];
-    if (local->runs_taken == local->runs.count) {
-        tsi_vec_clear(&local->runs);
-        local->runs_taken = 0;
-    }
-    return run;
+    struct tsi_exec_task task = {.program = slot->program,
+                                 .op = slot->op,
+                                 .chunk = slot->chunk,
+                                 .chunks = slot->inputs,
+                                 .chunk_count = slot->input_count,
+                                 .cancelled = &slot->cancelled,
+                                 .files = local->files};
+    slot->error.status = tsi_attempt_run(&task, slot->output_bytes, &slot->output, &slot->error);
 }
 
-// Runs one task outside the lock and feeds its end to the worker's core.
+// Feeds the end of a run to the worker's core.
+static void
+report(struct tsi_local *local, uint32_t run)
+{
+    struct tsi_local_slot *slot = &local->slots[run];
+    struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
+    event.executed.run = run;
+    event.executed.status = slot->error.status;
+    event.executed.handle = slot->output;
+    event.executed.bytes = slot->output != NULL ? slot->output_bytes : 0;
+    event.executed.text = slot->error.status != TESS_OK ? slot->error.text : NULL;
+    event.executed.duration_us = slot->duration_us;
+    tsi_local_worker_event(local, &event);
+}
+
+// Whether a thread goes on without the lock after `count` tasks in `ns`.
+static bool
+goes_on(const struct tsi_local *local, size_t count, uint64_t ns)
+{
+    return count == 0 || (count < ENDS_MAX && ns < GATHER_NS &&
+                          atomic_load_explicit(&local->idle, memory_order_relaxed) == 0);
+}
+
+// Executes tasks outside the lock and reports how they ended.
 static void
 execute(struct tsi_local *local)
 {
-    const struct tsi_local_run run = take_run(local);
-    struct tsi_exec_task task = {.program = run.job->plan.program,
-                                 .op = run.op,
-                                 .chunk = run.chunk,
-                                 .chunks = run.inputs,
-                                 .chunk_count = run.input_count,
-                                 .cancelled = &local->slots[run.run].cancelled,
-                                 .files = local->files};
-    struct tsi_error error = {.status = TESS_OK};
-    struct tsi_buf *output = NULL;
-    struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
+    uint32_t ended[ENDS_MAX];
+    size_t count = 0;
+    bool is_locked = false;
     pthread_mutex_unlock(&local->lock);
 
-    const uint64_t start = tsi_clock_ns();
-    event.executed.status = tsi_attempt_run(&task, run.output_bytes, &output, &error);
-    event.now_ns = tsi_clock_ns();
-
-    pthread_mutex_lock(&local->lock);
-    event.executed.run = run.run;
-    event.executed.handle = output;
-    event.executed.bytes = output != NULL ? run.output_bytes : 0;
-    event.executed.text = event.executed.status != TESS_OK ? error.text : NULL;
-    event.executed.duration_us = (uint32_t)((event.now_ns - start) / 1000);
-    tsi_local_worker_event(local, &event);
+    const uint64_t first = tsi_clock_ns();
+    uint64_t before = first;
+    uint32_t run;
+    while (!is_locked && goes_on(local, count, before - first) &&
+           tsi_ring_take(&local->runs, &run)) {
+        struct tsi_local_slot *slot = &local->slots[run];
+        run_task(local, slot);
+        const uint64_t after = tsi_clock_ns();
+        slot->duration_us = (uint32_t)((after - before) / 1000);
+        before = after;
+        ended[count++] = run;
+        is_locked = count >= ENDS_ENOUGH && pthread_mutex_trylock(&local->lock) == 0;
+    }
+    if (!is_locked) {
+        pthread_mutex_lock(&local->lock);
+    }
+    for (size_t i = 0; i < count; i++) {
+        report(local, ended[i]);
+    }
 }
 
 // Waits for work, or until the scheduler's core wants to be called.
@@ -119,7 +192,7 @@ tsi_local_thread(void *argument)
         if (local->deliveries.count > 0) {
             deliver(local);
             tsi_local_pump(local);
-        } else if (local->runs.count > local->runs_taken) {
+        } else if (tsi_ring_count(&local->runs) > 0) {
             execute(local);
             tsi_local_pump(local);
         } else {

@@ -86,8 +86,8 @@ tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *context, 
     free_orphans(worker);
     free_records(worker);
     tsi_map_fini(&worker->jobs);
-    tsi_map_fini(&worker->chunks);
-    tsi_map_fini(&worker->sequences);
+    tsi_table_fini(&worker->chunks);
+    tsi_table_fini(&worker->sequences);
     tsi_worker_queue_fini(&worker->ready);
     tsi_worker_queue_fini(&worker->fetches);
     tsi_vec_fini(&worker->releases);

@@ -164,13 +164,12 @@ static void
 assign(struct tsi_worker *worker, const struct tsi_assignment *item, struct places *places)
 {
     struct tsi_worker_task *task = new_record(worker, item);
-    if (!resolve(task) || tsi_map_get(&worker->sequences, task->sequence) != NULL) {
+    if (!resolve(task) || tsi_table_get(&worker->sequences, task->sequence) != NULL) {
         tsi_worker_task_end(worker, task, TSI_ATTEMPT_FAILED, TESS_EPROTOCOL, "no such task");
         return;
     }
     enum added added = add_inputs(worker, task, places);
-    if (added == ADDED &&
-        !tsi_map_put(&worker->sequences, task->sequence, (uint64_t)(uintptr_t)task)) {
+    if (added == ADDED && !tsi_table_put(&worker->sequences, task->sequence, task)) {
         added = NO_MEMORY;
     }
     if (added == NO_PLACE) {

@@ -21,8 +21,7 @@ enum { TRIES_MAX = 3 };
 struct tsi_worker_chunk *
 tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key)
 {
-    const uint64_t *value = tsi_map_get(&worker->chunks, key);
-    return value != NULL ? (struct tsi_worker_chunk *)(uintptr_t)*value : NULL;
+    return tsi_table_get(&worker->chunks, key);
 }
 
 // A record under `key` in the lists, with its job; NULL when memory is out.
@@ -34,7 +33,7 @@ new_record(struct tsi_worker *worker, tsi_key key, struct tsi_worker_job *job)
         return NULL;
     }
     struct tsi_worker_chunk *chunk = tsi_worker_pool_take(&worker->chunk_pool);
-    if (!tsi_map_put(&worker->chunks, key, (uint64_t)(uintptr_t)chunk)) {
+    if (!tsi_table_put(&worker->chunks, key, chunk)) {
         tsi_worker_pool_give(&worker->chunk_pool, chunk);
         return NULL;
     }
@@ -75,7 +74,7 @@ remove_record(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     struct tsi_worker_job *job = chunk->job;
     if (chunk->mapped) {
-        tsi_map_remove(&worker->chunks, chunk->key);
+        tsi_table_remove(&worker->chunks, chunk->key);
     }
     if (chunk->next != NULL) {
         chunk->next->previous = chunk->previous;
@@ -260,7 +259,7 @@ tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chun
 {
     TSI_CHECK(chunk->waiters == NULL);
     if (chunk->mapped) {
-        tsi_map_remove(&worker->chunks, chunk->key);
+        tsi_table_remove(&worker->chunks, chunk->key);
         chunk->mapped = false;
     }
     if (chunk->state != TSI_WORKER_HELD) {

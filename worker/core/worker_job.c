@@ -12,6 +12,9 @@
 struct tsi_worker_job *
 tsi_worker_job_find(const struct tsi_worker *worker, uint32_t number)
 {
+    if (worker->last_job != NULL && worker->last_job->number == number) {
+        return worker->last_job;
+    }
     const uint64_t *value = tsi_map_get(&worker->jobs, number);
     return value != NULL ? (struct tsi_worker_job *)(uintptr_t)*value : NULL;
 }
@@ -21,6 +24,7 @@ tsi_worker_job_add(struct tsi_worker *worker, uint32_t number)
 {
     struct tsi_worker_job *job = tsi_worker_job_find(worker, number);
     if (job != NULL) {
+        worker->last_job = job;
         return job;
     }
     if (!tsi_worker_pool_reserve(&worker->job_pool, 1)) {
@@ -44,6 +48,7 @@ remove_record(struct tsi_worker *worker, struct tsi_worker_job *job)
 {
     if (!job->detached) {
         tsi_map_remove(&worker->jobs, job->number);
+        worker->last_job = NULL;
     }
     if (job->next != NULL) {
         job->next->previous = job->previous;
@@ -109,6 +114,7 @@ void
 tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
 {
     tsi_map_remove(&worker->jobs, job->number);
+    worker->last_job = NULL;
     job->detached = true;
     job->running++;
     drop_tasks(worker, job);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "engine/base/map.h"
+#include "engine/base/table.h"
 #include "engine/base/vec.h"
 #include "worker/core/worker.h"
 #include "worker/core/worker_pool.h"
@@ -141,9 +142,10 @@ struct tsi_worker {
     struct tsi_worker_pool job_pool;
     struct tsi_worker_pool chunk_pool;
     struct tsi_worker_pool task_pool;
-    struct tsi_map jobs;      // by number
-    struct tsi_map chunks;    // by key
-    struct tsi_map sequences; // assignments that have not started
+    struct tsi_map jobs;             // by number
+    struct tsi_worker_job *last_job; // the one that was looked up last, or NULL
+    struct tsi_table chunks;         // by key
+    struct tsi_table sequences;      // assignments that have not started
     struct tsi_worker_job *job_list;
     struct tsi_worker_queue ready;
     struct tsi_worker_queue fetches;

@@ -86,9 +86,8 @@ release_inputs(struct tsi_worker *worker, struct tsi_worker_task *task, bool kno
 void
 tsi_worker_task_withdraw(struct tsi_worker *worker, struct tsi_worker_task *task)
 {
-    const uint64_t *named = tsi_map_get(&worker->sequences, task->sequence);
-    if (named != NULL && *named == (uint64_t)(uintptr_t)task) {
-        tsi_map_remove(&worker->sequences, task->sequence);
+    if (tsi_table_get(&worker->sequences, task->sequence) == task) {
+        tsi_table_remove(&worker->sequences, task->sequence);
     }
     if (task->entry.at != TSI_WORKER_NOT_QUEUED) {
         tsi_worker_queue_remove(&worker->ready, &task->entry);
@@ -151,9 +150,8 @@ tsi_worker_task_input_arrived(struct tsi_worker *worker, struct tsi_worker_task 
 void
 tsi_worker_task_retract(struct tsi_worker *worker, uint32_t sequence)
 {
-    const uint64_t *value = tsi_map_get(&worker->sequences, sequence);
-    if (value != NULL) {
-        struct tsi_worker_task *task = (struct tsi_worker_task *)(uintptr_t)*value;
+    struct tsi_worker_task *task = tsi_table_get(&worker->sequences, sequence);
+    if (task != NULL) {
         tsi_worker_task_withdraw(worker, task);
         tsi_worker_task_end(worker, task, TSI_ATTEMPT_RETRACTED, TESS_OK, NULL);
     }
@@ -181,7 +179,7 @@ tsi_worker_task_start(struct tsi_worker *worker)
         return NULL;
     }
     tsi_worker_queue_remove(&worker->ready, entry);
-    tsi_map_remove(&worker->sequences, task->sequence);
+    tsi_table_remove(&worker->sequences, task->sequence);
     task->state = TSI_WORKER_RUNNING;
     task->output_bytes = output;
     task->reserved = reserved;
