@@ -34,7 +34,10 @@ enum {
     KEEPALIVE_IDLE_S = 30,
     KEEPALIVE_STEP_S = 10,
     KEEPALIVE_TRIES = 3,
+    TCP_PATIENCE_MS = 60000, // that bytes wait for a peer before the connection is given up
+    CONTROL_QUEUE_MESSAGES = 64,
     DATA_QUEUE_MESSAGES = 64,
+    QUESTION_BYTES = 1024, // more than any GET has
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 1000,
     SOCKETS_MAX = 16384,
@@ -78,11 +81,12 @@ set_limits(void *socket, enum tsi_net_use use, bool *ok)
     set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S, ok);
     set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_STEP_S, ok);
     set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_TRIES, ok);
+    set_int(socket, ZMQ_TCP_MAXRT, TCP_PATIENCE_MS, ok);
     set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS, ok);
     set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS, ok);
     if (use == TSI_NET_CONTROL) {
         set_int(socket, ZMQ_SNDHWM, 0, ok);
-        set_int(socket, ZMQ_RCVHWM, 0, ok);
+        set_int(socket, ZMQ_RCVHWM, CONTROL_QUEUE_MESSAGES, ok);
         set_int(socket, ZMQ_HEARTBEAT_IVL, CONTROL_HEARTBEAT_MS, ok);
         set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, CONTROL_TIMEOUT_MS, ok);
         set_int(socket, ZMQ_HEARTBEAT_TTL, CONTROL_TTL_MS, ok);
@@ -154,7 +158,11 @@ set_server_rules(const struct tsi_net *net, void *socket, enum tsi_net_use use, 
                  bool *ok)
 {
     const uid_t user = geteuid();
+    const int64_t question = QUESTION_BYTES;
     set_limits(socket, use, ok);
+    if (use == TSI_NET_DATA) {
+        *ok = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &question, sizeof question) == 0 && *ok;
+    }
     // A socket of both families would tell its IPv4 address as that of a mapped IPv6 one, which is
     // not the address that people know.
     set_int(socket, ZMQ_IPV6, is_ipv4(address) ? 0 : 1, ok);

@@ -35,8 +35,9 @@ tess_status tsi_net_make_keys(struct tsi_connection *connection,
 
 enum tsi_net_use {
     TSI_NET_CONTROL, // messages of scheduler and members: heartbeats of the transport, no
-                     // high-water mark
-    TSI_NET_DATA,    // chunks: no heartbeats, which would cut long transfers
+                     // high-water mark for what is sent
+    TSI_NET_DATA,    // chunks: no heartbeats, which would cut long transfers; a ROUTER takes
+                     // nothing larger than a question
 };
 
 // A ROUTER bound to `address` ("tcp://host:0" and "tcp://host:*" take any free port); where it
@@ -75,6 +76,14 @@ struct tsi_route {
     size_t count;
 };
 bool tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes, size_t count);
+
+// The same with a frame of libzmq's, which it takes whether it is sent or not.
+bool tsi_net_send_frame(void *socket, const struct tsi_route *route, zmq_msg_t *frame);
+
+// Whether the transport made the route: five bytes, of which the first is 0. A peer may choose
+// another name for itself, but none of ours does, and such a name could be taken for somebody
+// else's number.
+bool tsi_net_is_own_route(const struct tsi_route *route);
 
 // Receives one message without blocking: its route (ROUTER only; NULL for a DEALER) and one frame,
 // or, in data messages, a head and a payload. Frames beyond `frame_count` are dropped. 0: nothing

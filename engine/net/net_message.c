@@ -9,6 +9,20 @@
 #include "engine/net/net.h"
 
 bool
+tsi_net_send_frame(void *socket, const struct tsi_route *route, zmq_msg_t *frame)
+{
+    if ((route != NULL &&
+         zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) ||
+        zmq_msg_send(frame, socket, ZMQ_DONTWAIT) < 0) {
+        const int reason = errno;
+        zmq_msg_close(frame);
+        errno = reason;
+        return false;
+    }
+    return true;
+}
+
+bool
 tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes, size_t count)
 {
     zmq_msg_t frame;
@@ -20,15 +34,13 @@ tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes, siz
     if (count > 0) {
         memcpy(zmq_msg_data(&frame), bytes, count);
     }
-    if ((route != NULL &&
-         zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) ||
-        zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
-        const int reason = errno;
-        zmq_msg_close(&frame);
-        errno = reason;
-        return false;
-    }
-    return true;
+    return tsi_net_send_frame(socket, route, &frame);
+}
+
+bool
+tsi_net_is_own_route(const struct tsi_route *route)
+{
+    return route->count == 5 && route->bytes[0] == 0;
 }
 
 void

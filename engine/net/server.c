@@ -4,10 +4,14 @@
 // MISSING; the bytes go out from the chunk's own memory, which a reference keeps until libzmq has
 // sent them.
 //
-// A peer gets its answers in the order of its questions. Where the queue to it is full, its answers
-// wait in a line, and all later ones join that line.
+// A reader gets its answers in the order of its questions. What waits in libzmq's queue for it is
+// bounded, in bytes and in the memory of the chunks that these bytes are of; beyond that its
+// questions wait in a line, and all later ones join that line. A question holds no chunk: it is
+// looked up when its turn comes. So a reader that asks and never reads costs a bounded amount,
+// whatever it asks for.
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "engine/base/checksum.h"
@@ -18,8 +22,13 @@
 
 enum {
     REQUESTS_PER_TURN = 256,
-    LINE_MAX_REQUESTS = 1024, // that wait for one peer; more are dropped
+    LINE_MAX_REQUESTS = 1024, // that wait for one reader; more are dropped
 };
+
+// Bytes of segments that may wait for one reader, twice what a fetcher asks for at once, and bytes
+// of the chunks that they are parts of. One chunk may be larger.
+#define QUEUED_BYTES_MAX (8 * (uint64_t)TSI_WIRE_SEGMENT_MAX)
+#define PINNED_BYTES_MAX ((uint64_t)64 << 20)
 
 // Lines are looked at again after so long. A queue has no descriptor to poll for room.
 #define RETRY_NS (2 * TSI_MILLISECOND)
@@ -27,21 +36,32 @@ enum {
 struct request {
     tsi_key key;
     uint64_t offset;
-    uint64_t end;
-    struct tsi_buf *chunk; // a reference; NULL: MISSING is to be answered
-    const char *text;      // of MISSING
+    uint64_t length; // 0: to the end
 };
 
-struct line {
+// One connection that asks. It is there while anything waits for it.
+struct reader {
     struct tsi_route route;
-    TSI_VEC(struct request) requests;
+    TSI_VEC(struct request) line;
+    tsi_key last; // whose segment was sent last
+    atomic_uint_fast64_t queued_bytes;
+    atomic_uint_fast64_t pinned_bytes;
+    atomic_uint refs; // the server's, and one for each segment in the queue
+};
+
+// A segment in the queue. Of those of one chunk in a row, the first stands for the chunk's memory.
+struct payload {
+    struct reader *reader;
+    struct tsi_buf *chunk;
+    uint64_t queued_bytes;
+    uint64_t pinned_bytes;
 };
 
 struct tsi_server {
     void *socket;
     tsi_server_lookup *lookup;
     void *context;
-    TSI_VEC(struct line) lines;
+    TSI_VEC(struct reader *) readers;
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     uint64_t bad_frames;
@@ -68,12 +88,12 @@ tsi_server_new(struct tsi_net *net, const char *address, tsi_server_lookup *look
 }
 
 static void
-free_line(struct line *line)
+unref_reader(struct reader *reader)
 {
-    for (size_t i = 0; i < line->requests.count; i++) {
-        tsi_buf_unref(line->requests.items[i].chunk);
+    if (atomic_fetch_sub_explicit(&reader->refs, 1, memory_order_acq_rel) == 1) {
+        tsi_vec_fini(&reader->line);
+        tsi_free(reader);
     }
-    tsi_vec_fini(&line->requests);
 }
 
 void
@@ -82,11 +102,11 @@ tsi_server_free(struct tsi_server *server)
     if (server == NULL) {
         return;
     }
-    for (size_t i = 0; i < server->lines.count; i++) {
-        free_line(&server->lines.items[i]);
+    for (size_t i = 0; i < server->readers.count; i++) {
+        unref_reader(server->readers.items[i]);
     }
     tsi_net_close(server->socket, 0);
-    tsi_vec_fini(&server->lines);
+    tsi_vec_fini(&server->readers);
     tsi_arena_fini(&server->scratch);
     tsi_wire_buf_fini(&server->out);
     tsi_free(server);
@@ -111,43 +131,86 @@ failure(void)
 static void
 free_payload(void *data, void *hint)
 {
+    struct payload *payload = hint;
+    struct reader *reader = payload->reader;
     (void)data;
-    tsi_buf_unref(hint);
+    tsi_buf_unref(payload->chunk);
+    atomic_fetch_sub_explicit(&reader->queued_bytes, payload->queued_bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&reader->pinned_bytes, payload->pinned_bytes, memory_order_relaxed);
+    tsi_free(payload);
+    unref_reader(reader);
+}
+
+static bool
+make_payload(struct reader *reader, const struct request *request, struct tsi_buf *chunk,
+             size_t count, zmq_msg_t *frame)
+{
+    struct payload *payload = tsi_alloc(sizeof *payload);
+    if (payload == NULL) {
+        return false;
+    }
+    const bool is_first = reader->last != request->key ||
+                          atomic_load_explicit(&reader->pinned_bytes, memory_order_relaxed) == 0;
+    *payload = (struct payload){reader, tsi_buf_ref(chunk), count, is_first ? chunk->bytes : 0};
+    atomic_fetch_add_explicit(&reader->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&reader->queued_bytes, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&reader->pinned_bytes, payload->pinned_bytes, memory_order_relaxed);
+    reader->last = request->key;
+    if (zmq_msg_init_data(frame, chunk->data + request->offset, count, free_payload, payload) !=
+        0) {
+        free_payload(NULL, payload);
+        return false;
+    }
+    return true;
 }
 
 // Makes both frames before anything is sent, so that a message is never sent in part.
 static bool
-make_segment(const struct request *request, size_t count, zmq_msg_t *head, zmq_msg_t *payload)
+make_segment(struct reader *reader, const struct request *request, struct tsi_buf *chunk,
+             size_t count, zmq_msg_t *head, zmq_msg_t *payload)
 {
     unsigned char bytes[TSI_WIRE_SEGMENT_HEAD];
-    const unsigned char *start = request->chunk->data + request->offset;
-    const struct tsi_message message = {.type = TSI_MESSAGE_SEGMENT,
-                                        .segment = {.key = request->key,
-                                                    .offset = request->offset,
-                                                    .total = request->chunk->bytes,
-                                                    .count = count,
-                                                    .checksum = tsi_checksum(start, count)}};
+    const struct tsi_message message = {
+        .type = TSI_MESSAGE_SEGMENT,
+        .segment = {.key = request->key,
+                    .offset = request->offset,
+                    .total = chunk->bytes,
+                    .count = count,
+                    .checksum = tsi_checksum(chunk->data + request->offset, count)}};
     const size_t head_bytes = tsi_message_segment_head(&message, bytes);
     if (zmq_msg_init_size(head, head_bytes) != 0) {
         return false;
     }
     memcpy(zmq_msg_data(head), bytes, head_bytes);
-    if (zmq_msg_init_data(payload, (void *)(uintptr_t)start, count, free_payload,
-                          tsi_buf_ref(request->chunk)) != 0) {
-        tsi_buf_unref(request->chunk);
+    if (!make_payload(reader, request, chunk, count, payload)) {
         zmq_msg_close(head);
         return false;
     }
     return true;
 }
 
+static bool
+has_room(const struct reader *reader, const struct request *request, const struct tsi_buf *chunk,
+         size_t count)
+{
+    const uint64_t queued = atomic_load_explicit(&reader->queued_bytes, memory_order_relaxed);
+    const uint64_t pinned = atomic_load_explicit(&reader->pinned_bytes, memory_order_relaxed);
+    return queued == 0 ||
+           (queued + count <= QUEUED_BYTES_MAX && (pinned == 0 || reader->last == request->key ||
+                                                   pinned + chunk->bytes <= PINNED_BYTES_MAX));
+}
+
 static enum sent
-send_segment(struct tsi_server *server, const struct tsi_route *route,
-             const struct request *request, size_t count)
+send_segment(struct tsi_server *server, struct reader *reader, const struct request *request,
+             struct tsi_buf *chunk, size_t count)
 {
     zmq_msg_t head;
     zmq_msg_t payload;
-    if (!make_segment(request, count, &head, &payload)) {
+    const struct tsi_route *route = &reader->route;
+    if (!has_room(reader, request, chunk, count)) {
+        return FULL;
+    }
+    if (!make_segment(reader, request, chunk, count, &head, &payload)) {
         return GONE;
     }
     if (zmq_send(server->socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
@@ -162,13 +225,12 @@ send_segment(struct tsi_server *server, const struct tsi_route *route,
 }
 
 static enum sent
-send_missing(struct tsi_server *server, const struct tsi_route *route,
-             const struct request *request)
+send_missing(struct tsi_server *server, const struct tsi_route *route, tsi_key key,
+             const char *text)
 {
     const struct tsi_message message = {
         .type = TSI_MESSAGE_MISSING,
-        .missing = {.key = request->key,
-                    .text = request->text != NULL ? request->text : "no such chunk"}};
+        .missing = {.key = key, .text = text != NULL ? text : "no such chunk"}};
     if (!tsi_message_encode(&message, &server->out)) {
         return GONE;
     }
@@ -176,104 +238,120 @@ send_missing(struct tsi_server *server, const struct tsi_route *route,
                                                                                      : failure();
 }
 
-// Sends what the queue takes. True if `request` is finished with, for good or bad.
-static bool
-serve(struct tsi_server *server, const struct tsi_route *route, struct request *request)
+// Sends the segments of `chunk` that are asked for, as far as there is room; notes how far that is.
+static enum sent
+send_segments(struct tsi_server *server, struct reader *reader, struct request *request,
+              struct tsi_buf *chunk)
 {
-    enum sent sent = SENT;
-    if (request->chunk == NULL) {
-        return send_missing(server, route, request) != FULL;
-    }
+    enum sent sent;
+    bool is_whole;
     do {
-        const uint64_t left = request->end - request->offset;
+        const uint64_t there = chunk->bytes - request->offset;
+        const uint64_t left =
+            request->length == 0 || request->length > there ? there : request->length;
         const size_t count = left < TSI_WIRE_SEGMENT_MAX ? (size_t)left : TSI_WIRE_SEGMENT_MAX;
-        sent = send_segment(server, route, request, count);
-        request->offset += sent == SENT ? count : 0;
-    } while (sent == SENT && request->offset < request->end);
-    if (sent != FULL) {
-        tsi_buf_unref(request->chunk);
+        is_whole = count == left;
+        sent = send_segment(server, reader, request, chunk, count);
+        if (sent == SENT && !is_whole) {
+            request->offset += count;
+            request->length -= request->length == 0 ? 0 : count;
+        }
+    } while (sent == SENT && !is_whole);
+    return sent;
+}
+
+// True if `request` is finished with, for good or bad.
+static bool
+serve(struct tsi_server *server, struct reader *reader, struct request *request)
+{
+    const char *text = NULL;
+    struct tsi_buf *chunk = server->lookup(server->context, request->key, &text);
+    enum sent sent;
+    if (chunk == NULL) {
+        sent = send_missing(server, &reader->route, request->key, text);
+    } else if (request->offset > chunk->bytes) {
+        sent = send_missing(server, &reader->route, request->key, "the chunk ends before that");
+    } else {
+        sent = send_segments(server, reader, request, chunk);
     }
+    tsi_buf_unref(chunk);
     return sent != FULL;
 }
 
-static struct line *
-find_line(struct tsi_server *server, const struct tsi_route *route)
+static struct reader *
+find_reader(struct tsi_server *server, const struct tsi_route *route)
 {
-    for (size_t i = 0; i < server->lines.count; i++) {
-        struct line *line = &server->lines.items[i];
-        if (line->route.count == route->count &&
-            memcmp(line->route.bytes, route->bytes, route->count) == 0) {
-            return line;
+    for (size_t i = 0; i < server->readers.count; i++) {
+        struct reader *reader = server->readers.items[i];
+        if (memcmp(reader->route.bytes, route->bytes, route->count) == 0) {
+            return reader;
         }
     }
     return NULL;
 }
 
-// Puts a request to the end of the line of its peer; drops it if that is too long.
-static void
-wait_in_line(struct tsi_server *server, const struct tsi_route *route,
-             const struct request *request)
+static struct reader *
+add_reader(struct tsi_server *server, const struct tsi_route *route)
 {
-    struct line *line = find_line(server, route);
-    if (line == NULL && tsi_vec_reserve(&server->lines, 1)) {
-        line = &server->lines.items[server->lines.count++];
-        *line = (struct line){.route = *route};
+    struct reader *reader = tsi_calloc(1, sizeof *reader);
+    if (reader == NULL || !tsi_vec_push(&server->readers, reader)) {
+        tsi_free(reader);
+        return NULL;
     }
-    if (line == NULL || line->requests.count == LINE_MAX_REQUESTS ||
-        !tsi_vec_push(&line->requests, *request)) {
-        server->bad_frames++;
-        tsi_buf_unref(request->chunk);
-    }
+    reader->route = *route;
+    atomic_init(&reader->refs, 1);
+    return reader;
 }
 
 static void
 answer(struct tsi_server *server, const struct tsi_route *route, const struct tsi_message *message)
 {
-    struct request request = {.key = message->get.key, .offset = message->get.offset};
-    request.chunk = server->lookup(server->context, request.key, &request.text);
-    if (request.chunk != NULL && request.offset > request.chunk->bytes) {
-        tsi_buf_unref(request.chunk);
-        request.chunk = NULL;
-        request.text = "the chunk ends before that";
+    struct request request = {message->get.key, message->get.offset, message->get.length};
+    struct reader *reader = find_reader(server, route);
+    reader = reader != NULL ? reader : add_reader(server, route);
+    if (reader == NULL) {
+        server->bad_frames++;
+        return;
     }
-    if (request.chunk != NULL) {
-        const uint64_t left = request.chunk->bytes - request.offset;
-        const uint64_t length = message->get.length;
-        request.end = request.offset + (length == 0 || length > left ? left : length);
+    if (reader->line.count == 0 && serve(server, reader, &request)) {
+        return;
     }
-    if (find_line(server, route) != NULL || !serve(server, route, &request)) {
-        wait_in_line(server, route, &request);
+    if (reader->line.count == LINE_MAX_REQUESTS || !tsi_vec_push(&reader->line, request)) {
+        server->bad_frames++;
     }
 }
 
-// Answers those in line as far as the queue of their peer takes it; true if nobody is left.
-static bool
-go_on_with(struct tsi_server *server, struct line *line)
+// Answers those in line as far as there is room.
+static void
+go_on_with(struct tsi_server *server, struct reader *reader)
 {
     size_t served = 0;
-    while (served < line->requests.count &&
-           serve(server, &line->route, &line->requests.items[served])) {
+    while (served < reader->line.count && serve(server, reader, &reader->line.items[served])) {
         served++;
     }
-    line->requests.count -= served;
-    memmove(line->requests.items, line->requests.items + served,
-            line->requests.count * sizeof *line->requests.items);
-    return line->requests.count == 0;
+    reader->line.count -= served;
+    if (served > 0 && reader->line.count > 0) {
+        memmove(reader->line.items, reader->line.items + served,
+                reader->line.count * sizeof *reader->line.items);
+    }
 }
 
+// Goes on with the lines, and forgets readers for which nothing waits.
 static void
 go_on(struct tsi_server *server)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < server->lines.count; i++) {
-        struct line *line = &server->lines.items[i];
-        if (go_on_with(server, line)) {
-            free_line(line);
+    for (size_t i = 0; i < server->readers.count; i++) {
+        struct reader *reader = server->readers.items[i];
+        go_on_with(server, reader);
+        if (reader->line.count == 0 &&
+            atomic_load_explicit(&reader->refs, memory_order_acquire) == 1) {
+            unref_reader(reader);
         } else {
-            server->lines.items[kept++] = *line;
+            server->readers.items[kept++] = reader;
         }
     }
-    server->lines.count = kept;
+    server->readers.count = kept;
 }
 
 void
@@ -290,7 +368,7 @@ tsi_server_turn(struct tsi_server *server)
         }
         const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
                                                       &server->scratch, &message, NULL);
-        if (status == TESS_OK && message.type == TSI_MESSAGE_GET && route.count > 0) {
+        if (status == TESS_OK && message.type == TSI_MESSAGE_GET && tsi_net_is_own_route(&route)) {
             answer(server, &route, &message);
         } else {
             server->bad_frames++;
@@ -302,5 +380,16 @@ tsi_server_turn(struct tsi_server *server)
 uint64_t
 tsi_server_deadline(const struct tsi_server *server)
 {
-    return server->lines.count > 0 ? tsi_clock_ns() + RETRY_NS : UINT64_MAX;
+    for (size_t i = 0; i < server->readers.count; i++) {
+        if (server->readers.items[i]->line.count > 0) {
+            return tsi_clock_ns() + RETRY_NS;
+        }
+    }
+    return UINT64_MAX;
+}
+
+uint64_t
+tsi_server_bad_frames(const struct tsi_server *server)
+{
+    return server->bad_frames;
 }

@@ -14,8 +14,8 @@
 
 struct tsi_server;
 
-// Looks a chunk up: a reference that the server gives back, or NULL. `*text` may say why not, and
-// must stay valid.
+// Looks a chunk up: a reference that the server gives back, or NULL. `*text` may say why not. A
+// chunk may be looked up several times for one question.
 typedef struct tsi_buf *tsi_server_lookup(void *context, tsi_key key, const char **text);
 
 // `address` as tsi_net_data_address() gives it; where it is bound in `endpoint`.
@@ -31,6 +31,9 @@ void tsi_server_turn(struct tsi_server *server);
 // When a turn is needed at the latest because answers wait for room in a queue; UINT64_MAX if none
 // does. Answers to a fetcher never wait: it asks for less than a queue holds.
 uint64_t tsi_server_deadline(const struct tsi_server *server);
+
+// Frames that were dropped: not questions, or too many of them.
+uint64_t tsi_server_bad_frames(const struct tsi_server *server);
 
 struct tsi_fetcher;
 

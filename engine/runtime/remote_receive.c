@@ -185,6 +185,8 @@ take_any(struct tsi_remote *remote, const struct tsi_message *message)
     if (message->type == TSI_MESSAGE_WELCOME && remote->peer == 0) {
         remote->peer = message->welcome.peer;
         remote->connection.epoch = message->epoch;
+        struct tsi_message heartbeat = {.type = TSI_MESSAGE_HEARTBEAT};
+        tsi_remote_send(remote, &heartbeat); // whoever knows its number is a member
         settle(remote, TESS_OK, "");
     } else if (message->type == TSI_MESSAGE_REFUSE) {
         settle(remote, message->refuse.status, message->refuse.text);

@@ -154,7 +154,8 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     loop->next_peer = 1;
     loop->signals = tsi_signals_open();
     loop->sched = tsi_sched_new(&config);
-    if (loop->sched == NULL || loop->signals < 0) {
+    loop->strangers = tsi_outbox_new();
+    if (loop->sched == NULL || loop->strangers == NULL || loop->signals < 0) {
         return tsi_error_set(error, TESS_ENOMEM, "out of memory");
     }
     tess_status status = TESS_OK;
@@ -280,6 +281,7 @@ finish(struct tsi_loop *loop)
     tsi_vec_fini(&loop->jobs);
     tsi_arena_fini(&loop->scratch);
     tsi_wire_buf_fini(&loop->out);
+    tsi_outbox_free(loop->strangers);
     tsi_net_free(loop->net);
 }
 

@@ -9,7 +9,7 @@
 
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
-#include "engine/net/net.h"
+#include "engine/net/outbox.h"
 #include "scheduler/core/sched.h"
 #include "scheduler/daemon/options.h"
 
@@ -21,7 +21,13 @@ struct tsi_member {
     char name[TSI_WIRE_NAME_MAX + 1];
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
     char host[TSI_WIRE_NAME_MAX + 1];
-    bool broken; // a message for it was lost; it leaves in the next probe
+    uint32_t threads;
+    uint64_t memory_bytes;
+    struct tsi_outbox *outbox;
+    uint64_t joined_ns;
+    uint32_t bad_frames;   // that cannot be read
+    bool confirmed;        // it has sent its number back: only then others hear of it
+    const char *leaves_by; // why it leaves in the next probe; NULL: it does not
 };
 
 // A submitted program and its bytes, which workers get as they came.
@@ -51,6 +57,7 @@ struct tsi_loop {
     TSI_VEC(struct tsi_daemon_job *) jobs;
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
+    struct tsi_outbox *strangers; // answers to those who are no members
     bool has_pid_file;
     bool draining;         // no more jobs; ends when none runs
     bool stopping;         // at once
@@ -72,9 +79,15 @@ struct tsi_member *tsi_members_by_route(const struct tsi_loop *loop, const struc
 struct tsi_member *tsi_members_by_peer(const struct tsi_loop *loop, uint32_t peer);
 void tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
                       const struct tsi_hello *hello);
+// Takes a member in that has shown that it knows its number. Whoever sends a recorded HELLO again
+// does not get that far.
+void tsi_members_confirm(struct tsi_loop *loop, struct tsi_member *member);
 void tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean,
                        const char *text);
-// Sends everyone a sign of life; who cannot be reached any more leaves.
+// Counts a frame that cannot be read; after too many the member leaves.
+void tsi_members_count_bad(struct tsi_loop *loop, struct tsi_member *member);
+// Sends everyone a sign of life; who cannot be reached any more, does not read, or has not
+// confirmed in time leaves.
 void tsi_members_probe(struct tsi_loop *loop);
 void tsi_members_free(struct tsi_loop *loop);
 
@@ -85,11 +98,13 @@ void tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event);
 // loop_send.c: carries out all actions of the core.
 void tsi_loop_act(struct tsi_loop *loop);
 
-// Sends `message` to `member`; if it is gone, or memory is out, it leaves in the next probe: with a
-// message lost, it and the core would not know the same any more.
+// Sends `message` to `member`; if it is gone, does not read, or memory is out, it leaves in the
+// next probe: with a message lost, it and the core would not know the same any more.
 void tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message);
-bool tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route,
-                      struct tsi_message *message);
+
+// Sends `message` to somebody who is no member, unless too much waits for such already.
+void tsi_loop_send_stranger(struct tsi_loop *loop, const struct tsi_route *route,
+                            struct tsi_message *message);
 
 // The job whose program is `program`, NULL if there is none.
 struct tsi_daemon_job *tsi_loop_job(const struct tsi_loop *loop, const struct tsi_program *program);

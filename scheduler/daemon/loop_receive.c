@@ -149,7 +149,7 @@ from_stranger(struct tsi_loop *loop, const struct tsi_route *route,
         struct tsi_message refusal = {.type = TSI_MESSAGE_REFUSE,
                                       .refuse = {.status = TESS_EVERSION, .text = error->text}};
         tsi_log(TSI_LOG_WARNING, "refused", "%s", error->text);
-        tsi_loop_send_to(loop, route, &refusal);
+        tsi_loop_send_stranger(loop, route, &refusal);
         return true;
     }
     if (error->status != TESS_OK || message->type != TSI_MESSAGE_HELLO) {
@@ -165,6 +165,7 @@ from_member(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
     if (message->epoch != loop->connection.epoch || message->peer != member->peer) {
         return false;
     }
+    tsi_members_confirm(loop, member);
     if (message->type == TSI_MESSAGE_GOODBYE) {
         tsi_members_leave(loop, member, true, "goodbye");
         return true;
@@ -180,15 +181,6 @@ from_member(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
                                            : from_client(loop, member, message);
 }
 
-// Whether the transport made the route: five bytes, of which the first is 0. A peer may choose
-// another name for itself, but none of ours does, and such a name could be taken for somebody
-// else's number.
-static bool
-is_made_by_transport(const struct tsi_route *route)
-{
-    return route->count == 5 && route->bytes[0] == 0;
-}
-
 // What was damaged was left out by the decoder, and will be fetched.
 static void
 count_damage(struct tsi_loop *loop, const struct tsi_message *message)
@@ -200,6 +192,17 @@ count_damage(struct tsi_loop *loop, const struct tsi_message *message)
     }
 }
 
+// Every frame is told at the level of debugging; warnings become fewer the more there are.
+static void
+drop_frame(struct tsi_loop *loop, const struct tsi_message *message, const char *why)
+{
+    const uint64_t count = ++loop->bad_frames;
+    const bool is_power = (count & (count - 1)) == 0;
+    tsi_log(is_power ? TSI_LOG_WARNING : TSI_LOG_DEBUG, "dropped a frame",
+            "type=%s peer=%u bad_frames=%llu %s", tsi_message_name(message->type), message->peer,
+            (unsigned long long)count, why);
+}
+
 static void
 take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *frame)
 {
@@ -209,16 +212,18 @@ take_frame(struct tsi_loop *loop, const struct tsi_route *route, zmq_msg_t *fram
                                                   &loop->scratch, &message, &error);
     error.status = status;
     count_damage(loop, &message);
-    struct tsi_member *member = tsi_members_by_route(loop, route);
+    struct tsi_member *member =
+        tsi_net_is_own_route(route) ? tsi_members_by_route(loop, route) : NULL;
     const bool is_new = member == NULL || message.type == TSI_MESSAGE_HELLO;
-    const bool ok = is_made_by_transport(route) &&
+    const bool ok = tsi_net_is_own_route(route) &&
                     (is_new ? from_stranger(loop, route, &message, &error)
                             : status == TESS_OK && from_member(loop, member, &message));
     if (!ok) {
-        loop->bad_frames++;
-        tsi_log(TSI_LOG_DEBUG, "dropped a frame", "type=%s bytes=%zu %s",
-                tsi_message_name(message.type), zmq_msg_size(frame),
-                status != TESS_OK ? error.text : "out of place");
+        drop_frame(loop, &message, status != TESS_OK ? error.text : "out of place");
+        member = tsi_net_is_own_route(route) ? tsi_members_by_route(loop, route) : NULL;
+        if (member != NULL && status != TESS_OK) {
+            tsi_members_count_bad(loop, member);
+        }
     }
 }
 

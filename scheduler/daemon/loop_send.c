@@ -1,32 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Actions to messages. Sending never blocks; a member that cannot be reached is found by the next
-// probe, and what was meant for it is given to others by the core then.
+// Actions to messages. Sending never blocks; a member that cannot be reached, or for which more
+// waits than may, leaves in the next probe, and what was meant for it is given to others by the
+// core then.
+
+#include <errno.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "scheduler/daemon/loop.h"
 
-bool
-tsi_loop_send_to(struct tsi_loop *loop, const struct tsi_route *route, struct tsi_message *message)
+#define STRANGERS_BYTES_MAX ((uint64_t)1 << 20)
+
+static bool
+send_to(struct tsi_loop *loop, struct tsi_outbox *outbox, const struct tsi_route *route,
+        struct tsi_message *message)
 {
     message->epoch = loop->connection.epoch;
     if (!tsi_message_encode(message, &loop->out)) {
         tsi_log(TSI_LOG_ERROR, "cannot send", "%s: out of memory or too large",
                 tsi_message_name(message->type));
+        errno = ENOMEM;
         return false;
     }
-    return tsi_net_send(loop->socket, route, loop->out.bytes, loop->out.count);
+    return tsi_outbox_send(outbox, loop->socket, route, loop->out.bytes, loop->out.count);
+}
+
+void
+tsi_loop_send_stranger(struct tsi_loop *loop, const struct tsi_route *route,
+                       struct tsi_message *message)
+{
+    if (tsi_outbox_bytes(loop->strangers) < STRANGERS_BYTES_MAX) {
+        send_to(loop, loop->strangers, route, message);
+    }
 }
 
 void
 tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message)
 {
     message->peer = member->peer;
-    if (!member->broken && !tsi_loop_send_to(loop, &member->route, message)) {
-        member->broken = true;
-        loop->next_heartbeat_ns = 0; // probe soon
+    if (member->leaves_by != NULL || send_to(loop, member->outbox, &member->route, message)) {
+        return;
     }
+    member->leaves_by = errno == EHOSTUNREACH ? "its connection broke"
+                        : errno == EAGAIN     ? "it does not read what is sent to it"
+                                              : "out of memory for a message to it";
+    loop->next_heartbeat_ns = 0; // probe soon
 }
 
 struct tsi_daemon_job *

@@ -3,6 +3,9 @@
 // Who is connected. A member is one connection: it begins with HELLO, has a number that is never
 // used again, and ends with GOODBYE, with silence, or when its connection breaks. Everyone is told
 // about everyone who serves chunks.
+//
+// A member counts from the first message with the number that WELCOME told it. A HELLO that was
+// recorded and is sent again, by whomever, therefore makes nobody a worker or client.
 
 #include "scheduler/daemon/loop.h"
 
@@ -11,6 +14,12 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+
+// Frames that cannot be read after which a member is no longer one.
+#define BAD_FRAMES_MAX 64
+
+// How long a member may take to send its number back.
+#define CONFIRM_NS (15 * TSI_SECOND)
 
 // Routes are 5 bytes, those that the transport makes: a number.
 static uint64_t
@@ -61,6 +70,9 @@ tell_everyone(struct tsi_loop *loop, struct tsi_member *about, bool is_there)
 {
     for (size_t i = 0; i < loop->members.count; i++) {
         struct tsi_member *other = loop->members.items[i];
+        if (!other->confirmed) {
+            continue;
+        }
         if (needs_news(other, about)) {
             send_news(loop, other, about, is_there);
         }
@@ -70,6 +82,13 @@ tell_everyone(struct tsi_loop *loop, struct tsi_member *about, bool is_there)
     }
 }
 
+static void
+free_member(struct tsi_member *member)
+{
+    tsi_outbox_free(member->outbox);
+    tsi_free(member);
+}
+
 static struct tsi_member *
 new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct tsi_hello *hello)
 {
@@ -77,21 +96,26 @@ new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct ts
     if (member == NULL) {
         return NULL;
     }
+    member->outbox = tsi_outbox_new();
     member->peer = loop->next_peer;
+    member->threads = hello->threads;
+    member->memory_bytes = hello->memory_bytes;
+    member->joined_ns = tsi_clock_ns();
     member->role = hello->role;
     member->route = *route;
     snprintf(member->name, sizeof member->name, "%s", hello->name);
     snprintf(member->endpoint, sizeof member->endpoint, "%s", hello->endpoint);
     snprintf(member->host, sizeof member->host, "%s", hello->host);
-    if (!tsi_map_put(&loop->by_route, route_key(route), (uint64_t)(uintptr_t)member)) {
-        tsi_free(member);
+    if (member->outbox == NULL ||
+        !tsi_map_put(&loop->by_route, route_key(route), (uint64_t)(uintptr_t)member)) {
+        free_member(member);
         return NULL;
     }
     if (!tsi_map_put(&loop->by_peer, member->peer, (uint64_t)(uintptr_t)member) ||
         !tsi_vec_push(&loop->members, member)) {
         tsi_map_remove(&loop->by_route, route_key(route));
         tsi_map_remove(&loop->by_peer, member->peer);
-        tsi_free(member);
+        free_member(member);
         return NULL;
     }
     loop->next_peer++;
@@ -99,16 +123,16 @@ new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct ts
 }
 
 static void
-introduce(struct tsi_loop *loop, const struct tsi_member *member, const struct tsi_hello *hello)
+introduce(struct tsi_loop *loop, const struct tsi_member *member)
 {
     struct tsi_sched_event event = {.peer = member->peer};
     if (member->role == TSI_ROLE_WORKER) {
         event.kind = TSI_SCHED_WORKER_JOINED;
-        event.worker_joined.threads = (int)hello->threads;
-        event.worker_joined.memory_bytes = hello->memory_bytes;
+        event.worker_joined.threads = (int)member->threads;
+        event.worker_joined.memory_bytes = member->memory_bytes;
         event.worker_joined.name = member->name;
         tsi_log(TSI_LOG_INFO, "worker joined", "peer=%u name=%s threads=%u endpoint=%s",
-                member->peer, member->name, hello->threads, member->endpoint);
+                member->peer, member->name, member->threads, member->endpoint);
     } else {
         event.kind = TSI_SCHED_CLIENT_JOINED;
         tsi_log(TSI_LOG_INFO, "client joined", "peer=%u", member->peer);
@@ -129,7 +153,7 @@ tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
         struct tsi_message message = {
             .type = TSI_MESSAGE_REFUSE,
             .refuse = {.status = TESS_ENOMEM, .text = "the scheduler is out of memory"}};
-        tsi_loop_send_to(loop, route, &message);
+        tsi_loop_send_stranger(loop, route, &message);
         return;
     }
     struct tsi_message welcome = {
@@ -137,8 +161,25 @@ tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
         .welcome = {.peer = member->peer,
                     .heartbeat_ms = (uint32_t)(loop->heartbeat_ns / TSI_MILLISECOND)}};
     tsi_loop_send(loop, member, &welcome);
-    tell_everyone(loop, member, true);
-    introduce(loop, member, hello);
+}
+
+void
+tsi_members_confirm(struct tsi_loop *loop, struct tsi_member *member)
+{
+    if (!member->confirmed) {
+        member->confirmed = true;
+        tell_everyone(loop, member, true);
+        introduce(loop, member);
+    }
+}
+
+void
+tsi_members_count_bad(struct tsi_loop *loop, struct tsi_member *member)
+{
+    if (++member->bad_frames == BAD_FRAMES_MAX) {
+        member->leaves_by = "it sends frames that cannot be read";
+        loop->next_heartbeat_ns = 0; // probe soon
+    }
 }
 
 static void
@@ -160,6 +201,11 @@ void
 tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean, const char *text)
 {
     const bool is_worker = member->role == TSI_ROLE_WORKER;
+    if (!member->confirmed) {
+        forget(loop, member);
+        free_member(member);
+        return;
+    }
     tsi_log(clean ? TSI_LOG_INFO : TSI_LOG_WARNING, is_worker ? "worker left" : "client left",
             "peer=%u name=%s why=%s", member->peer, member->name, text);
     forget(loop, member);
@@ -171,7 +217,20 @@ tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean, 
         event.worker_left.text = text;
     }
     tsi_loop_event(loop, &event);
-    tsi_free(member);
+    free_member(member);
+}
+
+// Tells a member that it is none any more, in case it still listens. The message is small enough
+// to be sent whatever waits.
+static void
+dismiss(struct tsi_loop *loop, struct tsi_member *member)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_REFUSE,
+                                  .peer = member->peer,
+                                  .refuse = {.status = TESS_ELOST, .text = member->leaves_by}};
+    const char *why = member->leaves_by;
+    tsi_loop_send_stranger(loop, &member->route, &message);
+    tsi_members_leave(loop, member, false, why);
 }
 
 void
@@ -182,8 +241,11 @@ tsi_members_probe(struct tsi_loop *loop)
     while (i < loop->members.count) {
         struct tsi_member *member = loop->members.items[i];
         tsi_loop_send(loop, member, &message);
-        if (member->broken) {
-            tsi_members_leave(loop, member, false, "its connection broke");
+        if (!member->confirmed && tsi_clock_ns() > member->joined_ns + CONFIRM_NS) {
+            member->leaves_by = "it did not answer the welcome";
+        }
+        if (member->leaves_by != NULL) {
+            dismiss(loop, member);
         } else {
             i++;
         }
@@ -194,7 +256,7 @@ void
 tsi_members_free(struct tsi_loop *loop)
 {
     for (size_t i = 0; i < loop->members.count; i++) {
-        tsi_free(loop->members.items[i]);
+        free_member(loop->members.items[i]);
     }
     tsi_vec_fini(&loop->members);
     tsi_map_fini(&loop->by_route);

@@ -271,7 +271,7 @@ read_slowly(struct test_transfer_server *server)
         send_get(socket, i % 100 == 50 ? TEST_TRANSFER_MISSING : key, i * PIECE, PIECE);
     }
     send_get(socket, whole, 0, 0);
-    while (atomic_load(&server->lookups) < lookups + PIECES + 1) {
+    while (atomic_load(&server->lookups) < lookups + PIECES / 10) {
         zmq_poll(NULL, 0, 1);
     }
     forget_counts();

@@ -97,6 +97,7 @@ tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
     struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, linger_ms);
+    loop->bad_frames += loop->server != NULL ? tsi_server_bad_frames(loop->server) : 0;
     tsi_server_free(loop->server);
     loop->damaged += loop->fetcher != NULL ? tsi_fetcher_damaged(loop->fetcher) : 0;
     tsi_fetcher_free(loop->fetcher);

@@ -261,7 +261,7 @@ tsi_worker_loop_run(const struct tsi_worker_options *options)
         }
     }
     finish(&loop);
-    tsi_log(TSI_LOG_INFO, "worker ended", "name=%s damaged=%llu", loop.name,
-            (unsigned long long)loop.damaged);
+    tsi_log(TSI_LOG_INFO, "worker ended", "name=%s damaged=%llu bad_frames=%llu", loop.name,
+            (unsigned long long)loop.damaged, (unsigned long long)loop.bad_frames);
     return loop.exit_code;
 }

@@ -163,6 +163,8 @@ take_welcome(struct tsi_worker_loop *loop, const struct tsi_message *message)
         loop->heartbeat_ns = message->welcome.heartbeat_ms * TSI_MILLISECOND;
         loop->next_heartbeat_ns = loop->heard_ns + loop->heartbeat_ns;
     }
+    struct tsi_message heartbeat = {.type = TSI_MESSAGE_HEARTBEAT};
+    tsi_link_send(loop, &heartbeat); // whoever knows its number is a member
     loop->alone_since_ns = 0;
     loop->told_waiting = false;
     tsi_log(TSI_LOG_INFO, "joined", "scheduler=%s epoch=%u peer=%u", loop->connection.address,
