@@ -25,6 +25,10 @@ foreach(part RANGE 3)
     tess_add_test(sim.seeds_${part} sim COMMAND sim_main --seeds ${first} ${seeds_of_part})
 endforeach()
 
+if(TESSERA_SANITIZE STREQUAL "")
+    tess_add_test(sim.exhaustive sim COMMAND sim_main --exhaustive)
+endif()
+
 # The cores once more, with room for the mistakes of engine/base/planted.h. The objects are named
 # before the libraries, so that their functions are taken.
 tess_sources(scheduler/core scheduler_sources)

@@ -100,6 +100,12 @@ mix_job(uint64_t hash, const struct tsi_sched *sched, const struct tsi_sched_job
     for (uint32_t i = 0; i < job->cursor_count; i++) {
         hash = mix(hash, job->cursors[i].next);
     }
+    for (int i = 0; i < job->program->op_count; i++) {
+        hash = mix(hash, (uint64_t)job->ops[i].duration_us << 1 | job->ops[i].is_measured);
+    }
+    for (size_t i = 0; !job->dropping && i < ((size_t)job->program->task_count + 63) / 64; i++) {
+        hash = mix(hash, job->retired[i]);
+    }
     return job->dropping ? hash : mix_tasks(hash, sched, job);
 }
 
@@ -125,6 +131,14 @@ tsi_sched_digest(const struct tsi_sched *sched)
         if (sched->jobs.items[i] != NULL) {
             hash = mix_job(hash, sched, sched->jobs.items[i]);
         }
+    }
+    for (size_t i = 0; i < sched->hungry.count; i++) {
+        hash = mix(mix(hash, sched->hungry.items[i]), sched->starving.items[i]);
+    }
+    for (size_t i = 0; i < sched->stripes.items.count; i++) {
+        const struct tsi_sched_stripe *stripe = &sched->stripes.items.items[i];
+        hash = mix(hash, (uint64_t)stripe->ticket << 32 | stripe->owner);
+        hash = mix(hash, stripe->ticket == 0 ? 0 : stripe->tasks.count - stripe->first);
     }
     hash = mix_heap(hash, &sched->loose);
     for (size_t i = 0; i < sched->retries.count; i++) {

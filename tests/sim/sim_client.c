@@ -69,6 +69,9 @@ make_program(struct sim_world *world, const struct sim_program_shape *shape)
     if (world->config.big_workers > 0) {
         return sim_program_big(world->config.big_tasks);
     }
+    if (world->config.is_tiny) {
+        return sim_program_tiny();
+    }
     if (sim_chance(&world->random, 300)) {
         const struct test_program_options options = {
             .tasks_max = (uint32_t)sim_between(&world->random, 5, 300),
@@ -162,7 +165,8 @@ sim_client_act(struct sim_client *client)
         join(client);
     }
     const int most = world->config.big_workers > 0 ? 1 : 3;
-    if (client->jobs_left > 0 && client->jobs_open < most && sim_chance(&world->random, 700)) {
+    if (client->jobs_left > 0 && client->jobs_open < most &&
+        (world->config.is_tiny || sim_chance(&world->random, 700))) {
         submit(client);
     }
     if (world->faults.cancel && !world->quiet) {

@@ -96,7 +96,7 @@ sim_delay(struct sim_world *world, uint64_t mean)
 void
 sim_trace(struct sim_world *world, const char *format, ...)
 {
-    if (world->config.big_workers > 0) {
+    if (world->config.big_workers > 0 || (world->config.is_tiny && !world->config.verbose)) {
         return;
     }
     char *line = world->trace[world->trace_count++ % SIM_TRACE_LINES];
@@ -131,6 +131,9 @@ sim_fail(struct sim_world *world, const char *format, ...)
     vprintf(format, arguments);
     va_end(arguments);
     putchar('\n');
+    if (world->config.search != NULL) {
+        sim_exhaust_tell(world->config.search);
+    }
     fflush(stdout);
     exit(1);
 }
@@ -139,11 +142,16 @@ static const struct sim_world *watched;
 static char watched_seed[64];
 static size_t watched_chars;
 
-// A core found one of its own invariants broken. A handler may do no more than write.
+// A core found one of its own invariants broken. A handler may do no more than write, but for the
+// tiny case nothing else is at work that could be disturbed.
 static void
 on_abort(int signal)
 {
     (void)signal;
+    if (watched->config.search != NULL) {
+        sim_exhaust_tell(watched->config.search);
+        fflush(stdout);
+    }
     const uint64_t count = watched->trace_count;
     const uint64_t shown = count < SIM_TRACE_LINES ? count : SIM_TRACE_LINES;
     ssize_t written = 0;

@@ -28,12 +28,14 @@ sim_fault_draw(struct sim_world *world)
         &world->faults.tight,       &world->faults.vanish,        &world->faults.cancel,
         &world->faults.kernel_kill, &world->faults.kernel_memory,
     };
-    const bool is_calm = sim_chance(random, 100) || world->config.big_workers > 0;
+    const bool is_calm =
+        sim_chance(random, 100) || world->config.big_workers > 0 || world->config.is_tiny;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         *kinds[i] = !is_calm && sim_chance(random, 400);
     }
-    world->faults.none = is_calm;
-    if (is_calm) {
+    world->faults.none = is_calm && !world->config.is_tiny;
+    world->faults.crash = world->faults.crash || world->config.is_tiny;
+    if (is_calm || world->config.is_tiny) {
         return;
     }
     const uint64_t count = sim_below(random, sim_chance(random, 300) ? 60 : 12);

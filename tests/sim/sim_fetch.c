@@ -77,7 +77,7 @@ sim_fetch_serve(struct sim_world *world, struct sim_event *event)
     }
     if (!is_alive) {
         // Refused, or no answer at all.
-        if (sim_chance(&world->random, 500)) {
+        if (sim_choose(world, 2) == 0) {
             answer_later(world, fetch, false, sim_delay(world, world->net_ns));
         }
         return;

@@ -2,10 +2,14 @@
 //
 // Simulations of scheduler and workers:
 //
-//     sim_main [--seed S] [--seeds FROM COUNT] [--big WORKERS TASKS] [--verbose]
+//     sim_main [--seeds FROM COUNT]          random runs; 1,000 from 1 when nothing is said
+//     sim_main [--verbose] --seed S          one of them
+//     sim_main --big WORKERS TASKS           a large cluster without faults, and its time
+//     sim_main --exhaustive                  all interleavings of a tiny case
+//     sim_main [--verbose] --choices LIST    one of them
 //
-// Without arguments it runs a fixed set of seeds, some of them twice to see that they give the
-// same. A failure prints its seed and its last steps, and ends with status 1.
+// Every tenth seed runs twice, to see that it gives the same. A failure prints its seed and its
+// last steps, and ends with status 1.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +19,7 @@
 #include "engine/base/clock.h"
 #include "tests/sim/sim_world.h"
 
-enum { SEEDS_DEFAULT = 400, TWICE_EVERY = 10 };
+enum { SEEDS_DEFAULT = 1000, TWICE_EVERY = 10 };
 
 static uint64_t
 run_seed(uint64_t seed, bool verbose)
@@ -55,8 +59,8 @@ number(int argc, char **argv, int at)
     const uint64_t value = at < argc ? strtoull(argv[at], &end, 10) : 0;
     if (at >= argc || end == argv[at] || *end != '\0') {
         fprintf(stderr,
-                "usage: %s [--seed S] [--seeds FROM COUNT] [--big WORKERS TASKS] "
-                "[--verbose]\n",
+                "usage: %s [--verbose] [--seeds FROM COUNT | --seed S | --big WORKERS TASKS |"
+                " --exhaustive | --choices LIST]\n",
                 argv[0]);
         exit(2);
     }
@@ -78,6 +82,12 @@ main(int argc, char **argv)
         } else if (strcmp(argv[i], "--seeds") == 0) {
             from = number(argc, argv, ++i);
             count = number(argc, argv, ++i);
+        } else if (strcmp(argv[i], "--exhaustive") == 0) {
+            sim_exhaust();
+            return 0;
+        } else if (strcmp(argv[i], "--choices") == 0 && i + 1 < argc) {
+            sim_exhaust_path(argv[i + 1], verbose);
+            return 0;
         } else if (strcmp(argv[i], "--big") == 0) {
             const int workers = (int)number(argc, argv, ++i);
             run_big(workers, (int64_t)number(argc, argv, ++i));

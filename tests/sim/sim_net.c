@@ -154,7 +154,7 @@ sim_link_kill(struct sim_world *world, uint32_t peer, bool seen, bool clean)
     link->dead = true;
     link->from_limit =
         clean ? link->from_sent
-              : link->from_arrived + (uint32_t)sim_below(&world->random, (uint64_t)under_way + 1);
+              : link->from_arrived + (uint32_t)sim_choose(world, (uint64_t)under_way + 1);
     if (seen && !link->closed) {
         send_leave(world, peer, clean);
     }

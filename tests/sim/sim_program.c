@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/support/program_build.h"
 
 enum { OPS_MAX = 24, AXES_MAX = 3 };
 
@@ -422,6 +423,29 @@ sim_program_random(struct sim_random *random, const struct sim_program_shape *sh
     TSI_CHECK(tsi_program_number(b.program, &error) == TESS_OK);
     check_maps(b.program);
     return b.program;
+}
+
+struct tsi_program *
+sim_program_tiny(void)
+{
+    struct test_build build = test_build_start();
+    const struct tsi_grid two = {.ndim = 1, .axis = {tsi_axis_regular(2000, 1000)}};
+    const struct tsi_grid one = {.ndim = 1, .axis = {tsi_axis_regular(1000, 1000)}};
+    const int source = test_build_normal(&build, &two);
+    const uint32_t both = 2;
+    const uint32_t chunks[] = {0, 1};
+    const struct tsi_index_map maps[] = {
+        test_build_rows(&build, &one, &two, &both, chunks),
+        tsi_index_map_identity(&one),
+    };
+    const int sum = test_build_op(&build, TSI_WORK_TILE, TESS_F64, &one, &one);
+    test_build_input(&build, sum, source, &maps[0]);
+    const int last = test_build_op(&build, TSI_WORK_TILE, TESS_F64, &one, &one);
+    test_build_input(&build, last, sum, &maps[1]);
+    test_build_target(&build, last, TSI_TARGET_DELIVER);
+    struct tsi_error error;
+    TSI_CHECK(tsi_program_number(build.program, &error) == TESS_OK);
+    return build.program;
 }
 
 struct tsi_program *

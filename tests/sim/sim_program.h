@@ -27,6 +27,9 @@ struct sim_program_shape {
 struct tsi_program *sim_program_random(struct sim_random *random,
                                        const struct sim_program_shape *shape);
 
+// Four tasks: two chunks, their sum, and one of it.
+struct tsi_program *sim_program_tiny(void);
+
 // About `tasks` tasks: a source, a blockwise operation on it, and the tree of a sum.
 struct tsi_program *sim_program_big(int64_t tasks);
 

@@ -30,13 +30,31 @@ draw_config(struct sim_world *world)
     static const uint64_t net_us[] = {5, 100, 1000, 5000};
     world->task_ns = task_us[is_big ? 1 : sim_below(random, 4)] * 1000;
     world->net_ns = net_us[is_big ? 1 : sim_below(random, 4)] * 1000;
+    if (world->config.is_tiny) {
+        world->sched_config.suspect_ns = 0;
+        world->sched_config.lost_ns = 0;
+        world->sched_config.prefetch = 0;
+    }
     world->fault_end = is_big ? 0 : sim_below(random, 2 * TSI_SECOND) + TSI_SECOND / 10;
+}
+
+static void
+populate_tiny(struct sim_world *world)
+{
+    for (int i = 0; i < 2; i++) {
+        sim_at(world, 0, SIM_JOIN)->worker = sim_worker_new(world);
+    }
+    sim_client_new(world, 1);
 }
 
 static void
 populate(struct sim_world *world)
 {
     struct sim_random *random = &world->random;
+    if (world->config.is_tiny) {
+        populate_tiny(world);
+        return;
+    }
     const bool is_big = world->config.big_workers > 0;
     int workers = (int)sim_between(random, 1, sim_chance(random, 150) ? 40 : 6);
     workers = is_big ? world->config.big_workers : workers;
@@ -82,9 +100,8 @@ is_frozen(struct sim_world *world, struct sim_event *event)
     return true;
 }
 
-// Handles one event; true if it is used up.
-static bool
-handle(struct sim_world *world, struct sim_event *event)
+bool
+sim_handle(struct sim_world *world, struct sim_event *event)
 {
     if (is_frozen(world, event)) {
         return false;
@@ -169,8 +186,8 @@ are_workers_empty(const struct sim_world *world)
     return true;
 }
 
-static bool
-is_finished(const struct sim_world *world)
+bool
+sim_is_finished(const struct sim_world *world)
 {
     if (!world->quiet || !are_clients_gone(world) || !are_jobs_gone(world) ||
         !are_workers_empty(world)) {
@@ -223,7 +240,7 @@ report_stuck(struct sim_world *world)
 static void
 loop(struct sim_world *world)
 {
-    while (!is_finished(world)) {
+    while (!sim_is_finished(world)) {
         struct sim_event *event = sim_pop(world);
         if (event == NULL || event->time > world->fault_end + BOUND_NS) {
             report_stuck(world);
@@ -231,14 +248,14 @@ loop(struct sim_world *world)
         }
         world->now = event->time;
         world->step++;
-        if (handle(world, event)) {
+        if (sim_handle(world, event)) {
             free(event);
         }
     }
 }
 
-static void
-tear_down(struct sim_world *world)
+void
+sim_close(struct sim_world *world, bool is_over)
 {
     for (struct sim_event *event = sim_pop(world); event != NULL; event = sim_pop(world)) {
         if (event->mail != NULL) {
@@ -256,13 +273,13 @@ tear_down(struct sim_world *world)
     for (size_t i = 0; i < world->workers.count; i++) {
         sim_worker_free(world->workers.items[i]);
     }
-    if (world->handles > 0) {
+    if (is_over && world->handles > 0) {
         sim_fail(world, "%zu chunks were never given back", world->handles);
     }
     for (size_t i = 0; i < world->jobs.count; i++) {
         struct sim_job *job = world->jobs.items[i];
         const bool never_came = job->client->vanished && job->number == TSI_JOB_NONE;
-        if (job->refs > 0 && !never_came) {
+        if (is_over && job->refs > 0 && !never_came) {
             sim_fail(world, "the program of job %u was never given back", job->number);
         }
         sim_job_free(job);
@@ -276,10 +293,11 @@ tear_down(struct sim_world *world)
     tsi_vec_fini(&world->clients);
     tsi_vec_fini(&world->jobs);
     tsi_vec_fini(&world->gone);
+    free(world);
 }
 
-uint64_t
-sim_run(const struct sim_config *config)
+struct sim_world *
+sim_open(const struct sim_config *config)
 {
     struct sim_world *world = sim_alloc(sizeof *world);
     world->config = *config;
@@ -292,11 +310,17 @@ sim_run(const struct sim_config *config)
     TSI_CHECK(world->sched != NULL);
     sim_fault_draw(world);
     populate(world);
+    return world;
+}
+
+uint64_t
+sim_run(const struct sim_config *config)
+{
+    struct sim_world *world = sim_open(config);
     loop(world);
     uint64_t digest = sim_hash(world->digest, world->step);
     digest = sim_hash(digest, world->now);
     digest = sim_hash(digest, world->executions);
-    tear_down(world);
-    free(world);
+    sim_close(world, true);
     return digest;
 }

@@ -45,11 +45,13 @@ sim_worker_new(struct sim_world *world)
     worker->world = world;
     worker->id = (int)world->workers.count;
     worker->threads = is_big ? 4 : (int)sim_between(&world->random, 1, 4);
+    worker->threads = world->config.is_tiny ? 1 : worker->threads;
     worker->memory_bytes = UINT64_C(1) << 40;
     if (world->faults.tight) {
         worker->memory_bytes = (uint64_t)sim_between(&world->random, 32 << 10, 200 << 10);
     }
-    worker->runs_ahead = is_big ? 0 : (int)sim_between(&world->random, 0, 3);
+    worker->runs_ahead =
+        is_big || world->config.is_tiny ? 0 : (int)sim_between(&world->random, 0, 3);
     worker->run_count = (uint32_t)(worker->threads + worker->runs_ahead);
     worker->runs = sim_alloc(sizeof *worker->runs * worker->run_count);
     TSI_CHECK(tsi_vec_push(&world->workers, worker));
@@ -356,7 +358,7 @@ check(struct sim_worker *worker)
 {
     struct sim_world *world = worker->world;
     const char *broken = NULL;
-    if (world->config.big_workers > 0) {
+    if (world->config.big_workers > 0 || world->is_replay) {
         return;
     }
     if (!tsi_worker_verify(worker->core, &broken)) {

@@ -23,6 +23,7 @@
 #include "tests/sim/sim_random.h"
 #include "worker/core/worker.h"
 
+struct search;
 struct sim_world;
 struct sim_worker;
 struct sim_client;
@@ -51,6 +52,9 @@ struct sim_config {
     bool verbose;
     int big_workers; // 0: a random run
     int64_t big_tasks;
+    // Two workers, one client, four tasks; `search` makes the choices.
+    bool is_tiny;
+    struct search *search;
 };
 
 // How often a task fails; the two largest numbers stand for ever.
@@ -222,6 +226,7 @@ struct sim_world {
     uint64_t task_ns; // mean time of a task
     uint64_t net_ns;  // mean delay of a message
     bool quiet;       // no more faults
+    bool is_replay;   // of a path that was checked before
     bool early;       // a worker asked a client for a chunk of a job that it had not heard of yet
     TSI_VEC(struct sim_event *) heap;
     uint64_t event_number;
@@ -357,5 +362,29 @@ void sim_fault_heal(struct sim_world *world);
 
 // Runs one simulation; its digest. A failure ends the process.
 uint64_t sim_run(const struct sim_config *config);
+// The same in steps: the cluster before its first event, one event (true if it is used up), whether
+// all is over, and the end; with `is_over` everything must have been given back.
+struct sim_world *sim_open(const struct sim_config *config);
+bool sim_handle(struct sim_world *world, struct sim_event *event);
+bool sim_is_finished(const struct sim_world *world);
+void sim_close(struct sim_world *world, bool is_over);
+
+// sim_state.c: of the tiny case
+
+uint64_t sim_state_hash(const struct sim_world *world);
+// The number, below 64, of the link and direction of a message.
+size_t sim_state_way(const struct sim_mail *mail);
+// Whether the event changes nothing any more.
+bool sim_state_is_void(const struct sim_world *world, const struct sim_event *event);
+
+// sim_exhaust.c
+
+// Runs all interleavings of a tiny case. A failure ends the process.
+void sim_exhaust(void);
+// Runs the one that `choices`, numbers with commas, lead to, as sim_exhaust_tell() printed them.
+void sim_exhaust_path(const char *choices, bool verbose);
+void sim_exhaust_tell(const struct search *search);
+// One of `count` possibilities: drawn, or the one whose turn it is if all are tried.
+uint64_t sim_choose(struct sim_world *world, uint64_t count);
 
 #endif
