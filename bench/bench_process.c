@@ -74,8 +74,8 @@ bench_cluster_start(int workers)
     char *const scheduler[] = {
         "tessera-scheduler", "--scheduler-file", cluster->file, "--log-level", "error", NULL};
     char *const worker[] = {
-        "tessera-worker", "--scheduler-file", cluster->file, "--nthreads", "1", "--log-level",
-        "error",          "--death-timeout",  "60",          NULL};
+        "tessera-worker", "--no-nanny", "--scheduler-file", cluster->file, "--nthreads", "1",
+        "--log-level",    "error",      "--death-timeout",  "60",          NULL};
     cluster->scheduler = start("tessera-scheduler", scheduler);
     for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
         cluster->workers[cluster->worker_count++] = start("tessera-worker", worker);

@@ -27,6 +27,9 @@ struct tsi_member {
     uint64_t joined_ns;
     uint32_t bad_frames;   // that cannot be read
     bool confirmed;        // it has sent its number back: only then others hear of it
+    uint32_t pid;
+    bool is_watched;       // somebody will tell how it died
+    uint64_t leaves_ns;    // since when `leaves_by` is known
     const char *leaves_by; // why it leaves in the next probe; NULL: it does not
 };
 
@@ -84,6 +87,9 @@ void tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
 void tsi_members_confirm(struct tsi_loop *loop, struct tsi_member *member);
 void tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean,
                        const char *text);
+// A worker is dead; nothing happens if it is no member.
+void tsi_members_bury(struct tsi_loop *loop, const struct tsi_obituary *obituary);
+
 // Counts a frame that cannot be read; after too many the member leaves.
 void tsi_members_count_bad(struct tsi_loop *loop, struct tsi_member *member);
 // Sends everyone a sign of life; who cannot be reached any more, does not read, or has not

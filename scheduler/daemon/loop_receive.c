@@ -152,6 +152,10 @@ from_stranger(struct tsi_loop *loop, const struct tsi_route *route,
         tsi_loop_send_stranger(loop, route, &refusal);
         return true;
     }
+    if (error->status == TESS_OK && message->type == TSI_MESSAGE_OBITUARY) {
+        tsi_members_bury(loop, &message->obituary);
+        return true;
+    }
     if (error->status != TESS_OK || message->type != TSI_MESSAGE_HELLO) {
         return false;
     }

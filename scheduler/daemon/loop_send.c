@@ -45,6 +45,7 @@ tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_messa
     member->leaves_by = errno == EHOSTUNREACH ? "its connection broke"
                         : errno == EAGAIN     ? "it does not read what is sent to it"
                                               : "out of memory for a message to it";
+    member->leaves_ns = tsi_clock_ns();
     loop->next_heartbeat_ns = 0; // probe soon
 }
 

@@ -21,6 +21,9 @@
 // How long a member may take to send its number back.
 #define CONFIRM_NS (15 * TSI_SECOND)
 
+// How long a worker whose connection broke may wait for the word of who watches over it.
+#define OBITUARY_NS (250 * TSI_MILLISECOND)
+
 // Routes are 5 bytes, those that the transport makes: a number.
 static uint64_t
 route_key(const struct tsi_route *route)
@@ -103,6 +106,8 @@ new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct ts
     member->joined_ns = tsi_clock_ns();
     member->role = hello->role;
     member->route = *route;
+    member->pid = hello->pid;
+    member->is_watched = hello->is_watched;
     snprintf(member->name, sizeof member->name, "%s", hello->name);
     snprintf(member->endpoint, sizeof member->endpoint, "%s", hello->endpoint);
     snprintf(member->host, sizeof member->host, "%s", hello->host);
@@ -234,6 +239,35 @@ dismiss(struct tsi_loop *loop, struct tsi_member *member)
 }
 
 void
+tsi_members_bury(struct tsi_loop *loop, const struct tsi_obituary *obituary)
+{
+    for (size_t i = 0; i < loop->members.count; i++) {
+        struct tsi_member *member = loop->members.items[i];
+        if (member->is_watched && member->pid == obituary->pid &&
+            strcmp(member->host, obituary->host) == 0) {
+            tsi_members_leave(loop, member, false, obituary->text);
+            return;
+        }
+    }
+}
+
+// Whether it is time to let a member go that shall leave. Who is watched over is given
+// a moment, for the word of how it died to come first.
+static bool
+is_gone(struct tsi_loop *loop, const struct tsi_member *member)
+{
+    const uint64_t until = member->leaves_ns + (member->is_watched ? OBITUARY_NS : 0);
+    if (member->leaves_by == NULL) {
+        return false;
+    }
+    if (tsi_clock_ns() >= until) {
+        return true;
+    }
+    loop->next_heartbeat_ns = until < loop->next_heartbeat_ns ? until : loop->next_heartbeat_ns;
+    return false;
+}
+
+void
 tsi_members_probe(struct tsi_loop *loop)
 {
     struct tsi_message message = {.type = TSI_MESSAGE_HEARTBEAT};
@@ -244,7 +278,7 @@ tsi_members_probe(struct tsi_loop *loop)
         if (!member->confirmed && tsi_clock_ns() > member->joined_ns + CONFIRM_NS) {
             member->leaves_by = "it did not answer the welcome";
         }
-        if (member->leaves_by != NULL) {
+        if (is_gone(loop, member)) {
             dismiss(loop, member);
         } else {
             i++;

@@ -71,6 +71,8 @@ enum tsi_message_type {
     TSI_MESSAGE_GET,
     TSI_MESSAGE_SEGMENT,
     TSI_MESSAGE_MISSING,
+    // whoever watches over a worker → scheduler
+    TSI_MESSAGE_OBITUARY, // the worker has died, and how
     TSI_MESSAGE_TYPE_COUNT
 };
 
@@ -85,11 +87,19 @@ struct tsi_hello {
     const char *endpoint; // where it serves chunks, as other peers reach it
     const char *host;     // identity of its host: equal on one host only
     uint32_t pid;
+    bool is_watched; // somebody will tell how it died
 };
 
 struct tsi_welcome {
     uint32_t peer;         // the number of the receiver
     uint32_t heartbeat_ms; // how often to send a sign of life
+};
+
+// Names a worker as its HELLO did.
+struct tsi_obituary {
+    const char *host;
+    uint32_t pid;
+    const char *text; // how it died
 };
 
 struct tsi_refuse {
@@ -120,6 +130,7 @@ struct tsi_message {
         struct tsi_hello hello;
         struct tsi_welcome welcome;
         struct tsi_refuse refuse;
+        struct tsi_obituary obituary;
         struct tsi_peer_news news;
         struct {
             uint32_t job;

@@ -41,6 +41,7 @@ take_hello(struct tsi_take *take, struct tsi_hello *hello)
     hello->endpoint = tsi_take_text(take, TSI_WIRE_ENDPOINT_MAX - 1);
     hello->host = tsi_take_text(take, TSI_WIRE_NAME_MAX);
     hello->pid = tsi_take_u32(take);
+    hello->is_watched = take_bool(take);
     tsi_take_check(take, hello->role == TSI_ROLE_WORKER || hello->role == TSI_ROLE_CLIENT);
     tsi_take_check(take, hello->role != TSI_ROLE_WORKER ||
                              (hello->threads >= 1 && hello->threads <= THREADS_MAX));
@@ -302,6 +303,11 @@ take_body(struct tsi_take *take, struct tsi_message *message)
     case TSI_MESSAGE_REFUSE:
         message->refuse.status = take_error_status(take);
         message->refuse.text = tsi_take_text(take, TSI_ERROR_TEXT_MAX - 1);
+        break;
+    case TSI_MESSAGE_OBITUARY:
+        message->obituary.host = tsi_take_text(take, TSI_WIRE_NAME_MAX);
+        message->obituary.pid = tsi_take_u32(take);
+        message->obituary.text = tsi_take_text(take, TSI_ERROR_TEXT_MAX - 1);
         break;
     case TSI_MESSAGE_PEER:
         take_news(take, &message->news);

@@ -22,6 +22,7 @@ put_hello(struct tsi_put *put, const struct tsi_hello *hello)
     tsi_put_text(put, hello->endpoint, TSI_WIRE_ENDPOINT_MAX - 1);
     tsi_put_text(put, hello->host, TSI_WIRE_NAME_MAX);
     tsi_put_u32(put, hello->pid);
+    tsi_put_u8(put, hello->is_watched ? 1 : 0);
 }
 
 static void
@@ -235,6 +236,11 @@ put_body(struct tsi_put *put, const struct tsi_message *message)
     case TSI_MESSAGE_REFUSE:
         tsi_put_u16(put, (uint16_t)message->refuse.status);
         tsi_put_text(put, message->refuse.text, TSI_ERROR_TEXT_MAX - 1);
+        break;
+    case TSI_MESSAGE_OBITUARY:
+        tsi_put_text(put, message->obituary.host, TSI_WIRE_NAME_MAX);
+        tsi_put_u32(put, message->obituary.pid);
+        tsi_put_text(put, message->obituary.text, TSI_ERROR_TEXT_MAX - 1);
         break;
     case TSI_MESSAGE_PEER:
         put_news(put, &message->news);

@@ -34,6 +34,7 @@ static const char *const names[TSI_MESSAGE_TYPE_COUNT] = {
     [TSI_MESSAGE_GET] = "GET",
     [TSI_MESSAGE_SEGMENT] = "SEGMENT",
     [TSI_MESSAGE_MISSING] = "MISSING",
+    [TSI_MESSAGE_OBITUARY] = "OBITUARY",
 };
 
 const char *

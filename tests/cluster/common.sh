@@ -119,7 +119,7 @@ cluster()
     crew=
     i=0
     while [ "$i" -lt "$workers" ]; do
-        start "worker-$i" "$bin/tessera-worker" --scheduler-file "$file" --nthreads "$threads" "$@"
+        start "worker-$i" "$bin/tessera-worker" --no-nanny --scheduler-file "$file" --nthreads "$threads" "$@"
         crew="$crew $started"
         i=$((i + 1))
     done

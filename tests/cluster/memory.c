@@ -58,7 +58,8 @@ limit_of_the_process(void)
     char command[2 * TEST_PATH_MAX + 128];
     test_scheduler_start(&cluster, NULL);
     snprintf(command, sizeof command,
-             "ulimit -v 420000; exec '%s' --scheduler-file '%s' --nthreads 1 --memory-limit 1GB",
+             "ulimit -v 420000; exec '%s' --no-nanny --scheduler-file '%s' --nthreads 1 "
+             "--memory-limit 1GB",
              test_program("tessera-worker"), cluster.file);
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
     const pid_t worker = test_start("small.log", argv);

@@ -68,6 +68,7 @@ fill_hello(struct test_random *random, struct tsi_arena *arena, struct tsi_hello
     hello->endpoint = any_text(random, arena, TSI_WIRE_ENDPOINT_MAX - 1);
     hello->host = any_text(random, arena, TSI_WIRE_NAME_MAX);
     hello->pid = any32(random);
+    hello->is_watched = test_random_one_in(random, 2);
 }
 
 static void
@@ -278,6 +279,11 @@ test_message_fill(struct test_random *random, uint8_t type, struct tsi_arena *ar
         message->refuse.status = any_error(random);
         message->refuse.text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
         break;
+    case TSI_MESSAGE_OBITUARY:
+        message->obituary.host = any_text(random, arena, TSI_WIRE_NAME_MAX);
+        message->obituary.pid = any32(random);
+        message->obituary.text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
+        break;
     case TSI_MESSAGE_PEER:
         fill_news(random, arena, &message->news);
         break;
@@ -343,7 +349,7 @@ static const char *
 hello_difference(const struct tsi_hello *a, const struct tsi_hello *b)
 {
     if (a->role != b->role || a->threads != b->threads || a->memory_bytes != b->memory_bytes ||
-        a->pid != b->pid) {
+        a->pid != b->pid || a->is_watched != b->is_watched) {
         return "a number of hello";
     }
     return strcmp(a->name, b->name) != 0 || strcmp(a->library, b->library) != 0 ||
@@ -486,6 +492,11 @@ test_message_difference(const struct tsi_message *a, const struct tsi_message *b
         break;
     case TSI_MESSAGE_REFUSE:
         same = a->refuse.status == b->refuse.status && strcmp(a->refuse.text, b->refuse.text) == 0;
+        break;
+    case TSI_MESSAGE_OBITUARY:
+        same = strcmp(a->obituary.host, b->obituary.host) == 0 &&
+               a->obituary.pid == b->obituary.pid &&
+               strcmp(a->obituary.text, b->obituary.text) == 0;
         break;
     case TSI_MESSAGE_PEER:
         same = a->news.peer == b->news.peer && a->news.is_there == b->news.is_there &&

@@ -343,6 +343,7 @@ test_worker_start(struct test_cluster *cluster, int threads, const char *const *
     snprintf(name, sizeof name, "w%d", cluster->worker_count);
     snprintf(count, sizeof count, "%d", threads);
     const char *const words[] = {test_program("tessera-worker"),
+                                 "--no-nanny",
                                  "--scheduler-file",
                                  cluster->file,
                                  "--nthreads",

@@ -77,6 +77,7 @@ start_worker(struct test_rig *rig, int worker)
         count = sizeof words / sizeof *words;
     }
     const char *const words[] = {test_program("tessera-worker"),
+                                 "--no-nanny",
                                  "--scheduler-file",
                                  worker_file(worker),
                                  "--host",

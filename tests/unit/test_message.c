@@ -193,10 +193,11 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
                                           .memory_bytes = UINT64_C(0x100000000),
                                           .endpoint = "ipc://x",
                                           .host = "h",
-                                          .pid = 0x4d2}};
+                                          .pid = 0x4d2,
+                                          .is_watched = true}};
     check_bytes(&hello, "54530101"
                         "0000000000000000"
-                        "25000000"
+                        "26000000"
                         "01"
                         "0300312e32"
                         "010077"
@@ -204,7 +205,8 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
                         "0000000001000000"
                         "07006970633a2f2f78"
                         "010068"
-                        "d2040000");
+                        "d2040000"
+                        "01");
 
     struct tsi_message refuse = {
         .type = TSI_MESSAGE_REFUSE, .epoch = 1, .refuse = {.status = TESS_EVERSION, .text = "no"}};

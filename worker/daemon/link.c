@@ -12,6 +12,7 @@
 #include "engine/net/interface.h"
 #include "tessera/version.h"
 #include "worker/daemon/loop.h"
+#include "worker/daemon/nanny.h"
 
 #define HEARTBEAT_DEFAULT_NS (1 * TSI_SECOND)
 
@@ -34,7 +35,8 @@ say_hello(struct tsi_worker_loop *loop)
                                           .memory_bytes = loop->memory_bytes,
                                           .endpoint = loop->endpoint,
                                           .host = loop->host,
-                                          .pid = (uint32_t)getpid()}};
+                                          .pid = (uint32_t)getpid(),
+                                          .is_watched = tsi_nanny_watches()}};
     if (tsi_message_encode(&hello, &loop->out)) {
         tsi_net_send(loop->socket, NULL, loop->out.bytes, loop->out.count);
     }

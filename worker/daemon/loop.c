@@ -26,11 +26,18 @@ enum {
 // How long a worker that drains waits while nothing moves.
 #define DRAIN_PATIENCE_NS (60 * TSI_SECOND)
 
+// Whoever signals all processes of a service reaches the worker directly and through its nanny:
+// that is one wish, not a second one.
+#define SAME_SIGNAL_NS (300 * TSI_MILLISECOND)
+
 static void
 take_signals(struct tsi_worker_loop *loop)
 {
     int number;
     while ((number = tsi_signals_next()) != 0) {
+        if (loop->draining && tsi_clock_ns() < loop->draining_since_ns + SAME_SIGNAL_NS) {
+            continue;
+        }
         if (loop->draining || loop->peer == 0) {
             loop->stopping = true;
             continue;
@@ -38,6 +45,7 @@ take_signals(struct tsi_worker_loop *loop)
         struct tsi_message message = {.type = TSI_MESSAGE_DRAINING};
         tsi_log(TSI_LOG_INFO, "draining", "signal=%d", number);
         loop->draining = true;
+        loop->draining_since_ns = tsi_clock_ns();
         tsi_link_send(loop, &message);
     }
 }

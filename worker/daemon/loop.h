@@ -44,6 +44,7 @@ struct tsi_worker_loop {
 
     uint64_t alone_since_ns; // without a scheduler
     bool told_waiting;       // that there is none
+    uint64_t draining_since_ns;
     bool draining;           // told the scheduler that it wants to go
     uint64_t drain_until_ns; // unless something changes in what it has
     size_t drain_left;       // assignments and chunks, as last seen

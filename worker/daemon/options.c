@@ -37,6 +37,8 @@ static const char help[] =
     "  --allow-path DIR          let computes read and write files only below DIR; may be "
     "repeated\n"
     "  --death-timeout DURATION  end after so long without a scheduler (default: wait for ever)\n"
+    "  --no-nanny                run in this process; without a parent that watches, nobody can\n"
+    "                            tell how the worker died\n"
     "  --log-level LEVEL         error, warning, info or debug (default info)\n"
     "  --log-format FORMAT       plain or json (default plain)\n"
     "  --version                 print the version and exit\n"
@@ -48,7 +50,8 @@ static const char help[] =
     "\n"
     "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line, 3 if "
     "there was\n"
-    "no scheduler within the death timeout, 4 if the scheduler refused it.\n";
+    "no scheduler within the death timeout, 4 if the scheduler refused it, 128 and the\n"
+    "number of the signal if one ended the worker.\n";
 
 enum option_id {
     OPTION_FILE = 256,
@@ -60,6 +63,7 @@ enum option_id {
     OPTION_DIRECTORY,
     OPTION_ALLOW,
     OPTION_DEATH,
+    OPTION_NO_NANNY,
     OPTION_LEVEL,
     OPTION_FORMAT,
     OPTION_VERSION,
@@ -76,6 +80,7 @@ static const struct option table[] = {
     {"local-directory", required_argument, NULL, OPTION_DIRECTORY},
     {"allow-path", required_argument, NULL, OPTION_ALLOW},
     {"death-timeout", required_argument, NULL, OPTION_DEATH},
+    {"no-nanny", no_argument, NULL, OPTION_NO_NANNY},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"log-format", required_argument, NULL, OPTION_FORMAT},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -141,6 +146,9 @@ set_option(int id, const char *value, struct tsi_worker_options *options)
         return add_allowed(value, options);
     case OPTION_DEATH:
         return tsi_text_parse_duration(value, &options->death_timeout_ns);
+    case OPTION_NO_NANNY:
+        options->nanny = false;
+        return true;
     case OPTION_LEVEL:
         return tsi_log_level_parse(value, &options->log_level);
     case OPTION_FORMAT:
@@ -185,7 +193,7 @@ tsi_worker_options_read(int argc, char **argv, struct tsi_worker_options *option
 {
     int index = 0;
     int id;
-    *options = (struct tsi_worker_options){.log_level = TSI_LOG_INFO};
+    *options = (struct tsi_worker_options){.nanny = true, .log_level = TSI_LOG_INFO};
     *exit_code = EXIT_SUCCESS;
     while ((id = getopt_long(argc, argv, "", table, &index)) != -1) {
         if (id == OPTION_HELP) {

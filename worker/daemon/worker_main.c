@@ -3,6 +3,7 @@
 // tessera-worker: the program.
 
 #include "worker/daemon/loop.h"
+#include "worker/daemon/nanny.h"
 
 int
 main(int argc, char **argv)
@@ -13,5 +14,6 @@ main(int argc, char **argv)
         return exit_code;
     }
     tsi_log_setup(options.log_level, options.log_json);
-    return tsi_worker_loop_run(&options);
+    return options.nanny && !tsi_nanny_watches() ? tsi_nanny_run(argv, &options)
+                                                 : tsi_worker_loop_run(&options);
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker with a nanny, which is how tessera-worker runs when nothing else is said: messages tell
+// how a worker died, signals pass through, and no process stays behind.
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/processes.h"
+
+static pid_t
+start_watched(const struct test_cluster *cluster)
+{
+    const int joined = test_log_count("scheduler.log", "worker joined");
+    const char *const argv[] = {test_program("tessera-worker"),
+                                "--scheduler-file",
+                                cluster->file,
+                                "--nthreads",
+                                "1",
+                                "--name",
+                                "watched",
+                                NULL};
+    const pid_t nanny = test_start("watched.log", argv);
+    test_log_wait("scheduler.log", "worker joined", joined + 1, 10000);
+    return nanny;
+}
+
+static pid_t
+child_of(pid_t nanny)
+{
+    char path[64];
+    long child = 0;
+    snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)nanny, (long)nanny);
+    FILE *file = fopen(path, "re");
+    test_check(file != NULL && fscanf(file, "%ld", &child) == 1 && child > 0,
+               "the nanny has no child");
+    fclose(file);
+    return (pid_t)child;
+}
+
+static void
+wait_gone(pid_t process)
+{
+    const uint64_t end = test_now_ms() + 5000;
+    while (kill(process, 0) == 0) {
+        test_check(test_now_ms() < end, "process %ld stays behind", (long)process);
+        test_sleep_ms(10);
+    }
+}
+
+// Kills whichever worker runs the task until the scheduler has had enough of it.
+static void
+message_tells_how_workers_died(void)
+{
+    enum { TRIES = 12 };
+    struct test_cluster cluster = {.scheduler = 0};
+    test_scheduler_start(&cluster, NULL);
+    pid_t nanny = start_watched(&cluster);
+    tess_session *session = test_session(&cluster);
+    tess_array *x =
+        tess_full(session, TESS_SHAPE(6000, 6000), TESS_CHUNKS(6000, 6000), TESS_F64, 2);
+    tess_array *product = tess_sum(tess_matmul(x, x), TESS_AXES_ALL);
+    double result;
+    void *out = &result;
+    const size_t bytes = sizeof result;
+    tess_future *future = tess_submit(&product, &out, &bytes, 1);
+    for (int i = 0; i < TRIES && tess_future_poll(future) == TESS_RUNNING; i++) {
+        const int number = i % 2 == 0 ? SIGKILL : SIGUSR1;
+        test_sleep_ms(700);
+        test_signal(child_of(nanny), number);
+        test_check(test_wait(nanny, 5000) == 128 + number, "the nanny hides the signal");
+        nanny = start_watched(&cluster);
+    }
+    const char *text = tess_session_error(session);
+    test_check(tess_future_wait(future, 100) == TESS_ELOST, "the compute ended with “%s”", text);
+    test_check(strstr(text, "nanny.c:") != NULL && strstr(text, "chunk (0, 0)") != NULL &&
+                   strstr(text, "3 workers were lost") != NULL &&
+                   strstr(text, "watched (its process was killed by signal 9, Killed") != NULL &&
+                   strstr(text, "killed by signal 10, User defined signal 1") != NULL,
+               "the message is “%s”", text);
+    tess_future_free(future);
+    tess_session_close(session);
+    test_signal(nanny, SIGTERM);
+    test_check(test_wait(nanny, 10000) == 0, "the last worker did not end in order");
+    test_cluster_stop(&cluster);
+}
+
+static void
+signals_pass_through(void)
+{
+    struct test_cluster cluster = {.scheduler = 0};
+    test_scheduler_start(&cluster, NULL);
+    pid_t nanny = start_watched(&cluster);
+    pid_t child = child_of(nanny);
+    const int drains = test_log_count("watched.log", "draining");
+    test_signal(nanny, SIGTERM);
+    test_signal(child, SIGTERM);
+    test_check(test_wait(nanny, 5000) == 0, "SIGTERM to both is no orderly end");
+    wait_gone(child);
+    test_check(test_log_count("watched.log", "draining") == drains + 1, "it did not drain");
+
+    nanny = start_watched(&cluster);
+    child = child_of(nanny);
+    test_signal(nanny, SIGKILL);
+    test_check(test_wait(nanny, 5000) == -SIGKILL, "the nanny survives SIGKILL");
+    wait_gone(child);
+    test_cluster_stop(&cluster);
+}
+
+int
+main(void)
+{
+    test_place_open(120);
+    message_tells_how_workers_died();
+    signals_pass_through();
+    puts("ok");
+    return EXIT_SUCCESS;
+}
