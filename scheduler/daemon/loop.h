@@ -25,8 +25,8 @@ struct tsi_member {
     uint64_t memory_bytes;
     struct tsi_outbox *outbox;
     uint64_t joined_ns;
-    uint32_t bad_frames;   // that cannot be read
-    bool confirmed;        // it has sent its number back: only then others hear of it
+    uint32_t bad_frames; // that cannot be read
+    bool confirmed;      // it has sent its number back: only then others hear of it
     uint32_t pid;
     bool is_watched;       // somebody will tell how it died
     uint64_t leaves_ns;    // since when `leaves_by` is known
