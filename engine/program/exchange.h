@@ -67,6 +67,7 @@ struct tsi_completion {
     uint32_t sequence;
     uint32_t duration_us;
     uint64_t bytes;
+    uint64_t peak_bytes; // of chunk memory that the worker took since it got the job's program
     const void *data;
 };
 

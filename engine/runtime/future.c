@@ -10,6 +10,9 @@
 #include "engine/runtime/future.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -122,11 +125,29 @@ tsi_future_orphan_all(struct tess_session *session)
     }
 }
 
+// Whether the chunk memory that was taken is not what was predicted, and somebody wants to know.
+static bool
+broke_prediction(const struct tess_future *future)
+{
+    const char *wanted = getenv("TESSERA_CHECK_MEMORY");
+    return future->report.peak_bytes_measured > future->report.peak_bytes_predicted &&
+           wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0;
+}
+
 void
 tsi_future_end(struct tess_future *future, tess_status status, const char *text)
 {
+    char broken[128];
     pthread_mutex_lock(&future->lock);
     if (!future->ended) {
+        if (status == TESS_OK && broke_prediction(future)) {
+            snprintf(broken, sizeof broken,
+                     "compute: a worker took %" PRIu64
+                     " bytes of chunk memory, predicted were %" PRIu64,
+                     future->report.peak_bytes_measured, future->report.peak_bytes_predicted);
+            status = TESS_EINTERNAL;
+            text = broken;
+        }
         future->ended = true;
         future->status = status;
         future->report.elapsed_ns = tsi_clock_ns() - future->started_ns;

@@ -47,7 +47,6 @@ local_submit(struct tsi_backend *backend, struct tess_future *future)
     job->future = future;
     job->plan = future->plan;
     future->plan_taken = true;
-    tsi_worker_reset_peak(local->worker);
     job->held_by_sched = true;
     future->backend_data = job;
     struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_SUBMITTED, .peer = TSI_LOCAL_CLIENT};

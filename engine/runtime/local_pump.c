@@ -135,9 +135,8 @@ job_ended(struct tsi_local *local, const struct tsi_sched_action *action)
     if (job == NULL || job->future == NULL) {
         return;
     }
-    const struct tsi_worker_stats stats = tsi_worker_stats(local->worker);
     tsi_future_set_peaks(job->future, action->ended.tasks_run, action->ended.peak_bytes_predicted,
-                         stats.bytes_peak);
+                         action->ended.peak_bytes_measured);
     tsi_local_end_job(local, job, action->ended.status, action->ended.text);
 }
 

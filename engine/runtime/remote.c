@@ -6,6 +6,7 @@
 #include "engine/runtime/remote.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -77,9 +78,9 @@ remote_threads(struct tsi_backend *backend)
 {
     struct tsi_remote *remote = (struct tsi_remote *)backend;
     pthread_mutex_lock(&remote->lock);
-    const int workers = remote->workers;
+    const uint32_t threads = remote->worker_threads;
     pthread_mutex_unlock(&remote->lock);
-    return workers > 0 ? workers : 1; // one thread each at least
+    return threads > 0 && threads < INT_MAX ? (int)threads : 1;
 }
 
 static void

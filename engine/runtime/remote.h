@@ -66,7 +66,7 @@ struct tsi_remote {
     TSI_VEC(struct tsi_remote_command) commands;
     tess_status settled; // TESS_RUNNING until the scheduler has answered the hello
     struct tsi_error refusal;
-    int workers; // as the scheduler last told
+    uint32_t worker_threads; // of all workers that are there now
 
     // The socket thread's own.
     struct tsi_connection connection;

@@ -110,9 +110,6 @@ progress(struct tsi_remote *remote, const struct tsi_message *message)
     if (job == NULL) {
         return;
     }
-    pthread_mutex_lock(&remote->lock);
-    remote->workers = (int)message->progress.workers;
-    pthread_mutex_unlock(&remote->lock);
     tsi_future_set_progress(job->future, message->progress.done, message->progress.total,
                             (int)message->progress.workers);
     if (message->progress.workers > 0) {
@@ -139,6 +136,9 @@ job_ended(struct tsi_remote *remote, const struct tsi_message *message)
 static void
 take_news(struct tsi_remote *remote, const struct tsi_peer_news *news)
 {
+    pthread_mutex_lock(&remote->lock);
+    remote->worker_threads += news->is_there ? news->threads : 0u - news->threads;
+    pthread_mutex_unlock(&remote->lock);
     if (news->is_there) {
         tsi_fetcher_peer(remote->fetcher, news->peer, news->endpoint);
     } else {

@@ -72,14 +72,22 @@ TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *pat
 // is the error.
 TESS_API const char *tess_explain(tess_array *x);
 
-// How a compute ran: tasks that were run, repeats included, and the peak of chunk memory of the
-// worker that had most, as predicted and as measured.
+// How a compute ran: tasks that were run, repeats included, and two peaks of chunk memory, each of
+// the worker that had most (the embedded runtime is one worker).
+//
+// Predicted is what the scheduler had promised the worker at most at any moment of the compute: the
+// chunks that it holds, for whatever compute, and the missing inputs, the output and the workspace
+// of each task that it was given. It is known when a task is admitted, before anything of it is
+// allocated. Measured is what the worker's own ledger of that same memory came to. Measured is
+// never more than predicted; with TESSERA_CHECK_MEMORY set to anything but 0 in the environment of
+// the session's process a compute in which it is fails with TESS_EINTERNAL. The number that
+// tess_explain() gives is a forecast for all workers together, from the program alone.
 typedef struct tess_report {
     uint64_t tasks;
     uint64_t elapsed_ns;
     uint64_t program_bytes; // sent to the scheduler; 0 in the embedded runtime
     uint64_t peak_bytes_predicted;
-    uint64_t peak_bytes_measured; // 0: not known, as on a cluster
+    uint64_t peak_bytes_measured;
 } tess_report;
 
 // The report of the compute that was last seen to end in `session`, by a call that waits or by

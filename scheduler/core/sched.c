@@ -143,8 +143,9 @@ run_policy(struct tsi_sched *sched)
         tsi_sched_drain_run(sched);
         const bool activated = tsi_sched_turn_run(sched);
         const bool assigned = tsi_sched_assign_run(sched);
-        tsi_sched_job_settle(sched);
-        if (!activated && !assigned) {
+        // What a job had is given to others only when the workers have been told of its end.
+        const bool dropped = tsi_sched_job_settle(sched);
+        if (dropped || (!activated && !assigned)) {
             break;
         }
     }

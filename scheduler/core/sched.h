@@ -167,8 +167,11 @@ struct tsi_sched_action {
         struct {
             tess_status status;
             const char *text;
-            uint64_t tasks_run;            // attempts that finished, repeats included
-            uint64_t peak_bytes_predicted; // of one worker
+            uint64_t tasks_run; // attempts that finished, repeats included
+            // Of the worker that had most: what it was given at most, by the books, and what it
+            // took, by its own.
+            uint64_t peak_bytes_predicted;
+            uint64_t peak_bytes_measured;
         } ended;
     };
 };

@@ -158,8 +158,6 @@ record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     sched->queued--;
     sched->tasks_assigned++;
     tsi_sched_bits_set(sched->outbox.items, worker->slot);
-    const uint64_t taken = worker->held_bytes + worker->reserved_bytes;
-    job->peak_bytes = taken > job->peak_bytes ? taken : job->peak_bytes;
     return true;
 }
 

@@ -155,6 +155,7 @@ tsi_sched_chunk_add(struct tsi_sched *sched, const struct tsi_sched_chunk *chunk
     }
     struct tsi_sched_worker *worker = sched->workers.items[slot];
     worker->held_bytes += tsi_sched_job_bytes(chunk->job, chunk->op, chunk->task);
+    tsi_sched_peak_note(worker);
     return true;
 }
 

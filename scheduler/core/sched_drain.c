@@ -38,7 +38,7 @@ copies_from(const struct tsi_sched *sched, uint32_t peer)
     return count;
 }
 
-// Forgets copy `i`.
+// Forgets copy `i`, which is over for good.
 static void
 end_copy(struct tsi_sched *sched, size_t i)
 {
@@ -54,13 +54,24 @@ end_copy(struct tsi_sched *sched, size_t i)
     sched->drain_due = true;
 }
 
+// Forgets copy `i`, which may still be made.
+static void
+give_up_copy(struct tsi_sched *sched, size_t i)
+{
+    struct tsi_sched_worker *to = tsi_sched_peer_worker(sched, sched->copies.items[i].to);
+    if (to != NULL) {
+        tsi_sched_peak_doubt(to);
+    }
+    end_copy(sched, i);
+}
+
 void
 tsi_sched_drain_forget(struct tsi_sched *sched, uint32_t peer)
 {
     for (size_t i = 0; i < sched->copies.count;) {
         const struct tsi_sched_copy *copy = &sched->copies.items[i];
         if (copy->from == peer || copy->to == peer) {
-            end_copy(sched, i);
+            give_up_copy(sched, i);
         } else {
             i++;
         }
@@ -72,7 +83,7 @@ tsi_sched_drain_forget_job(struct tsi_sched *sched, uint32_t job)
 {
     for (size_t i = 0; i < sched->copies.count;) {
         if (tsi_key_job(sched->copies.items[i].key) == job) {
-            end_copy(sched, i);
+            give_up_copy(sched, i);
         } else {
             i++;
         }
@@ -97,7 +108,7 @@ tsi_sched_drain_timeout(struct tsi_sched *sched)
 {
     for (size_t i = 0; i < sched->copies.count;) {
         if (sched->copies.items[i].due_ns <= sched->now_ns) {
-            end_copy(sched, i);
+            give_up_copy(sched, i);
         } else {
             i++;
         }
@@ -147,6 +158,7 @@ start_copy(struct tsi_sched *sched, const struct tsi_sched_worker *from,
     };
     to->copies.items[to->copies.count++] = location;
     to->reserved_bytes += bytes;
+    tsi_sched_peak_note(to);
     tsi_sched_bits_set(sched->outbox.items, to->slot);
     return true;
 }

@@ -4,8 +4,9 @@
 // flags of jobs. So telling needs no memory, and nobody is told what is not true any more.
 //
 // The order matters in three places: a worker gets a program before the first task of its job; it
-// hears what to free before what to do, since a chunk that was freed may be made again; and a job's
-// end comes after everything that its program is needed for.
+// hears what to free before that and before what to do, since a chunk that was freed may be made
+// again, and since the memory is promised to the new task; and a job's end comes after everything
+// that its program is needed for, and before the next run of the policy.
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
@@ -49,13 +50,13 @@ emit_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker,
             struct tsi_sched_action *action)
 {
     action->peer = worker->peer;
-    if (worker->programs_sent < worker->programs.count) {
-        emit_program(sched, worker, action);
-    } else if (worker->frees_sent < worker->frees.count) {
+    if (worker->frees_sent < worker->frees.count) {
         action->kind = TSI_SCHED_FREE;
         action->free.keys = worker->frees.items + worker->frees_sent;
         action->free.count = batch(worker->frees.count - worker->frees_sent);
         worker->frees_sent += action->free.count;
+    } else if (worker->programs_sent < worker->programs.count) {
+        emit_program(sched, worker, action);
     } else if (worker->assigns_sent < worker->assigns.count) {
         emit_assign(worker, action);
     } else if (worker->retracts_sent < worker->retracts.count) {
@@ -218,6 +219,7 @@ emit_end(struct tsi_sched_job *job, struct tsi_sched_action *action)
     action->ended.text = job->text;
     action->ended.tasks_run = job->tasks_run;
     action->ended.peak_bytes_predicted = job->peak_bytes;
+    action->ended.peak_bytes_measured = job->peak_bytes_measured;
 }
 
 // The next worker that has to drop the job; false if there is none left.

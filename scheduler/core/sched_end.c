@@ -158,12 +158,14 @@ settle_one(struct tsi_sched *sched, struct tsi_sched_job *job)
         return false;
     }
     if (job->doomed) {
+        tsi_sched_peak_of_job(sched, job);
         job->end_due = !job->ended;
         job->ended = true;
         drop(sched, job);
         return true;
     }
     if (!job->ended && job->targets_done == job->targets_total) {
+        tsi_sched_peak_of_job(sched, job);
         job->ended = true;
         job->end_due = true;
         sched->emit_due = true;
@@ -178,17 +180,20 @@ settle_one(struct tsi_sched *sched, struct tsi_sched_job *job)
     return false;
 }
 
-void
+bool
 tsi_sched_job_settle(struct tsi_sched *sched)
 {
+    bool dropped = false;
     while (sched->settle_due) {
         sched->settle_due = false;
         for (size_t i = 0; i < sched->jobs.count; i++) {
             if (sched->jobs.items[i] != NULL && settle_one(sched, sched->jobs.items[i])) {
                 sched->settle_due = true;
+                dropped = true;
             }
         }
     }
+    return dropped;
 }
 
 // The job that `task` is a target of has one target less to wait for.

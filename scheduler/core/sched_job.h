@@ -116,8 +116,9 @@ struct tsi_sched_job {
     uint64_t tasks_total;
     uint64_t tasks_done;
     uint64_t tasks_run;
-    uint64_t peak_bytes;
-    uint64_t progress_ns; // when the last report was
+    uint64_t peak_bytes;          // of workers that left, and of all once it has ended
+    uint64_t peak_bytes_measured; // as workers reported it
+    uint64_t progress_ns;         // when the last report was
     uint64_t progress_done;
     int progress_workers; // −1: none was made
     bool fits_checked;
@@ -174,8 +175,9 @@ void tsi_sched_job_doom_memory(struct tsi_sched *sched, struct tsi_sched_job *jo
 // Writes "mean at main.c:7, chunk (0, 3)" for messages.
 void tsi_sched_job_place(struct tsi_sched_job *job, uint32_t task, char *out, size_t bytes);
 
-// Ends the jobs that are doomed or complete. Nobody may be at work on a job.
-void tsi_sched_job_settle(struct tsi_sched *sched);
+// Ends the jobs that are doomed or complete; true if one was taken off the books, and workers are
+// to be told. Nobody may be at work on a job.
+bool tsi_sched_job_settle(struct tsi_sched *sched);
 
 // Progress of targets.
 void tsi_sched_target_reached(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,

@@ -220,6 +220,7 @@ requeue_attempts(struct tsi_sched *sched, struct tsi_sched_worker *worker, const
 void
 tsi_sched_lost_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker, const char *text)
 {
+    tsi_sched_peak_of_worker(sched, worker);
     tsi_sched_ready_disown(sched, worker);
     requeue_attempts(sched, worker, text);
     for (size_t i = 0; i < sched->jobs.count; i++) {

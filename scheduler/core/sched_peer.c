@@ -223,6 +223,7 @@ tsi_sched_worker_add_attempt(struct tsi_sched_worker *worker,
     worker->outstanding++;
     worker->queued_us += attempt->estimate_us;
     worker->reserved_bytes += attempt->bytes;
+    tsi_sched_peak_note(worker);
     return at;
 }
 
@@ -276,6 +277,7 @@ tsi_sched_worker_know(struct tsi_sched_worker *worker, const struct tsi_sched_jo
     }
     struct tsi_sched_known *known = &worker->known.items[job->slot];
     if (known->job != job->id) {
+        tsi_sched_peak_fold(worker);
         *known = (struct tsi_sched_known){.job = job->id};
     }
     return true;

@@ -35,6 +35,7 @@ struct tsi_sched_attempt {
 struct tsi_sched_known {
     uint32_t job;
     bool has_program;
+    uint64_t peak_bytes; // of the books, from when it was told to the last call of sched_peak.c
 };
 
 struct tsi_sched_worker {
@@ -60,6 +61,7 @@ struct tsi_sched_worker {
     uint64_t queued_us;
     uint64_t held_bytes;
     uint64_t reserved_bytes;
+    uint64_t peak_bytes; // of the two together, since a job was last told
 
     struct tsi_sched_heap heap;            // ready tasks that it is the best place for
     uint32_t stripe;                       // ready tasks that it owns, or TSI_STRIPE_NONE

@@ -258,6 +258,18 @@ void tsi_sched_drain_forget_job(struct tsi_sched *sched, uint32_t job);
 bool tsi_sched_drain_failed(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
                             const struct tsi_attempt *end);
 
+// sched_peak.c
+
+// Notes what a worker has and was promised, after either rose.
+void tsi_sched_peak_note(struct tsi_sched_worker *worker);
+// Notes that a worker may have more than the books know.
+void tsi_sched_peak_doubt(struct tsi_sched_worker *worker);
+// The peaks of the jobs that a worker knows start to be counted apart from those of later jobs.
+void tsi_sched_peak_fold(struct tsi_sched_worker *worker);
+// Adds up for `job`, or for all jobs that `worker` knows, what workers were given at most.
+void tsi_sched_peak_of_job(struct tsi_sched *sched, struct tsi_sched_job *job);
+void tsi_sched_peak_of_worker(struct tsi_sched *sched, const struct tsi_sched_worker *worker);
+
 // sched_emit.c
 
 // The next thing to tell; false if there is nothing.

@@ -21,7 +21,7 @@ struct tsi_member {
     char name[TSI_WIRE_NAME_MAX + 1];
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
     char host[TSI_WIRE_NAME_MAX + 1];
-    uint32_t threads;
+    uint32_t threads; // of a worker
     uint64_t memory_bytes;
     struct tsi_outbox *outbox;
     uint64_t joined_ns;

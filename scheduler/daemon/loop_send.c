@@ -126,7 +126,8 @@ send_ended(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sc
                       .status = action->ended.status,
                       .text = action->ended.text,
                       .tasks_run = action->ended.tasks_run,
-                      .peak_predicted = action->ended.peak_bytes_predicted}};
+                      .peak_predicted = action->ended.peak_bytes_predicted,
+                      .peak_measured = action->ended.peak_bytes_measured}};
     tsi_loop_send(loop, member, &message);
 }
 

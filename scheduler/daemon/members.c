@@ -56,6 +56,7 @@ send_news(struct tsi_loop *loop, struct tsi_member *to, const struct tsi_member 
     struct tsi_message message = {.type = TSI_MESSAGE_PEER,
                                   .news = {.peer = about->peer,
                                            .is_there = is_there,
+                                           .threads = about->threads,
                                            .endpoint = is_there ? about->endpoint : "",
                                            .host = is_there ? about->host : ""}};
     tsi_loop_send(loop, to, &message);
@@ -101,10 +102,10 @@ new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct ts
     }
     member->outbox = tsi_outbox_new();
     member->peer = loop->next_peer;
-    member->threads = hello->threads;
     member->memory_bytes = hello->memory_bytes;
     member->joined_ns = tsi_clock_ns();
     member->role = hello->role;
+    member->threads = hello->role == TSI_ROLE_WORKER ? hello->threads : 0;
     member->route = *route;
     member->pid = hello->pid;
     member->is_watched = hello->is_watched;

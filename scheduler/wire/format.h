@@ -13,7 +13,7 @@ enum {
     TSI_FORMAT_LENGTH_AT = 12, // where the header tells the length of the body
     TSI_FORMAT_ASSIGNMENT = 20,
     TSI_FORMAT_LOCATION = 16,
-    TSI_FORMAT_COMPLETION = 28,
+    TSI_FORMAT_COMPLETION = 36,
     TSI_FORMAT_READY = 20,
     TSI_FORMAT_SEGMENT = 40, // body of the head of a SEGMENT
     TSI_FORMAT_CHECKSUM = 8,

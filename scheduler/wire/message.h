@@ -110,6 +110,7 @@ struct tsi_refuse {
 struct tsi_peer_news {
     uint32_t peer;
     bool is_there;
+    uint32_t threads;     // of a worker, also of one that is gone; 0 of a client
     const char *endpoint; // "" if it is gone
     const char *host;
 };

@@ -52,6 +52,7 @@ take_news(struct tsi_take *take, struct tsi_peer_news *news)
 {
     news->peer = tsi_take_u32(take);
     news->is_there = take_bool(take);
+    news->threads = tsi_take_u32(take);
     news->endpoint = tsi_take_text(take, TSI_WIRE_ENDPOINT_MAX - 1);
     news->host = tsi_take_text(take, TSI_WIRE_NAME_MAX);
 }
@@ -131,12 +132,13 @@ take_done(struct tsi_take *take, struct tsi_message *message)
     const unsigned char *at = take->at;
     take->at += count * TSI_FORMAT_COMPLETION;
     for (size_t i = 0; i < count; i++, at += TSI_FORMAT_COMPLETION) {
-        const uint32_t has_data = tsi_load_u32(at + 24);
+        const uint32_t has_data = tsi_load_u32(at + 32);
         items[i] = (struct tsi_completion){.job = tsi_load_u32(at),
                                            .task = tsi_load_u32(at + 4),
                                            .sequence = tsi_load_u32(at + 8),
                                            .duration_us = tsi_load_u32(at + 12),
-                                           .bytes = tsi_load_u64(at + 16)};
+                                           .bytes = tsi_load_u64(at + 16),
+                                           .peak_bytes = tsi_load_u64(at + 24)};
         tsi_take_check(take, has_data <= 1);
         items[i].data = has_data == 1 ? take_data(take, message, items[i].bytes) : NULL;
     }

@@ -30,6 +30,7 @@ put_news(struct tsi_put *put, const struct tsi_peer_news *news)
 {
     tsi_put_u32(put, news->peer);
     tsi_put_u8(put, news->is_there ? 1 : 0);
+    tsi_put_u32(put, news->threads);
     tsi_put_text(put, news->endpoint, TSI_WIRE_ENDPOINT_MAX - 1);
     tsi_put_text(put, news->host, TSI_WIRE_NAME_MAX);
 }
@@ -95,7 +96,8 @@ put_done(struct tsi_put *put, const struct tsi_message *message)
         tsi_store_u32(at + 8, item->sequence);
         tsi_store_u32(at + 12, item->duration_us);
         tsi_store_u64(at + 16, item->bytes);
-        tsi_store_u32(at + 24, item->data != NULL ? 1 : 0);
+        tsi_store_u64(at + 24, item->peak_bytes);
+        tsi_store_u32(at + 32, item->data != NULL ? 1 : 0);
     }
     for (size_t i = 0; i < count; i++) {
         const struct tsi_completion *item = &message->done.items[i];

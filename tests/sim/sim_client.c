@@ -362,6 +362,11 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
     job->ended = true;
     job->status = action->ended.status;
     client->jobs_open--;
+    if (action->ended.peak_bytes_measured > action->ended.peak_bytes_predicted) {
+        sim_fail(world, "job %u took %llu bytes of a worker, predicted were %llu", job->number,
+                 (unsigned long long)action->ended.peak_bytes_measured,
+                 (unsigned long long)action->ended.peak_bytes_predicted);
+    }
     if (job->status == TESS_OK) {
         check_complete(world, job);
     } else if (!is_explained(world, job, job->status)) {

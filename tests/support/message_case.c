@@ -76,6 +76,7 @@ fill_news(struct test_random *random, struct tsi_arena *arena, struct tsi_peer_n
 {
     news->peer = any32(random);
     news->is_there = test_random_one_in(random, 2);
+    news->threads = any32(random);
     news->endpoint = any_text(random, arena, TSI_WIRE_ENDPOINT_MAX - 1);
     news->host = any_text(random, arena, TSI_WIRE_NAME_MAX);
 }
@@ -117,8 +118,9 @@ fill_done(struct test_random *random, struct tsi_arena *arena, struct tsi_messag
     const size_t count = any_count(random, 9);
     struct tsi_completion *items = tsi_arena_alloc(arena, count * sizeof *items + 1);
     for (size_t i = 0; items != NULL && i < count; i++) {
-        items[i] = (struct tsi_completion){any32(random), any32(random), any32(random),
-                                           any32(random), any(random),   NULL};
+        items[i] =
+            (struct tsi_completion){any32(random), any32(random), any32(random), any32(random),
+                                    any(random),   any(random),   NULL};
         if (test_random_one_in(random, 2)) {
             items[i].bytes = any_count(random, TSI_INLINE_BYTES_MAX);
             items[i].data = any_bytes(random, arena, (size_t)items[i].bytes);
@@ -389,7 +391,7 @@ done_difference(const struct tsi_message *a, const struct tsi_message *b)
         const struct tsi_completion *y = &b->done.items[i];
         if (x->job != y->job || x->task != y->task || x->sequence != y->sequence ||
             x->duration_us != y->duration_us || x->bytes != y->bytes ||
-            !same_bytes(x->data, y->data, x->bytes)) {
+            x->peak_bytes != y->peak_bytes || !same_bytes(x->data, y->data, x->bytes)) {
             return "a completion";
         }
     }
@@ -500,6 +502,7 @@ test_message_difference(const struct tsi_message *a, const struct tsi_message *b
         break;
     case TSI_MESSAGE_PEER:
         same = a->news.peer == b->news.peer && a->news.is_there == b->news.is_there &&
+               a->news.threads == b->news.threads &&
                strcmp(a->news.endpoint, b->news.endpoint) == 0 &&
                strcmp(a->news.host, b->news.host) == 0;
         break;

@@ -236,15 +236,16 @@ Test(message, bytes_of_work_are_those_of_the_specification)
                          "6869"
                          "9a6eead7bb00232a");
 
-    const struct tsi_completion done_item = {1, 2, 3, 1000, 4, "\x01\x02\x03\x04"};
+    const struct tsi_completion done_item = {1, 2, 3, 1000, 4, 0x60, "\x01\x02\x03\x04"};
     struct tsi_message done = {
         .type = TSI_MESSAGE_DONE, .epoch = 1, .peer = 2, .done = {&done_item, 1}};
     check_bytes(&done, "5453010f"
                        "0100000002000000"
-                       "2c000000"
+                       "34000000"
                        "01000000"
                        "010000000200000003000000e8030000"
                        "0400000000000000"
+                       "6000000000000000"
                        "01000000"
                        "01020304"
                        "2246ac33907b8b98");
@@ -309,7 +310,7 @@ data_of_copy(const struct tsi_message *message)
 
 Test(message, a_chunk_that_was_damaged_counts_as_one_that_did_not_come_along)
 {
-    const struct tsi_completion done = {1, 2, 3, 1000, 5, "hello"};
+    const struct tsi_completion done = {1, 2, 3, 1000, 5, 0, "hello"};
     const struct tsi_ready_item ready = {1, 2, 5, "hello"};
     const struct tsi_assignment item = {1, 2, 3, 4, 1};
     const struct tsi_location place = {.key = 6, .peer = 7, .bytes = 5, .data = "hello"};

@@ -80,7 +80,7 @@ finish_some(struct run *run, int worker)
     size_t count = queue->count < 8 ? queue->count : 8;
     for (size_t i = 0; i < count; i++) {
         const struct tsi_assignment *task = &queue->tasks[i];
-        done[i] = (struct tsi_completion){task->job, task->task, task->sequence, 10, 8, data};
+        done[i] = (struct tsi_completion){task->job, task->task, task->sequence, 10, 8, 0, data};
     }
     memmove(queue->tasks, queue->tasks + count, (queue->count - count) * sizeof queue->tasks[0]);
     queue->count -= count;

@@ -132,6 +132,18 @@ tsi_worker_new(const struct tsi_worker_config *config)
     return worker;
 }
 
+// The peaks of the jobs that are there start to be counted apart from that of the next one.
+static void
+fold_peaks(struct tsi_worker *worker)
+{
+    for (struct tsi_worker_job *job = worker->job_list; job != NULL; job = job->next) {
+        if (job->peak_bytes < worker->counted_peak) {
+            job->peak_bytes = worker->counted_peak;
+        }
+    }
+    worker->counted_peak = worker->bytes_counted;
+}
+
 static bool
 take_program(struct tsi_worker *worker, uint32_t number, const struct tsi_program *program)
 {
@@ -152,8 +164,10 @@ take_program(struct tsi_worker *worker, uint32_t number, const struct tsi_progra
     for (int i = 0; i < program->op_count; i++) {
         needs[i].workspace = UINT64_MAX;
     }
+    fold_peaks(worker);
     job->program = program;
     job->needs = needs;
+    job->peak_bytes = 0;
     worker->programs_live++;
     return true;
 }
@@ -186,6 +200,7 @@ copy_chunk(struct tsi_worker *worker, const struct tsi_location *place)
     } else if (!chunk->copying) {
         chunk->copying = true;
         worker->copying_count++;
+        tsi_worker_chunk_count(worker, chunk);
     }
     return true;
 }

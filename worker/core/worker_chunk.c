@@ -24,6 +24,19 @@ tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key)
     return tsi_table_get(&worker->chunks, key);
 }
 
+// What the scheduler's books do not have is not counted: what is left of a dropped job, what was
+// freed while a task uses it, what comes and is not wanted any more.
+void
+tsi_worker_chunk_count(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    const bool is_taken = chunk->state == TSI_WORKER_HELD || (chunk->state == TSI_WORKER_FETCHING &&
+                                                              (chunk->pins > 0 || chunk->copying));
+    const uint64_t counted =
+        is_taken && chunk->mapped && !chunk->freed && !chunk->doubtful ? chunk->bytes : 0;
+    worker->bytes_counted += counted - chunk->counted;
+    chunk->counted = counted;
+}
+
 // A record under `key` in the lists, with its job; NULL when memory is out.
 static struct tsi_worker_chunk *
 new_record(struct tsi_worker *worker, tsi_key key, struct tsi_worker_job *job)
@@ -73,6 +86,7 @@ static void
 remove_record(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     struct tsi_worker_job *job = chunk->job;
+    worker->bytes_counted -= chunk->counted;
     if (chunk->mapped) {
         tsi_table_remove(&worker->chunks, chunk->key);
     }
@@ -91,6 +105,7 @@ remove_record(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 void
 tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
+    tsi_worker_chunk_count(worker, chunk);
     if (chunk->pins > 0 || chunk->copying || chunk->state == TSI_WORKER_FETCHING) {
         return;
     }
@@ -122,6 +137,8 @@ void
 tsi_worker_chunk_tell_again(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     chunk->known_by = TSI_JOB_NONE;
+    chunk->doubtful = true;
+    tsi_worker_chunk_count(worker, chunk);
     // Without memory for it the chunk may stay until its job is dropped.
     if (chunk->known && chunk->state == TSI_WORKER_HELD &&
         tsi_vec_reserve(&worker->copied, worker->copying_count + 1)) {
@@ -141,6 +158,8 @@ tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                       const struct tsi_location *location)
 {
     chunk->freed = false;
+    chunk->doubtful = false;
+    tsi_worker_chunk_count(worker, chunk);
     switch (chunk->state) {
     case TSI_WORKER_HELD:
     case TSI_WORKER_FETCHING:
@@ -183,6 +202,7 @@ stop_fetch(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
         worker->bytes_fetching -= chunk->bytes;
     }
     chunk->state = TSI_WORKER_NOWHERE;
+    tsi_worker_chunk_count(worker, chunk);
 }
 
 void
@@ -201,6 +221,7 @@ tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chu
         worker->copying_count--;
         (void)tsi_vec_push(&worker->copied, chunk->key); // reserved when it was asked for
     }
+    tsi_worker_chunk_count(worker, chunk);
     while (chunk->waiters != NULL) {
         struct tsi_worker_input *input = chunk->waiters;
         struct tsi_worker_task *task = input->task;
@@ -285,5 +306,6 @@ tsi_worker_chunk_next_fetch(struct tsi_worker *worker)
     chunk->state = TSI_WORKER_FETCHING;
     worker->fetching_count++;
     worker->bytes_fetching += chunk->bytes;
+    tsi_worker_chunk_count(worker, chunk);
     return chunk;
 }

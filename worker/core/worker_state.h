@@ -47,7 +47,8 @@ struct tsi_worker_job {
     struct tsi_worker_chunk *chunks;
     struct tsi_worker_task *tasks;
     size_t running;
-    bool tells_others; // some chunk of another job is known by this one
+    bool tells_others;   // some chunk of another job is known by this one
+    uint64_t peak_bytes; // counted since the program came, to the last call of fold_peaks()
 };
 
 enum tsi_worker_chunk_state {
@@ -74,15 +75,17 @@ struct tsi_worker_chunk {
     struct tsi_worker_chunk *previous;
     struct tsi_worker_input *waiters;
     void *handle;
-    uint64_t bytes; // what is expected, until it is held
-    uint32_t pins;  // uses by tasks, and by completions not reported yet
-    uint32_t peer;  // to fetch it from
-    uint32_t tries; // fetches that failed since a task last named a peer
+    uint64_t bytes;   // what is expected, until it is held
+    uint64_t counted; // of them, in the worker's bytes_counted
+    uint32_t pins;    // uses by tasks, and by completions not reported yet
+    uint32_t peer;    // to fetch it from
+    uint32_t tries;   // fetches that failed since a task last named a peer
     // Another job, whose completions alone tell that this chunk is here; TSI_JOB_NONE: none.
     uint32_t known_by;
     enum tsi_worker_chunk_state state;
     bool mapped;    // found by its key
     bool known;     // the scheduler was told, or will be, that it is here: stays without pins
+    bool doubtful;  // the scheduler may not know of it, until it asks for it
     bool freed;     // by the scheduler, since it was last asked for
     bool unclaimed; // came before the assignment that it is for
     bool copying;   // COPIED is owed
@@ -183,6 +186,8 @@ struct tsi_worker {
     uint64_t bytes_reserved;
     uint64_t bytes_fetching;
     uint64_t bytes_peak;
+    uint64_t bytes_counted; // of what the scheduler knows or has asked for
+    uint64_t counted_peak;  // since a program last came
     uint64_t programs_live; // given by the driver and not given back
 };
 
@@ -213,6 +218,8 @@ void tsi_worker_chunk_tell_again(struct tsi_worker *worker, struct tsi_worker_ch
 // Sees to it that the chunk is held or on its way. `location` may be NULL. False if nobody has it.
 bool tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                            uint64_t priority, const struct tsi_location *location);
+// Counts the chunk's bytes, or not any more, after something of it changed.
+void tsi_worker_chunk_count(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // Room for one more handle to be given back; false when memory is out.
 bool tsi_worker_chunk_reserve_release(struct tsi_worker *worker);
 // The chunk is here, reserved by the call above; wakes who waits for it.

@@ -186,6 +186,7 @@ tsi_worker_task_start(struct tsi_worker *worker)
     task->run = worker->free_runs[--worker->free_run_count];
     worker->runs[task->run] = task;
     worker->bytes_reserved += reserved;
+    worker->bytes_counted += reserved;
     task->is_short = needs->is_short;
     worker->long_count += needs->is_short ? 0 : 1;
     job->running++;
@@ -202,6 +203,7 @@ leave_run(struct tsi_worker *worker, struct tsi_worker_task *task)
     worker->runs[task->run] = NULL;
     worker->free_runs[worker->free_run_count++] = task->run;
     worker->bytes_reserved -= TSI_PLANTED(worker_leaked_memory) ? 0 : task->reserved;
+    worker->bytes_counted -= task->job->detached ? 0 : task->reserved;
     worker->long_count -= task->is_short ? 0 : 1;
     task->job->running--;
 }
@@ -221,6 +223,7 @@ finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worke
     output->freed = false;
     output->unclaimed = false;
     output->pins++;
+    tsi_worker_chunk_count(worker, output);
     task->output = output;
     task->state = TSI_WORKER_DONE;
     task->completion = (struct tsi_completion){

@@ -16,6 +16,9 @@ tsi_worker_tell_peak(struct tsi_worker *worker)
     if (now > worker->bytes_peak) {
         worker->bytes_peak = now;
     }
+    if (worker->bytes_counted > worker->counted_peak) {
+        worker->counted_peak = worker->bytes_counted;
+    }
 }
 
 void
@@ -160,8 +163,12 @@ tell_done(struct tsi_worker *worker, struct tsi_worker_action *action)
             continue;
         }
         worker->assignments--;
-        worker->batch[worker->batch_count] = (struct tsi_worker_done){
-            .completion = task->completion, .handle = task->output->handle};
+        struct tsi_worker_done *done = &worker->batch[worker->batch_count];
+        *done = (struct tsi_worker_done){.completion = task->completion,
+                                         .handle = task->output->handle};
+        done->completion.peak_bytes = task->job->peak_bytes > worker->counted_peak
+                                          ? task->job->peak_bytes
+                                          : worker->counted_peak;
         worker->batch_outputs[worker->batch_count] = task->output;
         worker->batch_count++;
         tsi_worker_task_recycle(worker, task);

@@ -19,6 +19,7 @@
 
 struct count {
     uint64_t bytes_held;
+    uint64_t bytes_counted;
     uint64_t bytes_fetching;
     uint64_t bytes_reserved;
     uint64_t pins; // a sum of hashes
@@ -58,6 +59,7 @@ check_chunk(const struct tsi_worker *worker, const struct tsi_worker_chunk *chun
     count->bytes_held += chunk->state == TSI_WORKER_HELD ? chunk->bytes : 0;
     count->fetching += chunk->state == TSI_WORKER_FETCHING;
     count->bytes_fetching += chunk->state == TSI_WORKER_FETCHING ? chunk->bytes : 0;
+    count->bytes_counted += chunk->counted;
     count->queued += chunk->state == TSI_WORKER_QUEUED;
     count->copying += chunk->copying;
     count->mapped += chunk->mapped;
@@ -116,6 +118,7 @@ check_task(const struct tsi_worker *worker, const struct tsi_worker_task *task, 
     if (task->state == TSI_WORKER_RUNNING) {
         count->running++;
         count->bytes_reserved += task->reserved;
+        count->bytes_counted += task->job->detached ? 0 : task->reserved;
         if (worker->runs[task->run] != task) {
             return "W5: a running task is on no run";
         }
@@ -158,7 +161,8 @@ check_sums(const struct tsi_worker *worker, const struct count *count)
     if (count->bytes_held != worker->bytes_held || count->held != worker->held_count ||
         count->bytes_reserved != worker->bytes_reserved ||
         count->fetching != worker->fetching_count ||
-        count->bytes_fetching != worker->bytes_fetching) {
+        count->bytes_fetching != worker->bytes_fetching ||
+        count->bytes_counted != worker->bytes_counted) {
         return "W1: the ledger is not the sum of what it counts";
     }
     if (count->pins != count->uses) {
