@@ -47,6 +47,18 @@ keep_job(struct tsi_loop *loop, const struct tsi_message *message)
     return job;
 }
 
+// Whether the client has submitted this already: somebody sends it again.
+static bool
+is_known(const struct tsi_loop *loop, const struct tsi_member *member, uint64_t token)
+{
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (loop->jobs.items[i]->client == member->peer && loop->jobs.items[i]->token == token) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_message *message)
 {
@@ -86,6 +98,9 @@ from_client(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
     struct tsi_sched_event event = {.peer = member->peer};
     switch (message->type) {
     case TSI_MESSAGE_SUBMIT:
+        if (is_known(loop, member, message->submit.token)) {
+            return false;
+        }
         submit(loop, member, message);
         return true;
     case TSI_MESSAGE_CANCEL:

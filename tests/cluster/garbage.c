@@ -1,32 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Garbage at the sockets of scheduler and worker while a compute runs: plain bytes, frames of
-// random bytes, valid messages that are cut, changed, or sent by somebody who may not. The compute
-// has the right bits, and nobody dies.
+// Garbage at every socket of a cluster while a compute runs, over ipc, over tcp, and over tcp from
+// somebody who has the keys: bytes that are no protocol, half frames, lengths of which no end is
+// near, frames of random bytes, valid messages that are cut, changed, or sent by somebody who may
+// not, whole conversations that were recorded and are sent again, floods. The compute has the right
+// bits, nobody dies, and whoever goes on like that is thrown out.
 
-#include <dirent.h>
-#include <signal.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <zmq.h>
 
-#include "engine/net/connection.h"
-#include "scheduler/wire/message.h"
-#include "tests/support/processes.h"
 #include "tests/support/random.h"
+#include "tests/support/snoop.h"
+#include "tests/support/stub.h"
 
-enum { FRAMES = 400, ADDRESSES_MAX = 8, SAMPLES_MAX = 32 };
+enum { FRAMES = 300, FLOOD = 60000, SAMPLES_MAX = 32, RECORDS_MAX = 3000 };
 
 struct sample {
     unsigned char bytes[4096];
     size_t count;
 };
 
-static uint32_t epoch; // of the scheduler
+static struct tsi_connection connection; // of the cluster
+static uint32_t epoch;                   // of the scheduler
 static struct sample samples[SAMPLES_MAX];
 static int sample_count;
 
@@ -138,115 +141,284 @@ make_frame(struct test_random *random, unsigned char *out)
 
 // Frames of one to three parts, some with a name of the sender's choice.
 static void
-throw_frames(void *context, const char *address, struct test_random *random)
+throw_frames(const char *address, struct test_random *random)
 {
     static unsigned char frame[8192];
-    void *socket = zmq_socket(context, ZMQ_DEALER);
+    struct test_stub stub = test_stub_open(address, &connection);
     const int linger = 200;
-    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(stub.socket, ZMQ_LINGER, &linger, sizeof linger);
     if (test_random_one_in(random, 2)) {
         char name[64];
         const int64_t count = test_random_between(random, 1, 60);
         memset(name, 'n', sizeof name);
-        zmq_setsockopt(socket, ZMQ_ROUTING_ID, name, (size_t)count);
+        zmq_setsockopt(stub.socket, ZMQ_ROUTING_ID, name, (size_t)count);
+        zmq_disconnect(stub.socket, address);
+        test_check(zmq_connect(stub.socket, address) == 0, "%s", address);
     }
-    test_check(zmq_connect(socket, address) == 0, "%s: %s", address, zmq_strerror(errno));
     for (int i = 0; i < FRAMES; i++) {
         const bool more = test_random_one_in(random, 4) && i + 1 < FRAMES;
         const size_t count = make_frame(random, frame);
-        zmq_send(socket, frame, count, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+        zmq_send(stub.socket, frame, count, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
     }
-    zmq_close(socket);
+    test_stub_close(&stub);
 }
 
-// Bytes that are no ZMTP, into the same socket.
-static void
-throw_bytes(const char *path, struct test_random *random)
+// A plain connection to the socket at `address`, -1 if there is none.
+static int
+open_plain(const char *address)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct sockaddr_in internet = {.sin_family = AF_INET};
+    const bool is_ipc = strncmp(address, "ipc://", 6) == 0;
+    const int file = socket(is_ipc ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result;
+    if (is_ipc) {
+        snprintf(local.sun_path, sizeof local.sun_path, "%s", address + 6);
+        result = connect(file, (struct sockaddr *)&local, sizeof local);
+    } else {
+        internet.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+        internet.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        result = connect(file, (struct sockaddr *)&internet, sizeof internet);
+    }
+    test_check(file >= 0 && result == 0, "%s: %s", address, strerror(errno));
+    return file;
+}
+
+// What a sound peer says first (ZMTP 3.0 without security), so that what follows is read as frames.
+static size_t
+put_greeting(unsigned char *out)
+{
+    static const unsigned char ready[] = {4,   25,  5,   'R', 'E', 'A', 'D', 'Y', 11,  'S',
+                                          'o', 'c', 'k', 'e', 't', '-', 'T', 'y', 'p', 'e',
+                                          0,   0,   0,   6,   'D', 'E', 'A', 'L', 'E', 'R'};
+    memset(out, 0, 64);
+    out[0] = 0xFF;
+    out[9] = 0x7F;
+    out[10] = 3;
+    memcpy(out + 12, "NULL", 4);
+    memcpy(out + 64, ready, sizeof ready);
+    out[65] = sizeof ready - 2;
+    return 64 + sizeof ready;
+}
+
+// Bytes that are no ZMTP, or stop being it after a while.
+static void
+throw_bytes(const char *address, struct test_random *random)
+{
+    static const unsigned char endless[][9] = {
+        {2, 0x7F, 255, 255, 255, 255, 255, 255, 255}, // a frame that never ends
+        {2, 255, 255, 255, 255, 255, 255, 255, 255},
+        {2, 0, 0, 0, 0, 0x10, 0, 0, 0},  // one that is larger than may be
+        {3, 0, 0, 0, 0, 4, 0, 0, 0},     // a part of 64 MiB of which nothing comes
+        {4, 200, 'X', 0, 0, 0, 0, 0, 0}, // half a command
+    };
     unsigned char bytes[512];
-    const int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    test_check(file >= 0 && strlen(path) < sizeof address.sun_path, "%s", path);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    size_t count = 0;
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (unsigned char)test_random_bits(random);
     }
-    if (test_random_one_in(random, 2)) {
-        // The beginning of a greeting, so that more is read.
-        static const unsigned char greeting[] = {0xff, 0,   0, 0, 0,   0,   0,   0,
-                                                 1,    127, 3, 0, 'N', 'U', 'L', 'L'};
-        memcpy(bytes, greeting, sizeof greeting);
+    const int64_t kind = test_random_between(random, 0, 6);
+    if (kind < 5) {
+        count = put_greeting(bytes);
+        memcpy(bytes + count, endless[kind], 9);
+        count += 9 + (size_t)test_random_between(random, 0, 100);
+    } else {
+        count = (size_t)test_random_between(random, 1, sizeof bytes);
     }
-    if (connect(file, (struct sockaddr *)&address, sizeof address) == 0) {
-        (void)!send(file, bytes, (size_t)test_random_between(random, 1, sizeof bytes),
-                    MSG_NOSIGNAL);
+    const int file = open_plain(address);
+    (void)!send(file, bytes, count, MSG_NOSIGNAL);
+    if (kind < 5) {
+        test_sleep_ms(5); // its greeting is read before the connection ends
     }
     close(file);
 }
 
-// The sockets in the directory of the daemons: "s" of the scheduler, "d" of data.
-static int
-find_sockets(char paths[ADDRESSES_MAX][TEST_PATH_MAX])
+// Sends one valid message as fast as it goes.
+static void
+flood(const char *address, struct test_random *random)
 {
-    int count = 0;
-    const char *directory = test_place("tessera");
-    DIR *entries = opendir(directory);
-    test_check(entries != NULL, "%s cannot be read", directory);
-    const struct dirent *entry;
-    while ((entry = readdir(entries)) != NULL && count < ADDRESSES_MAX) {
-        if (entry->d_name[0] == 's' || entry->d_name[0] == 'd') {
-            snprintf(paths[count++], TEST_PATH_MAX, "%s/%s", directory, entry->d_name);
+    struct test_stub stub = test_stub_open(address, &connection);
+    const struct sample *sample = &samples[test_random_between(random, 1, sample_count - 1)];
+    for (int i = 0; i < FLOOD; i++) {
+        zmq_send(stub.socket, sample->bytes, sample->count, ZMQ_DONTWAIT);
+    }
+    test_stub_close(&stub);
+}
+
+// What somebody between the members and the scheduler recorded.
+struct recorder {
+    pthread_mutex_t lock;
+    struct sample records[RECORDS_MAX];
+    int count;
+};
+
+static struct recorder recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// Records what members say, and repeats it on their own connections, but for what ends or begins
+// the membership.
+static int
+record(void *context, bool to_server, zmq_msg_t *frames, int count)
+{
+    (void)context;
+    (void)count;
+    const size_t bytes = zmq_msg_size(&frames[0]);
+    const unsigned char *frame = zmq_msg_data(&frames[0]);
+    if (!to_server || bytes < 16 || bytes > sizeof recorder.records[0].bytes) {
+        return 1;
+    }
+    pthread_mutex_lock(&recorder.lock);
+    if (recorder.count < RECORDS_MAX) {
+        struct sample *sample = &recorder.records[recorder.count++];
+        memcpy(sample->bytes, frame, bytes);
+        sample->count = bytes;
+    }
+    pthread_mutex_unlock(&recorder.lock);
+    return frame[3] == TSI_MESSAGE_HELLO || frame[3] == TSI_MESSAGE_GOODBYE ||
+                   frame[3] == TSI_MESSAGE_DRAINING
+               ? 1
+               : 2;
+}
+
+// All that was recorded, from connections of one's own.
+static void
+replay(const char *address)
+{
+    for (int round = 0; round < 3; round++) {
+        struct test_stub stub = test_stub_open(address, &connection);
+        const int linger = 200;
+        zmq_setsockopt(stub.socket, ZMQ_LINGER, &linger, sizeof linger);
+        pthread_mutex_lock(&recorder.lock);
+        for (int i = 0; i < recorder.count; i++) {
+            const struct sample *sample = &recorder.records[i];
+            zmq_send(stub.socket, sample->bytes, sample->count, ZMQ_DONTWAIT);
+        }
+        pthread_mutex_unlock(&recorder.lock);
+        test_stub_close(&stub);
+    }
+}
+
+// A member that sends what nobody can read.
+static void
+misbehave(const struct test_cluster *cluster)
+{
+    static const char nonsense[40] = "TS";
+    const int before = test_log_count("scheduler.log", "cannot be read");
+    struct test_stub stub = test_stub_join(cluster, TSI_ROLE_CLIENT);
+    for (int i = 0; i < 200; i++) {
+        zmq_send(stub.socket, nonsense, sizeof nonsense, 0);
+    }
+    test_log_wait("scheduler.log", "why=it sends frames that cannot be read", before + 1, 5000);
+    test_stub_close(&stub);
+}
+
+// The addresses of all sockets that members of this cluster connect to: the scheduler's, and those
+// that its log tells of the workers.
+static int
+find_addresses(char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX], int workers)
+{
+    char line[1024];
+    char all[32][TEST_PATH_MAX];
+    int found = 0;
+    FILE *log = fopen(test_place("scheduler.log"), "r");
+    test_check(log != NULL, "no log");
+    while (fgets(line, sizeof line, log) != NULL && found < 32) {
+        const char *endpoint = strstr(line, "endpoint=");
+        if (strstr(line, "worker joined") != NULL && endpoint != NULL) {
+            snprintf(all[found++], TEST_PATH_MAX, "%.*s", (int)strcspn(endpoint + 9, "\n"),
+                     endpoint + 9);
         }
     }
-    closedir(entries);
-    return count;
+    fclose(log);
+    test_check(found >= workers, "only %d workers joined", found);
+    snprintf(addresses[0], TEST_PATH_MAX, "%s", connection.address);
+    for (int i = 0; i < workers; i++) {
+        memcpy(addresses[1 + i], all[found - workers + i], TEST_PATH_MAX);
+    }
+    return 1 + workers;
+}
+
+static void
+throw_everything(char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX], int count,
+                 struct test_random *random)
+{
+    for (int i = 0; i < 3 * count; i++) {
+        const char *address = addresses[i % count];
+        throw_bytes(address, random);
+        throw_bytes(address, random);
+        throw_frames(address, random);
+    }
+    for (int i = 0; i < count; i++) {
+        flood(addresses[i], random);
+    }
+    replay(addresses[0]);
+}
+
+static void
+check_cluster(const char *what, const char *const *flags, uint64_t expected)
+{
+    static char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX];
+    struct test_random random = {.state = 20240607};
+    struct test_cluster cluster = {.scheduler = 0};
+    struct test_snoop snoop;
+    const int joined = test_log_count("scheduler.log", "worker joined");
+    test_scheduler_start(&cluster, flags);
+    test_check(tsi_connection_read(cluster.file, &connection, NULL) == TESS_OK, "no file");
+    const bool is_ipc = strncmp(connection.address, "ipc://", 6) == 0;
+    epoch = connection.epoch;
+    sample_count = recorder.count = 0;
+    make_samples();
+    test_check(!is_ipc || test_snoop_interpose(&snoop, connection.address + 6, record, NULL),
+               "nobody can record");
+    test_worker_start(&cluster, 1, NULL);
+    test_worker_start(&cluster, 1, NULL);
+    test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
+    const int count = find_addresses(addresses, 2);
+    tess_session *session = test_session(&cluster);
+    tess_array *x = program(session);
+    size_t bytes = tess_array_bytes(x);
+    void *out = malloc(bytes);
+    test_check(out != NULL, "out of memory");
+    for (int round = 0; round < 2; round++) {
+        tess_future *future = tess_submit(&x, &out, &bytes, 1);
+        test_check(test_wait_progress(future, 1), "%s: the compute ended too early", what);
+        throw_everything(addresses, count, &random);
+        const tess_status status = tess_future_wait(future, 20000);
+        test_check(status == TESS_OK, "%s, round %d: %s", what, round, tess_session_error(session));
+        test_check(test_hash(out, bytes) == expected, "%s, round %d: other bits", what, round);
+        tess_future_free(future);
+    }
+    free(out);
+    tess_session_close(session);
+    misbehave(&cluster);
+    for (int i = 0; i < cluster.worker_count; i++) {
+        test_check(test_is_running(cluster.workers[i]), "%s: worker %d has died", what, i);
+    }
+    test_check(test_log_count("scheduler.log", "worker joined") == joined + 2,
+               "%s: somebody became a worker by what he recorded", what);
+    test_check(!is_ipc || recorder.count > 20, "nothing was recorded");
+    test_cluster_stop(&cluster);
+    if (is_ipc) {
+        test_snoop_stop(&snoop);
+    }
 }
 
 int
 main(void)
 {
-    static char paths[ADDRESSES_MAX][TEST_PATH_MAX];
-    struct test_random random = {.state = 20240607};
-    struct test_cluster cluster;
-    test_place_open(60);
+    static const char *const open[] = {"--port", "0", "--insecure", NULL};
+    static const char *const with_keys[] = {"--port", "0", NULL};
+    test_place_open(80);
     tess_session *embedded = tess_session_open("embedded");
     const uint64_t expected = test_digest(program(embedded));
     tess_session_close(embedded);
-    test_cluster_start(&cluster, 2, 1);
-    struct tsi_connection connection;
-    test_check(tsi_connection_read(cluster.file, &connection, NULL) == TESS_OK, "no file");
-    epoch = connection.epoch;
-    make_samples();
-    tess_session *session = test_session(&cluster);
-    tess_array *x = program(session);
-    size_t bytes = tess_array_bytes(x);
-    void *out = malloc(bytes);
-    const int sockets = find_sockets(paths);
-    test_check(out != NULL && sockets >= 4, "there are %d sockets", sockets);
-    void *context = zmq_ctx_new();
-    for (int round = 0; round < 3; round++) {
-        tess_future *future = tess_submit(&x, &out, &bytes, 1);
-        test_check(test_wait_progress(future, 1), "the compute ended too early");
-        for (int i = 0; i < 4 * sockets; i++) {
-            char address[TEST_PATH_MAX + 8];
-            snprintf(address, sizeof address, "ipc://%s", paths[i % sockets]);
-            throw_bytes(paths[i % sockets], &random);
-            throw_frames(context, address, &random);
-        }
-        const tess_status status = tess_future_wait(future, 15000);
-        test_check(status == TESS_OK, "round %d: %s", round, tess_session_error(session));
-        test_check(test_hash(out, bytes) == expected, "round %d has other bits", round);
-        tess_future_free(future);
-    }
-    zmq_ctx_term(context);
-    free(out);
-    tess_session_close(session);
-    for (int i = 0; i < cluster.worker_count; i++) {
-        test_check(test_is_running(cluster.workers[i]), "worker %d has died", i);
-    }
-    test_cluster_stop(&cluster);
+    check_cluster("ipc", NULL, expected);
+    check_cluster("tcp", open, expected);
+    check_cluster("tcp with keys", with_keys, expected);
     test_check(test_log_count("scheduler.log", "bad_frames=0") == 0,
-               "no garbage came to the scheduler");
+               "no garbage came to a scheduler");
+    test_check(test_log_count("worker-0.log", "bad_frames=0") == 0 &&
+                   test_log_count("worker-1.log", "bad_frames=0") == 0,
+               "no garbage came to a worker");
     puts("garbage: ok");
     return EXIT_SUCCESS;
 }
