@@ -24,7 +24,7 @@ enum {
     TSI_THREADS_MAX = 64,
     // Short tasks that wait in the queue of an executor's threads: enough to keep them busy while
     // the cores are asked for more, few enough that they can still be given to others.
-    TSI_RUNS_AHEAD = 128,
+    TSI_RUNS_AHEAD = 192,
     // Characters of one error message, the final zero included.
     TSI_ERROR_TEXT_MAX = 1024,
     // A result chunk of at most this many bytes travels inside the message that reports it.

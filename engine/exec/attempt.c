@@ -1,25 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the threads of every runtime do with a task.
+// One attempt at a task: room for the output, the task itself, and what went wrong. The clock is
+// read once for each task: one begins when the one before has ended.
 
 #include "engine/exec/attempt.h"
 
-tess_status
-tsi_attempt_run(struct tsi_exec_task *task, size_t output_bytes, struct tsi_buf **output,
-                struct tsi_error *error)
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+
+// How long a thread gathers ends. Longer tasks than this are told of one by one.
+#define GATHER_NS 100000
+
+void
+tsi_attempts_fini(struct tsi_attempts *attempts)
 {
-    *output = tsi_buf_new(output_bytes);
-    if (*output == NULL) {
-        char place[256];
-        tsi_chunk_op_place(&task->program->ops[task->op], place, sizeof place);
-        return tsi_error_set(error, TESS_ENOMEM, "%s: out of memory for a chunk of %zu bytes",
-                             place, output_bytes);
+    for (int i = 0; i < TSI_ATTEMPT_SLOTS; i++) {
+        tsi_free(attempts->slots[i].inputs);
     }
-    task->out = (*output)->data;
-    const tess_status status = tsi_exec_run(task, error);
+}
+
+struct tsi_attempt_slot *
+tsi_attempts_prepare(struct tsi_attempts *attempts, uint32_t run, size_t input_count)
+{
+    struct tsi_attempt_slot *slot = &attempts->slots[run];
+    if (input_count > slot->input_capacity) {
+        struct tsi_exec_chunk *inputs = tsi_realloc(slot->inputs, input_count, sizeof *inputs);
+        if (inputs == NULL) {
+            return NULL;
+        }
+        slot->inputs = inputs;
+        slot->input_capacity = input_count;
+    }
+    slot->input_count = input_count;
+    slot->output = NULL;
+    atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
+    return slot;
+}
+
+void
+tsi_attempts_start(struct tsi_attempts *attempts, uint32_t run)
+{
+    const bool is_put = tsi_ring_put(&attempts->ring, run);
+    TSI_CHECK(is_put); // a run is in the ring once
+}
+
+void
+tsi_attempts_cancel(struct tsi_attempts *attempts)
+{
+    for (int i = 0; i < TSI_ATTEMPT_SLOTS; i++) {
+        atomic_store(&attempts->slots[i].cancelled, true);
+    }
+}
+
+static tess_status
+execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
+{
+    struct tsi_exec_task task = {.program = slot->program,
+                                 .op = slot->op,
+                                 .chunk = slot->chunk,
+                                 .chunks = slot->inputs,
+                                 .chunk_count = slot->input_count,
+                                 .cancelled = &slot->cancelled,
+                                 .files = files};
+    slot->output = tsi_buf_new(slot->output_bytes);
+    if (slot->output == NULL) {
+        char place[256];
+        tsi_chunk_op_place(&task.program->ops[task.op], place, sizeof place);
+        return tsi_error_set(&slot->error, TESS_ENOMEM,
+                             "%s: out of memory for a chunk of %zu bytes", place,
+                             slot->output_bytes);
+    }
+    task.out = slot->output->data;
+    const tess_status status = tsi_exec_run(&task, &slot->error);
     if (status != TESS_OK) {
-        tsi_buf_unref(*output);
-        *output = NULL;
+        tsi_buf_unref(slot->output);
+        slot->output = NULL;
     }
     return status;
+}
+
+void
+tsi_attempt_batch_begin(struct tsi_attempt_batch *batch)
+{
+    batch->count = 0;
+    batch->first_ns = tsi_clock_ns();
+    batch->last_ns = batch->first_ns;
+}
+
+bool
+tsi_attempt_batch_next(struct tsi_attempt_batch *batch, struct tsi_attempts *attempts)
+{
+    uint32_t run;
+    if (batch->count == TSI_ATTEMPT_BATCH || batch->last_ns - batch->first_ns >= GATHER_NS ||
+        !tsi_ring_take(&attempts->ring, &run)) {
+        return false;
+    }
+    struct tsi_attempt_slot *slot = &attempts->slots[run];
+    slot->error.status = execute(slot, attempts->files);
+    const uint64_t now = tsi_clock_ns();
+    slot->duration_us = (uint32_t)((now - batch->last_ns) / 1000);
+    batch->last_ns = now;
+    batch->runs[batch->count++] = run;
+    return true;
 }

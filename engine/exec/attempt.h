@@ -1,15 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One attempt at a task: makes room for the output, runs the task, and says what went wrong.
+// What the threads of every runtime do with tasks. A task that is to be executed is described in a
+// *slot*, whose number is that of the worker core's run, and its number goes into a ring. Threads
+// take numbers from the ring without a lock, execute one task after the other, and gather how they
+// ended, so that whoever drives the core hears of many small tasks at once.
 
 #ifndef TSI_EXEC_ATTEMPT_H
 #define TSI_EXEC_ATTEMPT_H
 
+#include <assert.h>
+
 #include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/limits.h"
+#include "engine/base/ring.h"
 #include "engine/exec/exec.h"
 
-// Runs `task`, whose `out` is not set, and gives the output in `*output` if the result is TESS_OK.
-tess_status tsi_attempt_run(struct tsi_exec_task *task, size_t output_bytes,
-                            struct tsi_buf **output, struct tsi_error *error);
+enum {
+    TSI_ATTEMPT_SLOTS = TSI_THREADS_MAX + TSI_RUNS_AHEAD,
+    // Ends that a thread gathers at most.
+    TSI_ATTEMPT_BATCH = 128,
+};
+
+static_assert((int)TSI_ATTEMPT_SLOTS <= (int)TSI_RING_CAPACITY, "there is room for all runs");
+
+// From its start until its end is told, a slot is the thread's that took its number, but for
+// `cancelled`.
+struct tsi_attempt_slot {
+    const struct tsi_program *program;
+    int op;
+    int64_t chunk;
+    size_t output_bytes;
+    struct tsi_exec_chunk *inputs;
+    size_t input_count;
+    size_t input_capacity;
+    atomic_bool cancelled;
+    // How it ended. The text of the error is set if its status is not TESS_OK.
+    struct tsi_buf *output;
+    uint32_t duration_us;
+    struct tsi_error error;
+};
+
+// All zero but `files` is ready for use.
+struct tsi_attempts {
+    struct tsi_ring ring;
+    struct tsi_files *files;
+    struct tsi_attempt_slot slots[TSI_ATTEMPT_SLOTS];
+};
+
+// Frees what the slots have of their own; nothing is executed any more.
+void tsi_attempts_fini(struct tsi_attempts *attempts);
+
+// The slot of a run, with room for inputs, for the caller to fill in; NULL when memory is out.
+struct tsi_attempt_slot *tsi_attempts_prepare(struct tsi_attempts *attempts, uint32_t run,
+                                              size_t input_count);
+// Gives it to the threads. One caller at a time.
+void tsi_attempts_start(struct tsi_attempts *attempts, uint32_t run);
+// Makes all that is executed, or was given to the threads, end soon.
+void tsi_attempts_cancel(struct tsi_attempts *attempts);
+
+// What one thread executed and has not told of.
+struct tsi_attempt_batch {
+    size_t count;
+    uint64_t first_ns; // when it began
+    uint64_t last_ns;  // when the last one ended
+    uint32_t runs[TSI_ATTEMPT_BATCH];
+};
+
+void tsi_attempt_batch_begin(struct tsi_attempt_batch *batch);
+// Executes the next task, if there is one and the batch is neither full nor old.
+bool tsi_attempt_batch_next(struct tsi_attempt_batch *batch, struct tsi_attempts *attempts);
 
 #endif

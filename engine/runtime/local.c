@@ -129,11 +129,9 @@ local_free(struct tsi_local *local)
         tsi_buf_unref(local->deliveries.items[i].chunk);
     }
     free_jobs(local);
-    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
-        tsi_free(local->slots[i].inputs);
-    }
+    tsi_attempts_fini(&local->attempts);
     tsi_vec_fini(&local->deliveries);
-    tsi_files_free(local->files);
+    tsi_files_free(local->attempts.files);
     pthread_cond_destroy(&local->work);
     pthread_mutex_destroy(&local->lock);
     tsi_free(local);
@@ -144,9 +142,7 @@ join_threads(struct tsi_local *local)
 {
     pthread_mutex_lock(&local->lock);
     local->closing = true;
-    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
-        atomic_store(&local->slots[i].cancelled, true);
-    }
+    tsi_attempts_cancel(&local->attempts);
     pthread_cond_broadcast(&local->work);
     pthread_mutex_unlock(&local->lock);
     for (int i = 0; i < local->thread_count; i++) {
@@ -184,8 +180,8 @@ make_cores(struct tsi_local *local, uint64_t memory_bytes)
         .threads = local->thread_count, .runs_ahead = TSI_RUNS_AHEAD, .memory_bytes = memory_bytes};
     local->sched = tsi_sched_new(&sched);
     local->worker = tsi_worker_new(&worker);
-    local->files = tsi_files_new(NULL, 0);
-    return local->sched != NULL && local->worker != NULL && local->files != NULL;
+    local->attempts.files = tsi_files_new(NULL, 0);
+    return local->sched != NULL && local->worker != NULL && local->attempts.files != NULL;
 }
 
 // Starts the threads; if not all start, those that did are joined.

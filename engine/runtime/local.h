@@ -10,9 +10,8 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/map.h"
-#include "engine/base/ring.h"
 #include "engine/base/vec.h"
-#include "engine/exec/exec.h"
+#include "engine/exec/attempt.h"
 #include "engine/runtime/backend.h"
 #include "scheduler/core/sched.h"
 #include "worker/core/worker.h"
@@ -38,31 +37,13 @@ struct tsi_local_delivery {
     struct tsi_buf *chunk; // a reference of its own
 };
 
-// A run: a task to execute, and how it ended. From EXECUTE to EXECUTED it is the thread's that took
-// its number from the ring, but for `cancelled`.
-struct tsi_local_slot {
-    const struct tsi_program *program;
-    int op;
-    int64_t chunk;
-    size_t output_bytes;
-    struct tsi_exec_chunk *inputs;
-    size_t input_count;
-    size_t input_capacity;
-    atomic_bool cancelled;
-    struct tsi_buf *output;
-    uint32_t duration_us;
-    struct tsi_error error;
-};
-
 struct tsi_local {
     struct tsi_backend backend;
     int thread_count;
     pthread_t threads[TSI_THREADS_MAX];
-    struct tsi_files *files;
 
-    struct tsi_ring runs; // to execute: numbers of slots; put under the lock, taken without it
-    atomic_int idle;      // threads that wait for `work`; changed under the lock
-    struct tsi_local_slot slots[TSI_THREADS_MAX + TSI_RUNS_AHEAD];
+    struct tsi_attempts attempts; // started under the lock, executed without it
+    atomic_int idle;              // threads that wait for `work`; changed under the lock
 
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t work;  // something to run, to deliver or to end

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/runtime/local.h"
 #include "engine/runtime/scatter.h"
@@ -283,20 +282,6 @@ fetch(struct tsi_local *local, tsi_key key)
     tsi_local_worker_event(local, &event);
 }
 
-static bool
-reserve_inputs(struct tsi_local_slot *slot, size_t count)
-{
-    if (count > slot->input_capacity) {
-        struct tsi_exec_chunk *inputs = tsi_realloc(slot->inputs, count, sizeof *inputs);
-        if (inputs == NULL) {
-            return false;
-        }
-        slot->inputs = inputs;
-        slot->input_capacity = count;
-    }
-    return true;
-}
-
 // Chunks in the caller's memory have the strides of their array; all others are in C order.
 static void
 fill_inputs(const struct tsi_local_job *job, const struct tsi_worker_action *action,
@@ -320,11 +305,13 @@ fill_inputs(const struct tsi_local_job *job, const struct tsi_worker_action *act
 static void
 execute(struct tsi_local *local, const struct tsi_worker_action *action)
 {
-    struct tsi_local_slot *slot = &local->slots[action->execute.run];
+    const uint32_t run = action->execute.run;
     const struct tsi_local_job *job = tsi_local_job(local, action->execute.job);
-    if (job == NULL || !reserve_inputs(slot, action->execute.input_count)) {
+    struct tsi_attempt_slot *slot =
+        tsi_attempts_prepare(&local->attempts, run, action->execute.input_count);
+    if (job == NULL || slot == NULL) {
         struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
-        event.executed.run = action->execute.run;
+        event.executed.run = run;
         event.executed.status = TESS_ENOMEM;
         event.executed.text = "out of memory before the task could start";
         tsi_local_worker_event(local, &event);
@@ -334,11 +321,8 @@ execute(struct tsi_local *local, const struct tsi_worker_action *action)
     slot->op = action->execute.op;
     slot->chunk = action->execute.chunk;
     slot->output_bytes = (size_t)action->execute.output_bytes;
-    slot->input_count = action->execute.input_count;
-    atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
     fill_inputs(job, action, slot->inputs);
-    const bool is_put = tsi_ring_put(&local->runs, action->execute.run);
-    TSI_CHECK(is_put); // a run is in the ring once
+    tsi_attempts_start(&local->attempts, run);
 }
 
 // Completions go to the scheduler's core as they are; small outputs need no copy in one process.
@@ -379,7 +363,7 @@ take_worker_action(struct tsi_local *local, const struct tsi_worker_action *acti
         execute(local, action);
         break;
     case TSI_WORKER_CANCEL_RUN:
-        atomic_store(&local->slots[action->cancel_run.run].cancelled, true);
+        atomic_store(&local->attempts.slots[action->cancel_run.run].cancelled, true);
         break;
     case TSI_WORKER_FETCH:
         fetch(local, action->fetch.key);
@@ -431,7 +415,7 @@ tsi_local_pump(struct tsi_local *local)
         }
         moved = moved || local->worker_failed;
     }
-    const size_t work = tsi_ring_count(&local->runs) + local->deliveries.count;
+    const size_t work = tsi_ring_count(&local->attempts.ring) + local->deliveries.count;
     const size_t idle = (size_t)atomic_load_explicit(&local->idle, memory_order_relaxed);
     for (size_t i = 0; i < work && i < idle; i++) {
         pthread_cond_signal(&local->work);

@@ -69,9 +69,7 @@ tsi_local_renew_worker(struct tsi_local *local)
     struct tsi_worker_event reset = {.kind = TSI_WORKER_RESET};
     struct tsi_sched_event left = {.kind = TSI_SCHED_WORKER_LEFT, .peer = TSI_LOCAL_WORKER};
     local->worker_failed = false;
-    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
-        atomic_store(&local->slots[i].cancelled, true);
-    }
+    tsi_attempts_cancel(&local->attempts);
     fail_all_jobs(local);
     tsi_local_worker_event(local, &reset);
     tsi_local_sched_event(local, &left);

@@ -11,15 +11,11 @@
 #include <time.h>
 
 #include "engine/base/clock.h"
-#include "engine/exec/attempt.h"
 #include "engine/runtime/local.h"
 
 enum {
-    // Ends that a thread gathers at most, and from which on it reports them if nobody has the lock.
-    ENDS_MAX = 64,
+    // Ends that a thread reports if nobody has the lock.
     ENDS_ENOUGH = 24,
-    // How long it gathers them.
-    GATHER_NS = 50000,
     // Deliveries that are made together, and the bytes after which there are no more of them.
     DELIVERIES_MAX = 64,
     DELIVERY_BYTES = 65536,
@@ -91,24 +87,11 @@ deliver(struct tsi_local *local)
     tsi_local_sched_event(local, &event);
 }
 
-static void
-run_task(const struct tsi_local *local, struct tsi_local_slot *slot)
-{
-    struct tsi_exec_task task = {.program = slot->program,
-                                 .op = slot->op,
-                                 .chunk = slot->chunk,
-                                 .chunks = slot->inputs,
-                                 .chunk_count = slot->input_count,
-                                 .cancelled = &slot->cancelled,
-                                 .files = local->files};
-    slot->error.status = tsi_attempt_run(&task, slot->output_bytes, &slot->output, &slot->error);
-}
-
 // Feeds the end of a run to the worker's core.
 static void
 report(struct tsi_local *local, uint32_t run)
 {
-    struct tsi_local_slot *slot = &local->slots[run];
+    struct tsi_attempt_slot *slot = &local->attempts.slots[run];
     struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
     event.executed.run = run;
     event.executed.status = slot->error.status;
@@ -119,41 +102,24 @@ report(struct tsi_local *local, uint32_t run)
     tsi_local_worker_event(local, &event);
 }
 
-// Whether a thread goes on without the lock after `count` tasks in `ns`.
-static bool
-goes_on(const struct tsi_local *local, size_t count, uint64_t ns)
-{
-    return count == 0 || (count < ENDS_MAX && ns < GATHER_NS &&
-                          atomic_load_explicit(&local->idle, memory_order_relaxed) == 0);
-}
-
 // Executes tasks outside the lock and reports how they ended.
 static void
 execute(struct tsi_local *local)
 {
-    uint32_t ended[ENDS_MAX];
-    size_t count = 0;
+    struct tsi_attempt_batch batch;
     bool is_locked = false;
+    bool goes_on = true;
     pthread_mutex_unlock(&local->lock);
-
-    const uint64_t first = tsi_clock_ns();
-    uint64_t before = first;
-    uint32_t run;
-    while (!is_locked && goes_on(local, count, before - first) &&
-           tsi_ring_take(&local->runs, &run)) {
-        struct tsi_local_slot *slot = &local->slots[run];
-        run_task(local, slot);
-        const uint64_t after = tsi_clock_ns();
-        slot->duration_us = (uint32_t)((after - before) / 1000);
-        before = after;
-        ended[count++] = run;
-        is_locked = count >= ENDS_ENOUGH && pthread_mutex_trylock(&local->lock) == 0;
+    tsi_attempt_batch_begin(&batch);
+    while (goes_on && tsi_attempt_batch_next(&batch, &local->attempts)) {
+        is_locked = batch.count >= ENDS_ENOUGH && pthread_mutex_trylock(&local->lock) == 0;
+        goes_on = !is_locked && atomic_load_explicit(&local->idle, memory_order_relaxed) == 0;
     }
     if (!is_locked) {
         pthread_mutex_lock(&local->lock);
     }
-    for (size_t i = 0; i < count; i++) {
-        report(local, ended[i]);
+    for (size_t i = 0; i < batch.count; i++) {
+        report(local, batch.runs[i]);
     }
 }
 
@@ -192,7 +158,7 @@ tsi_local_thread(void *argument)
         if (local->deliveries.count > 0) {
             deliver(local);
             tsi_local_pump(local);
-        } else if (tsi_ring_count(&local->runs) > 0) {
+        } else if (tsi_ring_count(&local->attempts.ring) > 0) {
             execute(local);
             tsi_local_pump(local);
         } else {

@@ -19,7 +19,7 @@ tsi_sched_config_default(void)
         .kills_max = 3,
         .retries_max = 2,
         .retry_pause_ns = UINT64_C(100000000),
-        .prefetch = 64,
+        .prefetch = 512,
         .client_lease_ns = UINT64_C(30000000000),
     };
 }

@@ -89,7 +89,9 @@ Test(sched_place, a_task_goes_where_its_bytes_are)
 Test(sched_place, short_tasks_flow_and_long_ones_do_not_pile_up)
 {
     struct sched_case c;
-    sched_case_init(&c, NULL);
+    struct tsi_sched_config config = tsi_sched_config_default();
+    config.prefetch = 64;
+    sched_case_init(&c, &config);
     const uint32_t client = sched_case_client(&c);
     const uint32_t w = sched_case_worker(&c, 2, 0);
     sched_case_submit(&c, client, sched_program_leaves(2000, TSI_TARGET_RUN));

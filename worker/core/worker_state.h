@@ -24,7 +24,7 @@
 #include "worker/core/worker_queue.h"
 
 // Completions of one report.
-enum { TSI_WORKER_BATCH = 64 };
+enum { TSI_WORKER_BATCH = 256 };
 
 struct tsi_worker_chunk;
 struct tsi_worker_task;

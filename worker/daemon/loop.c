@@ -235,15 +235,11 @@ static void
 finish(struct tsi_worker_loop *loop)
 {
     struct tsi_message goodbye = {.type = TSI_MESSAGE_GOODBYE};
-    for (int i = 0; i < TSI_THREADS_MAX + TSI_RUNS_AHEAD; i++) {
-        if (loop->runs[i] != NULL) {
-            atomic_store(&loop->runs[i]->cancelled, true);
-        }
-    }
     tsi_link_send(loop, &goodbye);
-    tsi_pool_free(loop->pool);
-    memset(loop->runs, 0, sizeof loop->runs); // they went with the pool
+    // The core is told first, and cancels what runs; the threads read chunks and programs of the
+    // core until they have ended.
     tsi_link_close(loop, 1000);
+    tsi_pool_free(loop->pool);
     if (loop->core != NULL) {
         tsi_worker_free(loop->core, release_chunk, release_program, NULL);
     }

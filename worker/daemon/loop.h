@@ -23,7 +23,6 @@ struct tsi_worker_loop {
     struct tsi_worker *core;
     struct tsi_files *files;
     struct tsi_pool *pool;
-    struct tsi_run *runs[TSI_THREADS_MAX + TSI_RUNS_AHEAD]; // by run number, while they run
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     TSI_VEC(struct tsi_completion) completions; // scratch

@@ -20,48 +20,40 @@ fail_run(struct tsi_worker_loop *loop, uint32_t run, const char *text)
 static void
 execute(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
 {
+    const uint32_t run = action->execute.run;
     const size_t count = action->execute.input_count;
-    struct tsi_run *run = tsi_calloc(1, sizeof *run);
-    struct tsi_exec_chunk *inputs = tsi_calloc(count + 1, sizeof *inputs);
-    if (run == NULL || inputs == NULL) {
-        tsi_free(run);
-        tsi_free(inputs);
-        fail_run(loop, action->execute.run, "out of memory before the task could start");
+    struct tsi_attempts *attempts = tsi_pool_attempts(loop->pool);
+    struct tsi_attempt_slot *slot = tsi_attempts_prepare(attempts, run, count);
+    if (slot == NULL) {
+        fail_run(loop, run, "out of memory before the task could start");
         return;
     }
     for (size_t i = 0; i < count; i++) {
         const struct tsi_buf *chunk = action->execute.inputs[i];
-        inputs[i].data = chunk != NULL ? chunk->data : NULL;
+        slot->inputs[i] = (struct tsi_exec_chunk){.data = chunk != NULL ? chunk->data : NULL};
     }
-    run->run = action->execute.run;
-    run->program = action->execute.program;
-    run->op = action->execute.op;
-    run->chunk = action->execute.chunk;
-    run->output_bytes = (size_t)action->execute.output_bytes;
-    run->inputs = inputs;
-    run->input_count = count;
-    loop->runs[run->run] = run;
-    tsi_pool_start(loop->pool, run);
+    slot->program = action->execute.program;
+    slot->op = action->execute.op;
+    slot->chunk = action->execute.chunk;
+    slot->output_bytes = (size_t)action->execute.output_bytes;
+    tsi_attempts_start(attempts, run);
 }
 
 void
 tsi_worker_loop_collect(struct tsi_worker_loop *loop)
 {
-    struct tsi_run *run = tsi_pool_ended(loop->pool);
-    while (run != NULL) {
-        struct tsi_run *next = run->next;
+    uint32_t runs[TSI_ATTEMPT_SLOTS];
+    const size_t count = tsi_pool_ended(loop->pool, runs);
+    for (size_t i = 0; i < count; i++) {
+        const struct tsi_attempt_slot *slot = &tsi_pool_attempts(loop->pool)->slots[runs[i]];
         struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
-        event.executed.run = run->run;
-        event.executed.status = run->status;
-        event.executed.handle = run->output;
-        event.executed.bytes = run->output != NULL ? run->output->bytes : 0;
-        event.executed.duration_us = run->duration_us;
-        event.executed.text = run->status != TESS_OK ? run->error.text : NULL;
-        loop->runs[run->run] = NULL;
+        event.executed.run = runs[i];
+        event.executed.status = slot->error.status;
+        event.executed.handle = slot->output;
+        event.executed.bytes = slot->output != NULL ? slot->output->bytes : 0;
+        event.executed.duration_us = slot->duration_us;
+        event.executed.text = slot->error.status != TESS_OK ? slot->error.text : NULL;
         tsi_worker_loop_event(loop, &event);
-        tsi_free(run->inputs);
-        tsi_free(run);
-        run = next;
     }
 }
 
@@ -107,9 +99,7 @@ act(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
         execute(loop, action);
         break;
     case TSI_WORKER_CANCEL_RUN:
-        if (loop->runs[action->cancel_run.run] != NULL) {
-            atomic_store(&loop->runs[action->cancel_run.run]->cancelled, true);
-        }
+        atomic_store(&tsi_pool_attempts(loop->pool)->slots[action->cancel_run.run].cancelled, true);
         break;
     case TSI_WORKER_FETCH:
         fetch(loop, action);
@@ -143,5 +133,8 @@ tsi_worker_loop_act(struct tsi_worker_loop *loop)
     struct tsi_worker_action action;
     while (loop->core != NULL && tsi_worker_poll(loop->core, tsi_clock_ns(), &action)) {
         act(loop, &action);
+    }
+    if (loop->pool != NULL) {
+        tsi_pool_wake(loop->pool);
     }
 }

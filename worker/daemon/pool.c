@@ -1,89 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two lists under one lock. The loop is woken when there is nothing left to execute, when a task
-// took long enough that its end is news, or when a batch of ends has gathered; so a burst of small
-// tasks costs few wake-ups, and the loop reports them in few messages.
+// Threads take runs from a ring and gather their ends; the lock is only for handing those over and
+// for sleep. The loop is woken when a thread has gathered enough, when that took long enough, or
+// when there is nothing left to execute; so a burst of small tasks costs few wake-ups, and the loop
+// reports them in few messages.
 
 #include "worker/daemon/pool.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/base/clock.h"
 #include "engine/base/memory.h"
-#include "engine/exec/attempt.h"
-
-// Ends that gather before the loop is woken, and the time of a task whose end does not wait for
-// others.
-#define WAKE_BATCH 16
-#define WAKE_US 50
-
-struct queue {
-    struct tsi_run *first;
-    struct tsi_run *last;
-    size_t count;
-};
 
 struct tsi_pool {
+    struct tsi_attempts attempts;
     pthread_t threads[TSI_THREADS_MAX];
     int thread_count;
-    struct tsi_files *files;
     int fd;
-    pthread_mutex_t lock;
+    atomic_int idle; // threads that wait for work; changed under the lock
+
+    pthread_mutex_t lock; // of all that follows
     pthread_cond_t work;
-    struct queue waiting;
-    struct queue ended;
-    int idle;   // threads that wait for work
+    uint32_t ended[TSI_ATTEMPT_SLOTS];
+    size_t ended_count;
     bool woken; // the loop has been told of what is in `ended`
     bool closing;
 };
 
+// Executes tasks, without the lock, and hands their ends over.
 static void
-put(struct queue *queue, struct tsi_run *run)
+run_some(struct tsi_pool *pool)
 {
-    run->next = NULL;
-    if (queue->last != NULL) {
-        queue->last->next = run;
-    } else {
-        queue->first = run;
+    struct tsi_attempt_batch batch;
+    pthread_mutex_unlock(&pool->lock);
+    tsi_attempt_batch_begin(&batch);
+    // Somebody who has nothing to do may get something when the loop hears of an end.
+    while (tsi_attempt_batch_next(&batch, &pool->attempts) &&
+           atomic_load_explicit(&pool->idle, memory_order_relaxed) == 0) {
     }
-    queue->last = run;
-    queue->count++;
-}
-
-static struct tsi_run *
-take(struct queue *queue)
-{
-    struct tsi_run *run = queue->first;
-    queue->first = run->next;
-    queue->count--;
-    if (queue->first == NULL) {
-        queue->last = NULL;
-    }
-    return run;
-}
-
-static void
-execute(const struct tsi_pool *pool, struct tsi_run *run)
-{
-    struct tsi_exec_task task = {.program = run->program,
-                                 .op = run->op,
-                                 .chunk = run->chunk,
-                                 .chunks = run->inputs,
-                                 .chunk_count = run->input_count,
-                                 .cancelled = &run->cancelled,
-                                 .files = pool->files};
-    const uint64_t start = tsi_clock_ns();
-    run->status = tsi_attempt_run(&task, run->output_bytes, &run->output, &run->error);
-    run->duration_us = (uint32_t)((tsi_clock_ns() - start) / 1000);
-}
-
-static void
-wake_loop(struct tsi_pool *pool, const struct tsi_run *run)
-{
-    if (!pool->woken && (pool->waiting.first == NULL || pool->ended.count >= WAKE_BATCH ||
-                         run->duration_us >= WAKE_US || run->status != TESS_OK)) {
+    pthread_mutex_lock(&pool->lock);
+    memcpy(pool->ended + pool->ended_count, batch.runs, batch.count * sizeof batch.runs[0]);
+    pool->ended_count += batch.count;
+    if (batch.count > 0 && !pool->woken) {
         pool->woken = true;
         (void)!write(pool->fd, &(uint64_t){1}, sizeof(uint64_t));
     }
@@ -95,18 +55,13 @@ run_tasks(void *argument)
     struct tsi_pool *pool = argument;
     pthread_mutex_lock(&pool->lock);
     while (!pool->closing) {
-        if (pool->waiting.first == NULL) {
-            pool->idle++;
-            pthread_cond_wait(&pool->work, &pool->lock);
-            pool->idle--;
+        if (tsi_ring_count(&pool->attempts.ring) > 0) {
+            run_some(pool);
             continue;
         }
-        struct tsi_run *run = take(&pool->waiting);
-        pthread_mutex_unlock(&pool->lock);
-        execute(pool, run);
-        pthread_mutex_lock(&pool->lock);
-        put(&pool->ended, run);
-        wake_loop(pool, run);
+        pool->idle++;
+        pthread_cond_wait(&pool->work, &pool->lock);
+        pool->idle--;
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -121,7 +76,7 @@ tsi_pool_new(int threads, struct tsi_files *files)
     }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    pool->files = files;
+    pool->attempts.files = files;
     pool->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     while (pool->fd >= 0 && pool->thread_count < threads &&
            pthread_create(&pool->threads[pool->thread_count], NULL, run_tasks, pool) == 0) {
@@ -134,23 +89,13 @@ tsi_pool_new(int threads, struct tsi_files *files)
     return pool;
 }
 
-static void
-drop_runs(struct queue *queue)
-{
-    while (queue->first != NULL) {
-        struct tsi_run *run = take(queue);
-        tsi_buf_unref(run->output);
-        tsi_free(run->inputs);
-        tsi_free(run);
-    }
-}
-
 void
 tsi_pool_free(struct tsi_pool *pool)
 {
     if (pool == NULL) {
         return;
     }
+    tsi_attempts_cancel(&pool->attempts);
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->work);
@@ -158,8 +103,10 @@ tsi_pool_free(struct tsi_pool *pool)
     for (int i = 0; i < pool->thread_count; i++) {
         pthread_join(pool->threads[i], NULL);
     }
-    drop_runs(&pool->waiting);
-    drop_runs(&pool->ended);
+    for (size_t i = 0; i < pool->ended_count; i++) {
+        tsi_buf_unref(pool->attempts.slots[pool->ended[i]].output);
+    }
+    tsi_attempts_fini(&pool->attempts);
     if (pool->fd >= 0) {
         close(pool->fd);
     }
@@ -168,30 +115,41 @@ tsi_pool_free(struct tsi_pool *pool)
     tsi_free(pool);
 }
 
-void
-tsi_pool_start(struct tsi_pool *pool, struct tsi_run *run)
+struct tsi_attempts *
+tsi_pool_attempts(struct tsi_pool *pool)
 {
+    return &pool->attempts;
+}
+
+void
+tsi_pool_wake(struct tsi_pool *pool)
+{
+    const uint32_t started = tsi_ring_count(&pool->attempts.ring);
+    if (started == 0) {
+        return;
+    }
     pthread_mutex_lock(&pool->lock);
-    put(&pool->waiting, run);
-    if (pool->idle > 0) {
+    const int idle = pool->idle;
+    for (uint32_t i = 0; i < started && (int)i < idle; i++) {
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
 }
 
-struct tsi_run *
-tsi_pool_ended(struct tsi_pool *pool)
+size_t
+tsi_pool_ended(struct tsi_pool *pool, uint32_t runs[TSI_ATTEMPT_SLOTS])
 {
-    uint64_t count;
+    uint64_t wakes;
     pthread_mutex_lock(&pool->lock);
     if (pool->woken) {
         pool->woken = false;
-        (void)!read(pool->fd, &count, sizeof count);
+        (void)!read(pool->fd, &wakes, sizeof wakes);
     }
-    struct tsi_run *first = pool->ended.first;
-    pool->ended = (struct queue){NULL, NULL, 0};
+    const size_t count = pool->ended_count;
+    memcpy(runs, pool->ended, count * sizeof runs[0]);
+    pool->ended_count = 0;
     pthread_mutex_unlock(&pool->lock);
-    return first;
+    return count;
 }
 
 int

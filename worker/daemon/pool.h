@@ -1,42 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker daemon's threads: each takes runs from a queue, executes them, and puts their ends
-// into another queue, whose descriptor wakes the loop.
+// The worker daemon's threads: they execute what the loop gives them, and a descriptor wakes the
+// loop when there is something to collect.
 
 #ifndef TSI_WORKER_DAEMON_POOL_H
 #define TSI_WORKER_DAEMON_POOL_H
 
-#include "engine/base/buf.h"
-#include "engine/exec/exec.h"
-
-// One execution. `inputs` belong to the run; the caller of tsi_pool_ended() frees them.
-struct tsi_run {
-    uint32_t run;
-    const struct tsi_program *program;
-    int op;
-    int64_t chunk;
-    size_t output_bytes;
-    struct tsi_exec_chunk *inputs;
-    size_t input_count;
-    atomic_bool cancelled;
-
-    tess_status status; // from here on: how it ended
-    struct tsi_buf *output;
-    uint32_t duration_us;
-    struct tsi_error error;
-    struct tsi_run *next;
-};
+#include "engine/exec/attempt.h"
 
 struct tsi_pool;
 
 struct tsi_pool *tsi_pool_new(int threads,
                               struct tsi_files *files); // NULL if not all threads start
-void tsi_pool_free(struct tsi_pool *pool); // waits for what runs; runs not ended are dropped
+void tsi_pool_free(struct tsi_pool *pool); // cancels what runs; what is not collected is dropped
 
-void tsi_pool_start(struct tsi_pool *pool, struct tsi_run *run);
+// The slots of the runs, to be prepared, started and read by the loop alone.
+struct tsi_attempts *tsi_pool_attempts(struct tsi_pool *pool);
 
-// The runs that ended since the last call, oldest first, linked by `next`.
-struct tsi_run *tsi_pool_ended(struct tsi_pool *pool);
+// Wakes threads for what was started since the last call.
+void tsi_pool_wake(struct tsi_pool *pool);
+
+// The runs that ended since the last call, oldest first; how many.
+size_t tsi_pool_ended(struct tsi_pool *pool, uint32_t runs[TSI_ATTEMPT_SLOTS]);
 
 // Readable while there are ended runs.
 int tsi_pool_fd(const struct tsi_pool *pool);
