@@ -92,6 +92,62 @@ tsi_lanes_choose(tsi_vector_u64 sign, tsi_vector_u64 x, tsi_vector_u64 y)
 #endif
 }
 
+// low + 2^32·high of the lower halves of lanes.
+TSI_LANES_INLINE tsi_vector_u64
+tsi_lanes_join(tsi_vector_u64 low, tsi_vector_u64 high)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_u64)_mm512_mask_shuffle_epi32((__m512i)low, 0xAAAA, (__m512i)high,
+                                                     _MM_PERM_CCAA);
+#elif defined(TSI_ISA_avx2)
+    return (tsi_vector_u64)_mm256_blend_epi32((__m256i)low, (__m256i)(high << 32), 0xAA);
+#else
+    return (low & TSI_LANES_LOW_WORD) | (high << 32);
+#endif
+}
+
+// low + 2^32·high of the lower halves of lanes, rounded to nearest. Elsewhere than in AVX-512 the
+// halves become the ends of the significands of 2^52 + low and 2^84 + 2^32·high, whose difference
+// from what was added is exact.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_real(tsi_vector_u64 low, tsi_vector_u64 high)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_f64)_mm512_cvtepu64_pd((__m512i)tsi_lanes_join(low, high));
+#else
+    const uint64_t low_one = UINT64_C(0x4330000000000000);
+    const uint64_t high_one = UINT64_C(0x4530000000000000);
+#if defined(TSI_ISA_avx2)
+    const __m256i l = _mm256_blend_epi32((__m256i)low, _mm256_set1_epi64x((int64_t)low_one), 0xAA);
+    const __m256i h =
+        _mm256_blend_epi32((__m256i)high, _mm256_set1_epi64x((int64_t)high_one), 0xAA);
+#else
+    const tsi_vector_u64 l = (low & TSI_LANES_LOW_WORD) | low_one;
+    const tsi_vector_u64 h = (high & TSI_LANES_LOW_WORD) | high_one;
+#endif
+    return ((tsi_vector_f64)h - (0x1p84 + 0x1p52)) + (tsi_vector_f64)l;
+#endif
+}
+
+// x = 2^k·m of positive normal numbers, m in [3/4, 3/2); returns k − `less` as a float.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_split(tsi_vector_f64 x, int less, tsi_vector_f64 *m)
+{
+    // Half of the significand's range is added, so that it carries where m is to be below 1.
+    const uint64_t half = UINT64_C(1) << 51;
+#if defined(TSI_ISA_avx512)
+    *m = (tsi_vector_f64)_mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+    const tsi_vector_u64 carried = (tsi_vector_u64)x + (half - ((uint64_t)less << 52));
+    return (tsi_vector_f64)_mm512_getexp_pd((__m512d)carried);
+#else
+    const uint64_t three_quarters = UINT64_C(0x3FE8000000000000);
+    const tsi_vector_u64 carried = (tsi_vector_u64)x + half;
+    *m = (tsi_vector_f64)((carried & UINT64_C(0x000FFFFFFFFFFFFF)) + three_quarters);
+    const tsi_vector_u64 exponent = (carried >> 52) | UINT64_C(0x4330000000000000);
+    return (tsi_vector_f64)exponent - (0x1p52 + 1023.0 + less);
+#endif
+}
+
 TSI_LANES_INLINE tsi_vector_u64
 tsi_lanes_all(uint64_t x)
 {

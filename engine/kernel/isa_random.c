@@ -10,7 +10,9 @@
 // run.
 //
 // Everything is inlined into one loop per source. No branch depends on random bits but the rare
-// rejection of an integer.
+// rejection of an integer. Each step is written for GROUP registers side by side: the steps of one
+// wait for each other, and those of the others fill the gaps. A processor looks ahead some hundred
+// instructions, which is less than a block takes from counter to number.
 
 #include <math.h>
 
@@ -22,8 +24,12 @@ typedef tsi_vector_u64 bits64;
 typedef tsi_vector_f64 real64;
 
 #define WIDTH TSI_VECTOR_F64
-// Registers of blocks that are made side by side.
+// Registers of blocks that are made side by side: as many as the set has registers for.
+#if defined(TSI_ISA_avx512)
+#define GROUP 4
+#else
 #define GROUP 2
+#endif
 
 // What is the same for all elements of a run, computed before its loop: the keys of the rounds, and
 // how a number is put into its range.
@@ -37,180 +43,207 @@ struct recipe {
     real64 below_high;
 };
 
-// The four words of a block in the lower halves of lanes.
+// The four words of GROUP registers of blocks, in the lower halves of lanes.
 struct words {
-    bits64 word[4];
+    bits64 word[4][GROUP];
 };
 
-// Makes GROUP registers of blocks side by side: the rounds of one wait for each other, so that
-// another fills the gaps.
+// The rounds from `first` on.
 TSI_LANES_INLINE void
-philox(struct words group[GROUP], const bits64 block[GROUP], const struct recipe *recipe)
+philox_rounds(struct words *words, int first, const struct recipe *recipe)
 {
     const bits64 multiplier_0 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0);
     const bits64 multiplier_1 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_1);
-    bits64 c[GROUP][4];
-    for (int g = 0; g < GROUP; g++) {
-        c[g][0] = block[g];
-        c[g][1] = block[g] >> 32;
-        c[g][2] = recipe->stream;
-        c[g][3] = tsi_lanes_all(0);
-    }
+    bits64(*const c)[GROUP] = words->word;
 #pragma GCC unroll 10
-    for (int round = 0; round < TSI_PHILOX_ROUNDS; round++) {
+    for (int round = first; round < TSI_PHILOX_ROUNDS; round++) {
 #pragma GCC unroll 4
         for (int g = 0; g < GROUP; g++) {
-            const bits64 p0 = tsi_lanes_multiply_words(c[g][0], multiplier_0);
-            const bits64 p1 = tsi_lanes_multiply_words(c[g][2], multiplier_1);
-            c[g][0] = (p1 >> 32) ^ (c[g][1] ^ recipe->key[round][0]);
-            c[g][1] = p1;
-            c[g][2] = (p0 >> 32) ^ (c[g][3] ^ recipe->key[round][1]);
-            c[g][3] = p0;
+            const bits64 p0 = tsi_lanes_multiply_words(c[0][g], multiplier_0);
+            const bits64 p1 = tsi_lanes_multiply_words(c[2][g], multiplier_1);
+            c[0][g] = (p1 >> 32) ^ (c[1][g] ^ recipe->key[round][0]);
+            c[1][g] = p1;
+            c[2][g] = (p0 >> 32) ^ (c[3][g] ^ recipe->key[round][1]);
+            c[3][g] = p0;
         }
     }
+}
+
+// The blocks with these counters.
+TSI_LANES_INLINE void
+philox(struct words *words, const bits64 block[GROUP], const struct recipe *recipe)
+{
     for (int g = 0; g < GROUP; g++) {
-        group[g] = (struct words){{c[g][0], c[g][1], c[g][2], c[g][3]}};
+        words->word[0][g] = block[g];
+        words->word[1][g] = block[g] >> 32;
+        words->word[2][g] = recipe->stream;
+        words->word[3][g] = tsi_lanes_all(0);
     }
+    philox_rounds(words, 0, recipe);
+}
+
+// What the first three rounds have in common for all blocks with the same upper half of the counter.
+struct start {
+    bits64 word_2_round_0; // what is added to the upper half of a product
+    bits64 word_0_round_1;
+    bits64 word_2_round_1;
+    bits64 word_2_round_2;
+};
+
+static struct start
+start_of(uint64_t block, const struct recipe *recipe)
+{
+    const bits64 p1 = recipe->stream * TSI_PHILOX_MULTIPLIER_1;
+    const bits64 word_0 = (p1 >> 32) ^ (block >> 32) ^ recipe->key[0][0];
+    const bits64 p0 = (word_0 & TSI_LANES_LOW_WORD) * TSI_PHILOX_MULTIPLIER_0;
+    return (struct start){
+        .word_2_round_0 = recipe->key[0][1],
+        .word_0_round_1 = p1 ^ recipe->key[1][0],
+        .word_2_round_1 = (p0 >> 32) ^ recipe->key[1][1],
+        .word_2_round_2 = p0 ^ recipe->key[2][1],
+    };
+}
+
+// The same as philox(), for blocks with the upper half that `start` was made for.
+TSI_LANES_INLINE void
+philox_near(struct words *words, const bits64 block[GROUP], const struct start *start,
+            const struct recipe *recipe)
+{
+    const bits64 multiplier_0 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0);
+    const bits64 multiplier_1 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_1);
+    bits64(*const c)[GROUP] = words->word;
+    for (int g = 0; g < GROUP; g++) {
+        const bits64 first = tsi_lanes_multiply_words(block[g], multiplier_0);
+        const bits64 word_2 = (first >> 32) ^ start->word_2_round_0;
+        const bits64 second = tsi_lanes_multiply_words(word_2, multiplier_1);
+        const bits64 next_0 = (second >> 32) ^ start->word_0_round_1;
+        const bits64 next_2 = first ^ start->word_2_round_1;
+        const bits64 p0 = tsi_lanes_multiply_words(next_0, multiplier_0);
+        const bits64 p1 = tsi_lanes_multiply_words(next_2, multiplier_1);
+        c[0][g] = (p1 >> 32) ^ (second ^ recipe->key[2][0]);
+        c[1][g] = p1;
+        c[2][g] = (p0 >> 32) ^ start->word_2_round_2;
+        c[3][g] = p0;
+    }
+    philox_rounds(words, 3, recipe);
 }
 
 // What the two elements of each block become.
-struct pair {
-    bits64 even;
-    bits64 odd;
+struct pairs {
+    bits64 even[GROUP];
+    bits64 odd[GROUP];
 };
 
-// 2^20 + high·2^−32 and 1/2 + (low >> 11)·2^−53 are floats whose bits are written down at once: the
-// integer is the end of the significand. Their difference from what was added is exact.
-#define HIGH_ONE UINT64_C(0x4130000000000000)
-#define HIGH_BIAS 0x1p20
-#define LOW_ONE UINT64_C(0x3FE0000000000000)
-#define LOW_BIAS 0.5
-
-TSI_LANES_INLINE real64
-real_of_high(bits64 high)
+// √(−ln u) for u = (h0 | 1)·2^−64, within 2 ulp: h0 | 1 = 2^k·m with m between 3/4 and 3/2, and
+// ln m is an odd polynomial in (m − 1)/(m + 1).
+TSI_LANES_INLINE void
+radii(const struct words *words, real64 radius[GROUP])
 {
-    return (real64)(high | HIGH_ONE);
+    real64 k[GROUP];
+    real64 s[GROUP];
+    real64 z[GROUP];
+    real64 p[GROUP];
+    for (int g = 0; g < GROUP; g++) {
+        real64 m;
+        k[g] = tsi_lanes_split(tsi_lanes_real(words->word[0][g] | 1, words->word[1][g]), 64, &m);
+        s[g] = (m - 1.0) / (m + 1.0);
+    }
+    for (int g = 0; g < GROUP; g++) {
+        z[g] = s[g] * s[g];
+        p[g] = z[g] * 0x1.3ab09759a6085p-3 + 0x1.3854b4302c840p-3;
+    }
+    for (int g = 0; g < GROUP; g++) {
+        const real64 p01 = z[g] * 0x1.99999998f2956p-2 + 0x1.555555555576ep-1;
+        const real64 p23 = z[g] * 0x1.c71c0211da23fp-3 + 0x1.249249b0f98adp-2;
+        const real64 z2 = z[g] * z[g];
+        p[g] = ((p[g] * z[g] + 0x1.7474c91772d9ep-3) * z2 + p23) * z2 + p01;
+    }
+    for (int g = 0; g < GROUP; g++) {
+        radius[g] = k[g] * -0x1.62e42fefa39efp-1 - s[g] * (p[g] * z[g] + 2.0);
+    }
+    for (int g = 0; g < GROUP; g++) {
+        radius[g] = tsi_lanes_sqrt(radius[g]);
+    }
 }
 
-TSI_LANES_INLINE real64
-real_of_low(bits64 low)
+// √2·sin(π/2·d) and √2·cos(π/2·d), within 2.5 ulp, for d = (the lower 52 bits of h1)·2^−52 − 1/2.
+TSI_LANES_INLINE void
+legs(const bits64 h1[GROUP], real64 sine[GROUP], real64 cosine[GROUP])
 {
-    return (real64)(((low << 32) >> 43) | LOW_ONE);
+    real64 d[GROUP];
+    real64 y[GROUP];
+    for (int g = 0; g < GROUP; g++) {
+        // The bits become the significand of a number between 1 and 2.
+        d[g] = (real64)((h1[g] & UINT64_C(0x000FFFFFFFFFFFFF)) | UINT64_C(0x3FF0000000000000)) - 1.5;
+        y[g] = d[g] * d[g];
+    }
+    for (int g = 0; g < GROUP; g++) {
+        const real64 y2 = y[g] * y[g];
+        const real64 s12 = y[g] * 0x1.cda106381dcb8p-4 - 0x1.d3ba5c1c5f465p-1;
+        const real64 s34 = y[g] * 0x1.dbd6f6b8a9057p-13 - 0x1.b1e9f34807cbep-8;
+        const real64 s56 = y[g] * 0x1.5634879bdf5c2p-24 - 0x1.5588a73e88afep-18;
+        sine[g] = (((s56 * y2 + s34) * y2 + s12) * y[g] + 0x1.1c5831add62e4p+1) * d[g];
+    }
+    for (int g = 0; g < GROUP; g++) {
+        const real64 y2 = y[g] * y[g];
+        const real64 c12 = y[g] * 0x1.6f5a49b291b06p-2 - 0x1.bea5b6072b211p+0;
+        const real64 c34 = y[g] * 0x1.54cb87d9e2ba0p-10 - 0x1.e36ab0b7320b9p-6;
+        const real64 c56 = y[g] * 0x1.6181bbd88978fp-21 - 0x1.2af4fef117b67p-15;
+        cosine[g] = ((c56 * y2 + c34) * y2 + c12) * y[g] + 0x1.6a09e667f3bcdp+0;
+    }
 }
 
-// The upper 53 of 64 bits as a number in [0, 1).
-TSI_LANES_INLINE real64
-unit(bits64 low, bits64 high)
+// Box and Muller. The angle is within an eighth of a turn of an axis: bit 63 of h1 says of which
+// one, and bit 62 on which side of the other.
+TSI_LANES_INLINE void
+normals(const struct words *words, const struct recipe *recipe, struct pairs *pairs)
 {
-    return (real_of_high(high & TSI_LANES_LOW_WORD) - (HIGH_BIAS + LOW_BIAS)) + real_of_low(low);
+    bits64 h1[GROUP];
+    real64 radius[GROUP];
+    real64 sine[GROUP];
+    real64 cosine[GROUP];
+    radii(words, radius);
+    for (int g = 0; g < GROUP; g++) {
+        radius[g] = radius[g] * recipe->width;
+        h1[g] = tsi_lanes_join(words->word[2][g], words->word[3][g]);
+    }
+    legs(h1, sine, cosine);
+    for (int g = 0; g < GROUP; g++) {
+        const bits64 side = (h1[g] << 1) & (UINT64_C(1) << 63);
+        const bits64 a = (bits64)(recipe->low + radius[g] * (real64)((bits64)cosine[g] ^ side));
+        const bits64 b = (bits64)(recipe->low + radius[g] * sine[g]);
+        pairs->even[g] = tsi_lanes_choose(h1[g], a, b);
+        pairs->odd[g] = tsi_lanes_choose(h1[g], b, a);
+    }
 }
 
-// −2 ln u for 2^−53 <= u <= 1, within 2 ulp: u = 2^k·m with m between √½ and √2, and ln m is an odd
-// polynomial in (m − 1)/(m + 1).
-TSI_LANES_INLINE real64
-minus_two_log(real64 u)
+// (The upper 53 of 64 bits)·2^−53. What rounding lifts to the end of the range or beyond becomes the
+// number before the end.
+TSI_LANES_INLINE bits64
+uniform(bits64 low, bits64 high, const struct recipe *recipe)
 {
-    const uint64_t root_half = UINT64_C(0x3FE6A09E667F3BCD);
-    const uint64_t one = UINT64_C(0x3FF0000000000000);
-    const bits64 shifted = (bits64)u + (one - root_half);
-    const real64 exponent = (real64)((shifted >> 52) | UINT64_C(0x4330000000000000));
-    const real64 k = exponent - (0x1p52 + 1023.0);
-    const real64 m = (real64)((shifted & UINT64_C(0x000FFFFFFFFFFFFF)) + root_half);
-    const real64 f = m - 1.0;
-    const real64 s = f / (f + 2.0);
-    const real64 z = s * s;
-    const real64 z2 = z * z;
-    const real64 p01 = z * 0x1.99999999952d7p-2 + 0x1.5555555555558p-1;
-    const real64 p23 = z * 0x1.c71c62e3f11e6p-3 + 0x1.2492492df281ap-2;
-    const real64 p45 = z * 0x1.39fe51a7c18f9p-3 + 0x1.7462b51cb66b1p-3;
-    const real64 p = ((z2 * 0x1.2b5900de53b32p-3 + p45) * z2 + p23) * z2 + p01;
-    // ln m = f − s·(f − p·z), where the first f is exact and the rest is small.
-    const real64 minus_log = s * (f - p * z) - f;
-    return k * -0x1.62e42fefa39efp+0 + (minus_log + minus_log);
-}
-
-struct turn {
-    real64 cosine;
-    real64 sine;
-};
-
-// cos 2πv and sin 2πv for the v in [0, 1) of the upper 53 of 64 bits, within 2 ulp. v is cut into
-// the nearest quarter q/4 and a rest |d| <= 1/8, both exact, from the bits themselves: after an
-// eighth of a turn is added, the two upper bits are q and the others d + 1/8.
-TSI_LANES_INLINE struct turn
-turn_of(bits64 low, bits64 high)
-{
-    const bits64 q = high + (UINT64_C(1) << 29);
-    const bits64 rest = q & UINT64_C(0x3FFFFFFF);
-    const real64 d = (real_of_high(rest) - (HIGH_BIAS + 0.125 + LOW_BIAS)) + real_of_low(low);
-    const real64 y = d * d;
-    const real64 y2 = y * y;
-    const real64 s12 = y * 0x1.466bc6775a476p+6 - 0x1.4abbce625be52p+5;
-    const real64 s34 = y * 0x1.50783208843ebp+5 - 0x1.32d2cce500387p+6;
-    const real64 s56 = y * 0x1.e4a9d9166f052p+1 - 0x1.e3027dea82bd7p+3;
-    const real64 s = d * (((s56 * y2 + s34) * y2 + s12) * y + 0x1.921fb54442d18p+2);
-    const real64 c12 = y * 0x1.03c1f081b5ac0p+6 - 0x1.3bd3cc9be45dep+4;
-    const real64 c34 = y * 0x1.e1f5068688d5bp+5 - 0x1.55d3c7e3cb241p+6;
-    const real64 c56 = y * 0x1.f9ce245cada0bp+2 - 0x1.a6d1eef479be1p+4;
-    const real64 c7 = tsi_lanes_all_f64(-0x1.b2f3eb054afcdp+0);
-    const real64 c = (((c7 * y2 + c56) * y2 + c34) * y2 + c12) * y + 1.0;
-
-    // Odd quarters swap the two; the cosine is negative in quarters 1 and 2, the sine in 2 and 3.
-    const bits64 sign = tsi_lanes_all(UINT64_C(1) << 63);
-    const bits64 odd = q << 33;
-    const bits64 sine_sign = q << 32;
-    const bits64 cosine = tsi_lanes_choose(odd, (bits64)c, (bits64)s) ^ ((odd ^ sine_sign) & sign);
-    const bits64 sine = tsi_lanes_choose(odd, (bits64)s, (bits64)c) ^ (sine_sign & sign);
-    return (struct turn){(real64)cosine, (real64)sine};
-}
-
-// Box and Muller: the radius from u = (the upper 53 bits of half 0, plus 1)·2^−53 in (0, 1], the
-// angle from half 1.
-TSI_LANES_INLINE struct pair
-pair_of_normals(struct words block, const struct recipe *recipe)
-{
-    const real64 high = real_of_high(block.word[1] & TSI_LANES_LOW_WORD) - (HIGH_BIAS + LOW_BIAS);
-    const real64 u = high + (real64)((bits64)real_of_low(block.word[0]) + 1);
-    const real64 radius = tsi_lanes_sqrt(minus_two_log(u));
-    const struct turn angle = turn_of(block.word[2], block.word[3]);
-    return (struct pair){(bits64)(recipe->low + recipe->width * (radius * angle.cosine)),
-                         (bits64)(recipe->low + recipe->width * (radius * angle.sine))};
-}
-
-// What rounding lifts to the end of the range or beyond becomes the number before the end.
-TSI_LANES_INLINE real64
-into_range(real64 u, const struct recipe *recipe)
-{
+    const real64 u = tsi_lanes_real(low & ~UINT64_C(0x7FF), high) * 0x1p-64;
     const real64 x = (recipe->low + recipe->width * u) * recipe->scale;
-    return (real64)tsi_lanes_choose((bits64)(x >= recipe->high), (bits64)x,
-                                    (bits64)recipe->below_high);
+    return tsi_lanes_choose((bits64)(x >= recipe->high), (bits64)x, (bits64)recipe->below_high);
 }
 
-TSI_LANES_INLINE struct pair
-pair_of_uniforms(struct words block, const struct recipe *recipe)
+TSI_LANES_INLINE void
+pairs_of(enum tsi_source source, const struct words *words, const struct recipe *recipe,
+         struct pairs *pairs)
 {
-    const real64 even = unit(block.word[0], block.word[1]);
-    const real64 odd = unit(block.word[2], block.word[3]);
-    return (struct pair){(bits64)into_range(even, recipe), (bits64)into_range(odd, recipe)};
-}
-
-TSI_LANES_INLINE struct pair
-pair_of_bits(struct words block)
-{
-    return (struct pair){(block.word[0] & TSI_LANES_LOW_WORD) | (block.word[1] << 32),
-                         (block.word[2] & TSI_LANES_LOW_WORD) | (block.word[3] << 32)};
-}
-
-TSI_LANES_INLINE struct pair
-pair_of(enum tsi_source source, struct words words, const struct recipe *recipe)
-{
-    switch (source) {
-    case TSI_SOURCE_NORMAL:
-        return pair_of_normals(words, recipe);
-    case TSI_SOURCE_UNIFORM:
-        return pair_of_uniforms(words, recipe);
-    default:
-        return pair_of_bits(words);
+    const bits64(*const w)[GROUP] = words->word;
+    if (source == TSI_SOURCE_NORMAL) {
+        normals(words, recipe, pairs);
+        return;
+    }
+    for (int g = 0; g < GROUP; g++) {
+        if (source == TSI_SOURCE_UNIFORM) {
+            pairs->even[g] = uniform(w[0][g], w[1][g], recipe);
+            pairs->odd[g] = uniform(w[2][g], w[3][g], recipe);
+        } else {
+            pairs->even[g] = tsi_lanes_join(w[0][g], w[1][g]);
+            pairs->odd[g] = tsi_lanes_join(w[2][g], w[3][g]);
+        }
     }
 }
 
@@ -265,7 +298,8 @@ generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_k
         bits64 at[GROUP];
         bits64 block[GROUP];
         bits64 mine[GROUP];
-        struct words words[GROUP];
+        struct words words;
+        struct pairs pairs;
         for (int l = 0; l < GROUP * WIDTH; l++) {
             element[l] = (uint64_t)index_after(index, t + l).first;
         }
@@ -273,57 +307,71 @@ generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_k
         for (int g = 0; g < GROUP; g++) {
             block[g] = at[g] >> 1;
         }
-        philox(words, block, recipe);
+        philox(&words, block, recipe);
+        pairs_of(source, &words, recipe, &pairs);
         for (int g = 0; g < GROUP; g++) {
-            const struct pair both = pair_of(source, words[g], recipe);
-            mine[g] = tsi_lanes_choose(at[g] << 63, both.even, both.odd);
+            mine[g] = tsi_lanes_choose(at[g] << 63, pairs.even[g], pairs.odd[g]);
         }
         __builtin_memcpy(out + t, mine, (size_t)now * sizeof(*out));
     }
 }
 
-// Runs of stride 1 from an even index on: both elements of each block. Returns how many were made.
-TSI_LANES_INLINE int64_t
-generate_pairs(enum tsi_source source, int64_t count, uint64_t *out, int64_t first,
-               const struct recipe *recipe)
+// Elements that a group of blocks makes.
+#define SPAN (2 * GROUP * WIDTH)
+
+// Runs of stride 1 whose blocks, and those of a group around each end, have the same upper half:
+// both elements of each block. A group that the run has a part of is made aside.
+TSI_LANES_INLINE void
+generate_near(enum tsi_source source, int64_t count, uint64_t *out, int64_t first,
+              const struct recipe *recipe)
 {
-    int64_t t = 0;
+    const uint64_t from = (uint64_t)first >> 1;
+    const struct start start = start_of(from, recipe);
+    uint64_t aside[SPAN];
     bits64 block[GROUP];
     for (int g = 0; g < GROUP; g++) {
-        block[g] = (bits64)TSI_LANES_ORDER + (((uint64_t)first >> 1) + (uint64_t)(g * WIDTH));
+        block[g] = (bits64)TSI_LANES_ORDER + (from + (uint64_t)(g * WIDTH));
     }
-    for (; t + GROUP * 2 * WIDTH <= count; t += GROUP * 2 * WIDTH) {
-        struct words words[GROUP];
-        philox(words, block, recipe);
+    for (int64_t t = -(first & 1); t < count; t += SPAN) {
+        const bool is_whole = t >= 0 && count - t >= SPAN;
+        uint64_t *const to = is_whole ? out + t : aside;
+        struct words words;
+        struct pairs pairs;
+        philox_near(&words, block, &start, recipe);
+        pairs_of(source, &words, recipe, &pairs);
         for (int g = 0; g < GROUP; g++) {
-            const struct pair both = pair_of(source, words[g], recipe);
-            const bits64 before = TSI_LANES_LOW(both.even, both.odd);
-            const bits64 after = TSI_LANES_HIGH(both.even, both.odd);
-            __builtin_memcpy(out + t + g * 2 * WIDTH, &before, sizeof(before));
-            __builtin_memcpy(out + t + g * 2 * WIDTH + WIDTH, &after, sizeof(after));
+            const bits64 before = TSI_LANES_LOW(pairs.even[g], pairs.odd[g]);
+            const bits64 after = TSI_LANES_HIGH(pairs.even[g], pairs.odd[g]);
+            __builtin_memcpy(to + g * 2 * WIDTH, &before, sizeof(before));
+            __builtin_memcpy(to + g * 2 * WIDTH + WIDTH, &after, sizeof(after));
             block[g] += GROUP * WIDTH;
         }
+        if (!is_whole) {
+            const int64_t skip = t < 0 ? 1 : 0;
+            const int64_t end = count - t < SPAN ? count - t : SPAN;
+            __builtin_memcpy(out + t + skip, aside + skip, (size_t)(end - skip) * sizeof(*out));
+        }
     }
-    return t;
+}
+
+static bool
+is_near(int64_t count, struct tsi_kernel_index index)
+{
+    const uint64_t from = (uint64_t)index.first >> 1;
+    const uint64_t end = from + (uint64_t)(count / 2 + SPAN);
+    return index.stride == 1 && from >> 32 == end >> 32;
 }
 
 #define GENERATE(name, source)                                                                     \
-    static void name##_each(int64_t count, uint64_t *out, struct tsi_kernel_index index,           \
-                            const struct recipe *recipe)                                           \
-    {                                                                                              \
-        generate_each(source, count, out, index, recipe);                                          \
-    }                                                                                              \
     static void name(int64_t count, void *out, struct tsi_kernel_index index,                      \
                      const struct tsi_source_params *params)                                       \
     {                                                                                              \
         const struct recipe recipe = recipe_of(source, params);                                    \
-        int64_t t = 0;                                                                             \
-        if (index.stride == 1 && count > 0) {                                                      \
-            t = index.first & 1;                                                                   \
-            name##_each(t, out, index, &recipe);                                                   \
-            t += generate_pairs(source, count - t, (uint64_t *)out + t, index.first + t, &recipe); \
+        if (is_near(count, index)) {                                                               \
+            generate_near(source, count, out, index.first, &recipe);                               \
+        } else {                                                                                   \
+            generate_each(source, count, out, index, &recipe);                                     \
         }                                                                                          \
-        name##_each(count - t, (uint64_t *)out + t, index_after(index, t), &recipe);               \
     }
 
 GENERATE(normal_f64, TSI_SOURCE_NORMAL)

@@ -94,6 +94,37 @@ Test(kernel_law, the_two_normals_of_a_block_are_not_correlated)
     cr_assert(fabs(squares / n) < 5 * 2 / sqrt(n));
 }
 
+// A block's point in the plane: which octant it is in, and how far out.
+Test(kernel_law, pairs_of_normals_have_all_directions_and_the_tails)
+{
+    static int64_t octant[8];
+    int64_t beyond_4 = 0;
+    int64_t beyond_5 = 0;
+    const int rounds = 20;
+    for (int round = 0; round < rounds; round++) {
+        tsi_kernel()->source[TSI_SOURCE_NORMAL][TESS_F64](
+            MANY, many, (struct tsi_kernel_index){(int64_t)round * MANY, 1}, &standard);
+        for (int i = 0; i < MANY; i += 2) {
+            const double x = many[i];
+            const double y = many[i + 1];
+            octant[(x < 0) | (y < 0) << 1 | (fabs(x) < fabs(y)) << 2]++;
+            beyond_4 += (fabs(x) > 4) + (fabs(y) > 4);
+            beyond_5 += (fabs(x) > 5) + (fabs(y) > 5);
+        }
+    }
+    const double expected = rounds * (MANY / 16.0);
+    double chi = 0;
+    for (int k = 0; k < 8; k++) {
+        chi += pow((double)octant[k] - expected, 2) / expected;
+    }
+    // 7 degrees of freedom: beyond this once in 10,000 times.
+    cr_assert(chi < 29.9, "%g", chi);
+    const double tail_4 = rounds * (double)MANY * 2 * normal_cdf(-4);
+    const double tail_5 = rounds * (double)MANY * 2 * normal_cdf(-5);
+    cr_assert(fabs((double)beyond_4 - tail_4) < 5 * sqrt(tail_4), "%lld", (long long)beyond_4);
+    cr_assert(fabs((double)beyond_5 - tail_5) < 5 * sqrt(tail_5), "%lld", (long long)beyond_5);
+}
+
 Test(kernel_law, uniforms_have_the_moments_and_the_distribution_of_the_uniform)
 {
     tsi_kernel()->source[TSI_SOURCE_UNIFORM][TESS_F64](MANY, many, (struct tsi_kernel_index){0, 1},

@@ -44,25 +44,27 @@ bits_of(int64_t index, const struct tsi_source_params *params, uint32_t attempt)
 }
 
 // How far a kernel's standard normal may be from the exact number of its bits.
-#define NORMAL_ULPS 4.0
+#define NORMAL_ULPS 6.0
+
+// The number that the radius is made of: an odd number of 64 bits, rounded to 53.
+static double
+radius_bits(int64_t index, const struct tsi_source_params *params)
+{
+    return (double)(bits_of(index & ~INT64_C(1), params, 0) | 1);
+}
 
 static double
 normal_error(int64_t index, const struct tsi_source_params *params, double got)
 {
-    const long double u =
-        ldexpl((long double)(bits_of(index & ~INT64_C(1), params, 0) >> 11) + 1, -53);
-    const long double v = ldexpl((long double)(bits_of(index | 1, params, 0) >> 11), -53);
+    const long double u = ldexpl((long double)radius_bits(index, params), -64);
+    const uint64_t h1 = bits_of(index | 1, params, 0);
     const long double radius = sqrtl(-2 * logl(u));
-    const bool is_odd = (index & 1) != 0;
-    // The quarters that the angle is cut into, so that sinl() and cosl() see small arguments.
-    const int quarter = (int)floorl(4 * v + 0.5L);
-    const long double rest = 2 * 3.14159265358979323846264338327950288L * (v - quarter / 4.0L);
-    const int turn = (quarter + (is_odd ? 3 : 0)) & 3;
-    const long double wave = turn == 0   ? cosl(rest)
-                             : turn == 1 ? -sinl(rest)
-                             : turn == 2 ? -cosl(rest)
-                                         : sinl(rest);
-    return kernel_case_ulps(TESS_F64, got, radius * wave);
+    const long double half_pi = 3.14159265358979323846264338327950288L / 2;
+    const long double angle =
+        half_pi * (ldexpl((long double)(h1 & UINT64_C(0xFFFFFFFFFFFFF)), -52) - 0.5L);
+    const long double along = (h1 >> 62 & 1) != 0 ? -cosl(angle) : cosl(angle);
+    const bool is_along = (h1 >> 63) == (uint64_t)(index & 1);
+    return kernel_case_ulps(TESS_F64, got, radius * (is_along ? along : sinl(angle)));
 }
 
 Test(kernel_random, normals_are_what_box_and_muller_say)
@@ -104,7 +106,7 @@ Test(kernel_random, normals_are_right_at_the_ends_of_the_radius)
             cr_assert(bits_of(first, &params, 0) >> 11 == extremes[i].upper);
             table->source[TSI_SOURCE_NORMAL][TESS_F64](2, x, (struct tsi_kernel_index){first, 1},
                                                        &params);
-            if (extremes[i].upper == UINT64_C(0x1FFFFFFFFFFFFF)) {
+            if (radius_bits(first, &params) == 0x1p64) {
                 cr_assert(x[0] == 0 && x[1] == 0);
                 continue;
             }
@@ -313,7 +315,7 @@ Test(kernel_random, streams_and_seeds_differ)
 Test(kernel_random, the_bits_of_a_seed_stay_what_they_are)
 {
     static double x[100000];
-    static const uint64_t wanted[2] = {UINT64_C(0xfcea596af555955a), UINT64_C(0x7d5a26aff1e16eef)};
+    static const uint64_t wanted[2] = {UINT64_C(0x756ed87847408088), UINT64_C(0x7d5a26aff1e16eef)};
     const struct tsi_kernel_table *table;
     for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
         for (int k = 0; k < 2; k++) {
