@@ -82,7 +82,7 @@ Test(kernel_random, normals_are_what_box_and_muller_say)
     }
 }
 
-// Blocks whose first half is at the ends of its range; found by running Philox backwards.
+// Blocks whose first half is near the ends of its range; found by running Philox backwards.
 static const struct {
     uint64_t block;
     uint32_t stream;
@@ -92,6 +92,7 @@ static const struct {
     {UINT64_C(0x1bf8fca7aceb94e8), 0x5536a686, UINT64_C(0x1FFFFFFFFFFFFF)},
     {UINT64_C(0x1656e139a5c3571d), 0xb77cb227, UINT64_C(0x1FFFFFFFFFFFFE)},
     {UINT64_C(0x1406eaa2da849f84), 0x6e54ccc2, 0},
+    {UINT64_C(0x29e043ec9f79ac8d), 0x0c85ce1a, 0x3908d >> 11}, // a radius of 8
 };
 
 Test(kernel_random, normals_are_right_at_the_ends_of_the_radius)
