@@ -82,7 +82,8 @@ philox(struct words *words, const bits64 block[GROUP], const struct recipe *reci
     philox_rounds(words, 0, recipe);
 }
 
-// What the first three rounds have in common for all blocks with the same upper half of the counter.
+// What the first three rounds have in common for all blocks with the same upper half of the
+// counter.
 struct start {
     bits64 word_2_round_0; // what is added to the upper half of a product
     bits64 word_0_round_1;
@@ -174,7 +175,8 @@ legs(const bits64 h1[GROUP], real64 sine[GROUP], real64 cosine[GROUP])
     real64 y[GROUP];
     for (int g = 0; g < GROUP; g++) {
         // The bits become the significand of a number between 1 and 2.
-        d[g] = (real64)((h1[g] & UINT64_C(0x000FFFFFFFFFFFFF)) | UINT64_C(0x3FF0000000000000)) - 1.5;
+        d[g] =
+            (real64)((h1[g] & UINT64_C(0x000FFFFFFFFFFFFF)) | UINT64_C(0x3FF0000000000000)) - 1.5;
         y[g] = d[g] * d[g];
     }
     for (int g = 0; g < GROUP; g++) {
@@ -217,8 +219,8 @@ normals(const struct words *words, const struct recipe *recipe, struct pairs *pa
     }
 }
 
-// (The upper 53 of 64 bits)·2^−53. What rounding lifts to the end of the range or beyond becomes the
-// number before the end.
+// (The upper 53 of 64 bits)·2^−53. What rounding lifts to the end of the range or beyond becomes
+// the number before the end.
 TSI_LANES_INLINE bits64
 uniform(bits64 low, bits64 high, const struct recipe *recipe)
 {
