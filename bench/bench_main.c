@@ -1,126 +1,177 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tessera-bench: measures Tessera, and on request its peers in the same run.
+// tessera-bench: the commands. Runs fill a document, reports are made of one.
 
-#include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "bench/bench_machine.h"
+#include "bench/bench_options.h"
+#include "bench/bench_report.h"
 #include "bench/bench_run.h"
 #include "tessera.h"
 
-#define EXIT_USAGE 2
-
-static const char help[] =
-    "Usage: tessera-bench list\n"
-    "       tessera-bench run [NAME]... [--json FILE] [--repeat N] [--peers]\n"
-    "Measure Tessera.\n"
-    "\n"
-    "  --json FILE   append one JSON object a bench, each on a line of its own\n"
-    "  --repeat N    measured runs of each bench, after one that is not counted (default 5)\n"
-    "  --peers       run the peers in turn with it, where Debian's python3-dask and\n"
-    "                python3-distributed are installed\n"
-    "  --version     print the version and exit\n"
-    "  --help        print this help and exit\n"
-    "\n"
-    "Without NAME all benches run. Exit status: 0, 1 if a bench failed, 2 for a wrong command "
-    "line.\n";
+#define FORMAT 1
 
 static int
 list(void)
 {
-    for (int i = 0; bench_all[i] != NULL; i++) {
-        printf("%-16s %s, in %s\n", bench_all[i]->name, bench_all[i]->configuration,
-               bench_all[i]->unit);
+    for (int s = 0; bench_suites[s] != NULL; s++) {
+        printf("%s: %s\n", bench_suites[s]->name, bench_suites[s]->about);
+        for (const struct bench *bench = bench_suites[s]->benches; bench->name != NULL; bench++) {
+            printf("  %-21s %s (n = %lld)\n", bench->name, bench->work, (long long)bench->size);
+        }
     }
     return EXIT_SUCCESS;
 }
 
-static const struct bench *
-find(const char *name)
+// The command as it could be typed again.
+static json_t *
+command_of(int argc, char **argv)
 {
-    for (int i = 0; bench_all[i] != NULL; i++) {
-        if (strcmp(bench_all[i]->name, name) == 0) {
-            return bench_all[i];
-        }
+    char text[1024] = "tessera-bench";
+    size_t used = strlen(text);
+    for (int i = 1; i < argc && used < sizeof text; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, " %s", argv[i]);
     }
-    return NULL;
+    json_t *command = json_string(text);
+    return command != NULL ? command : json_string("tessera-bench");
 }
 
-static int
-wrong(const char *what, const char *value)
+static json_t *
+start_document(const struct bench_command *command, int argc, char **argv)
 {
-    fprintf(stderr, "tessera-bench: %s '%s'\nTry 'tessera-bench --help'.\n", what, value);
-    return EXIT_USAGE;
-}
-
-// Reads what follows `run` into `options` and `chosen`, which has room for all. Returns an exit
-// code, or −1 to go on.
-static int
-read_run(int argc, char **argv, struct bench_options *options, const struct bench **chosen)
-{
-    int count = 0;
-    for (int i = 0; i < argc; i++) {
-        const bool has_value = i + 1 < argc;
-        if (strcmp(argv[i], "--peers") == 0) {
-            options->peers = true;
-        } else if (strcmp(argv[i], "--repeat") == 0 && has_value) {
-            options->repeat = atoi(argv[++i]);
-            if (options->repeat < 1 || options->repeat > 1000) {
-                return wrong("--repeat: not from 1 to 1000:", argv[i]);
-            }
-        } else if (strcmp(argv[i], "--json") == 0 && has_value) {
-            options->json = fopen(argv[++i], "ae");
-            if (options->json == NULL) {
-                fprintf(stderr, "tessera-bench: %s: %s\n", argv[i], strerror(errno));
-                return EXIT_FAILURE;
-            }
-        } else if (argv[i][0] == '-' || find(argv[i]) == NULL) {
-            return wrong(argv[i][0] == '-' ? "unknown option" : "no such bench", argv[i]);
-        } else {
-            chosen[count++] = find(argv[i]);
-        }
+    char started[32] = "";
+    const time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) != NULL) {
+        strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
     }
-    return -1;
+    return json_pack("{s:i, s:o, s:s, s:b, s:i, s:o, s:o, s:[]}", "format", FORMAT, "command",
+                     command_of(argc, argv), "started", started, "quick", command->run.quick,
+                     "repeat", command->run.repeat, "machine", bench_machine_describe(), "versions",
+                     bench_machine_versions(command->run.peers), "benches");
+}
+
+static bool
+is_chosen(const struct bench_command *command, const struct bench_suite *suite,
+          const struct bench *bench)
+{
+    bool named = command->name_count == 0;
+    for (int i = 0; i < command->name_count && !named; i++) {
+        named = strcmp(command->names[i], "all") == 0 ||
+                strcmp(command->names[i], suite->name) == 0 ||
+                strcmp(command->names[i], bench->name) == 0;
+    }
+    return named && (command->only == NULL || fnmatch(command->only, bench->name, 0) == 0);
+}
+
+// Runs one bench, prints it, and writes the document again, so that an interrupted run is not lost.
+static bool
+run_bench(const struct bench_command *command, json_t *document, const struct bench_suite *suite,
+          const struct bench *bench)
+{
+    json_t *result = bench_run(suite, bench, &command->run);
+    if (result == NULL ||
+        json_array_append_new(json_object_get(document, "benches"), result) != 0) {
+        fprintf(stderr, "tessera-bench: out of memory\n");
+        return false;
+    }
+    bench_report_text(bench_options_words(command), result);
+    const char *status = json_string_value(json_object_get(result, "status"));
+    return bench_options_write_json(command, document) && strcmp(status, "failed") != 0;
+}
+
+// Exit status 1 if something got worse than in the baseline.
+static int
+compare(const struct bench_command *command, const json_t *document, const json_t *baseline)
+{
+    const bool is_worse = baseline != NULL && bench_baseline_compare(bench_options_words(command),
+                                                                     document, baseline) > 0;
+    return bench_options_write_reports(command, document) && !is_worse ? EXIT_SUCCESS
+                                                                       : EXIT_FAILURE;
 }
 
 static int
-run(int argc, char **argv)
+run(const struct bench_command *command, int argc, char **argv)
 {
-    struct bench_options options = {.repeat = 5};
-    const struct bench **chosen = calloc((size_t)argc + 1, sizeof *chosen);
-    if (chosen == NULL) {
+    json_t *baseline = command->baseline != NULL ? bench_report_read(command->baseline) : NULL;
+    if ((command->baseline != NULL && baseline == NULL) || !bench_options_try_outputs(command)) {
+        json_decref(baseline);
         return EXIT_FAILURE;
     }
-    int code = read_run(argc, argv, &options, chosen);
-    if (code < 0) {
-        const struct bench *const *benches = chosen[0] != NULL ? chosen : bench_all;
-        code = EXIT_SUCCESS;
-        for (int i = 0; benches[i] != NULL; i++) {
-            code = bench_run(benches[i], &options) ? code : EXIT_FAILURE;
+    json_t *document = start_document(command, argc, argv);
+    bool ok = document != NULL;
+    for (int s = 0; bench_suites[s] != NULL && document != NULL; s++) {
+        for (const struct bench *bench = bench_suites[s]->benches; bench->name != NULL; bench++) {
+            if (is_chosen(command, bench_suites[s], bench)) {
+                ok = run_bench(command, document, bench_suites[s], bench) && ok;
+            }
         }
     }
-    if (options.json != NULL) {
-        fclose(options.json);
+    if (document != NULL) {
+        bench_report_total(bench_options_words(command), document);
+        ok = compare(command, document, baseline) == EXIT_SUCCESS && ok;
     }
-    free(chosen);
+    json_decref(document);
+    json_decref(baseline);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void
+print_all(const json_t *document)
+{
+    size_t i;
+    json_t *bench;
+    json_array_foreach(json_object_get(document, "benches"), i, bench)
+    {
+        bench_report_text(stdout, bench);
+    }
+    bench_report_total(stdout, document);
+}
+
+static int
+report(const struct bench_command *command)
+{
+    json_t *baseline = command->baseline != NULL ? bench_report_read(command->baseline) : NULL;
+    json_t *document = bench_report_read(command->names[0]);
+    int code = EXIT_FAILURE;
+    if (document != NULL && (command->baseline == NULL || baseline != NULL) &&
+        bench_options_try_outputs(command)) {
+        if (command->csv == NULL && command->html == NULL && command->table == NULL &&
+            baseline == NULL) {
+            print_all(document);
+        }
+        code = compare(command, document, baseline);
+    }
+    json_decref(document);
+    json_decref(baseline);
     return code;
 }
 
 int
 main(int argc, char **argv)
 {
-    if (argc >= 2 && strcmp(argv[1], "list") == 0) {
-        return list();
+    struct bench_command command;
+    int code = bench_options_read(&command, argc, argv);
+    if (code >= 0) {
+        return code;
     }
-    if (argc >= 2 && strcmp(argv[1], "run") == 0) {
-        return run(argc - 2, argv + 2);
+    switch (command.what) {
+    case BENCH_LIST:
+        code = list();
+        break;
+    case BENCH_SERVE:
+        code = bench_serve(command.served, &command.setup);
+        break;
+    case BENCH_REPORT:
+        code = report(&command);
+        break;
+    default:
+        code = run(&command, argc, argv);
     }
-    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
-        printf("tessera-bench %s\n", tess_version());
-        return EXIT_SUCCESS;
-    }
-    const bool asked = argc >= 2 && strcmp(argv[1], "--help") == 0;
-    fputs(help, asked ? stdout : stderr);
-    return asked ? EXIT_SUCCESS : EXIT_USAGE;
+    bench_options_free(&command);
+    return code;
 }

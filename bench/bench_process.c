@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The processes that benches start: a scheduler and workers, and peers.
+// A contestant is the leader of a process group, so that one that hangs goes with all it started.
+// In order it ends by itself when its standard input does, which also happens if this process dies.
+
+#include "bench/bench_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
 
-#define WORKERS_MAX 64
+#define END_TIMEOUT_S 20.0
+#define EXIT_NO_PROGRAM 127
 
-struct bench_cluster {
-    pid_t scheduler;
-    pid_t workers[WORKERS_MAX];
-    int worker_count;
-    char directory[64];
-    char file[96];
-};
-
-struct bench_peer_process {
+struct bench_process {
     pid_t pid;
-    FILE *to;
-    FILE *from;
+    int to;
+    int from;
+    double timeout_s;
+    bool hangs;
+    size_t filled; // of `line`
+    char line[1024];
 };
 
-// The path of `program` beside the one that runs.
-static void
-beside(const char *program, char *out, size_t bytes)
+void
+bench_process_home(char *out, size_t bytes)
 {
     char self[PATH_MAX] = "";
     const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -40,149 +41,208 @@ beside(const char *program, char *out, size_t bytes)
     if (slash != NULL) {
         *slash = '\0';
     }
-    snprintf(out, bytes, "%s/%s", slash != NULL ? self : ".", program);
+    snprintf(out, bytes, "%s", slash != NULL ? self : ".");
 }
 
-static pid_t
-start(const char *program, char *const *arguments)
+static _Noreturn void
+become(char *const *arguments, int in, int out, bool quiet)
 {
-    char path[PATH_MAX + 64];
-    beside(program, path, sizeof path);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        execv(path, arguments);
-        fprintf(stderr, "tessera-bench: %s: %s\n", path, strerror(errno));
-        _exit(127);
+    setpgid(0, 0);
+    dup2(in, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (quiet && nowhere >= 0) {
+        dup2(nowhere, STDERR_FILENO);
     }
-    return pid;
-}
-
-struct bench_cluster *
-bench_cluster_start(int workers)
-{
-    struct bench_cluster *cluster = calloc(1, sizeof *cluster);
-    if (cluster == NULL) {
-        return NULL;
-    }
-    snprintf(cluster->directory, sizeof cluster->directory, "/tmp/tessera-bench-XXXXXX");
-    if (mkdtemp(cluster->directory) == NULL) {
-        fprintf(stderr, "tessera-bench: %s: %s\n", cluster->directory, strerror(errno));
-        free(cluster);
-        return NULL;
-    }
-    snprintf(cluster->file, sizeof cluster->file, "%s/scheduler.json", cluster->directory);
-    char *const scheduler[] = {
-        "tessera-scheduler", "--scheduler-file", cluster->file, "--log-level", "error", NULL};
-    char *const worker[] = {
-        "tessera-worker", "--no-nanny", "--scheduler-file", cluster->file, "--nthreads", "1",
-        "--log-level",    "error",      "--death-timeout",  "60",          NULL};
-    cluster->scheduler = start("tessera-scheduler", scheduler);
-    for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
-        cluster->workers[cluster->worker_count++] = start("tessera-worker", worker);
-    }
-    return cluster;
-}
-
-const char *
-bench_cluster_file(const struct bench_cluster *cluster)
-{
-    return cluster->file;
-}
-
-static void
-stop(pid_t pid)
-{
-    if (pid > 0) {
-        kill(pid, SIGTERM);
-        waitpid(pid, NULL, 0);
-    }
-}
-
-void
-bench_cluster_stop(struct bench_cluster *cluster)
-{
-    if (cluster == NULL) {
-        return;
-    }
-    for (int i = 0; i < cluster->worker_count; i++) {
-        stop(cluster->workers[i]);
-    }
-    stop(cluster->scheduler);
-    unlink(cluster->file);
-    rmdir(cluster->directory);
-    free(cluster);
-}
-
-// Debian's Python, whose packages the peers are.
-static const char *
-python(void)
-{
-    return access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
+    execvp(arguments[0], arguments);
+    _exit(EXIT_NO_PROGRAM);
 }
 
 static bool
-become_peer(const struct bench_peer *peer, const int to[2], const int from[2])
+spawn(struct bench_process *process, char *const *arguments, bool quiet)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", BENCH_PEER_DIRECTORY, peer->script);
-    const int nowhere = open("/dev/null", O_WRONLY);
-    dup2(to[0], STDIN_FILENO);
-    dup2(from[1], STDOUT_FILENO);
-    dup2(nowhere, STDERR_FILENO);
-    close(to[1]);
-    close(from[0]);
-    // By its whole name, since Python starts more of itself by the name it was called.
-    execlp(python(), python(), path, (char *)NULL);
-    return false;
-}
-
-struct bench_peer_process *
-bench_peer_start(const struct bench_peer *peer)
-{
-    char line[64];
     int to[2];
     int from[2];
-    struct bench_peer_process *process = calloc(1, sizeof *process);
-    if (process == NULL || pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) {
-        free(process);
-        return NULL;
+    if (pipe2(to, O_CLOEXEC) != 0) {
+        return false;
+    }
+    if (pipe2(from, O_CLOEXEC) != 0) {
+        close(to[0]);
+        close(to[1]);
+        return false;
     }
     signal(SIGPIPE, SIG_IGN);
     process->pid = fork();
     if (process->pid == 0) {
-        become_peer(peer, to, from);
-        _exit(127);
+        become(arguments, to[0], from[1], quiet);
     }
     close(to[0]);
     close(from[1]);
-    process->to = fdopen(to[1], "w");
-    process->from = fdopen(from[0], "r");
-    if (fgets(line, sizeof line, process->from) == NULL || strcmp(line, "ready\n") != 0) {
-        bench_peer_stop(process);
-        return NULL;
-    }
-    return process;
+    process->to = to[1];
+    process->from = from[0];
+    return process->pid > 0;
 }
 
-double
-bench_peer_run(struct bench_peer_process *process)
+// Reads more of the answer; false at its end, or when the time is over.
+static bool
+read_more(struct bench_process *process, double deadline)
 {
-    char line[64];
-    if (fputs("go\n", process->to) < 0 || fflush(process->to) != 0 ||
-        fgets(line, sizeof line, process->from) == NULL) {
-        return -1;
+    struct pollfd wait = {.fd = process->from, .events = POLLIN};
+    const double left = deadline - bench_now();
+    const int found = poll(&wait, 1, left > 0 ? (int)(left * 1e3) + 1 : 0);
+    if (found < 0 && errno == EINTR) {
+        return true;
     }
-    return atof(line);
+    if (found <= 0) {
+        process->hangs = true;
+        return false;
+    }
+    const size_t room = sizeof process->line - 1 - process->filled;
+    const ssize_t got = read(process->from, process->line + process->filled, room);
+    if (got > 0) {
+        process->filled += (size_t)got;
+    }
+    return got > 0;
 }
 
-void
-bench_peer_stop(struct bench_peer_process *process)
+// Puts the next line into `out`; false if none comes.
+static bool
+read_line(struct bench_process *process, char *out, size_t bytes)
 {
+    const double deadline = bench_now() + process->timeout_s;
+    char *end = memchr(process->line, '\n', process->filled);
+    while (end == NULL && process->filled < sizeof process->line - 1) {
+        if (!read_more(process, deadline)) {
+            return false;
+        }
+        end = memchr(process->line, '\n', process->filled);
+    }
+    if (end == NULL) {
+        return false;
+    }
+    *end = '\0';
+    snprintf(out, bytes, "%s", process->line);
+    const size_t used = (size_t)(end - process->line) + 1;
+    memmove(process->line, process->line + used, process->filled - used);
+    process->filled -= used;
+    return true;
+}
+
+// How the process ended, when it said nothing.
+static void
+explain(const struct bench_process *process, int status, char *why, size_t bytes)
+{
+    if (process->hangs) {
+        snprintf(why, bytes, "no answer within %g s", process->timeout_s);
+    } else if (WIFSIGNALED(status)) {
+        snprintf(why, bytes, "killed by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    } else if (WEXITSTATUS(status) == EXIT_NO_PROGRAM) {
+        snprintf(why, bytes, "not installed");
+    } else {
+        snprintf(why, bytes, "ended with %d and without a word", WEXITSTATUS(status));
+    }
+}
+
+// Waits for the end, at first in patience.
+static int64_t
+reap(struct bench_process *process, int *status)
+{
+    struct rusage usage = {0};
+    const double deadline = bench_now() + (process->hangs ? 0.0 : END_TIMEOUT_S);
+    pid_t ended = wait4(process->pid, status, WNOHANG, &usage);
+    while (ended == 0 && bench_now() < deadline) {
+        usleep(2000);
+        ended = wait4(process->pid, status, WNOHANG, &usage);
+    }
+    // Whatever it started and left behind goes too.
+    kill(-process->pid, SIGKILL);
+    if (ended == 0) {
+        wait4(process->pid, status, 0, &usage);
+    }
+    return (int64_t)usage.ru_maxrss * 1024;
+}
+
+static int64_t
+end_process(struct bench_process *process, int *status)
+{
+    close(process->to);
+    const int64_t peak = reap(process, status);
+    close(process->from);
+    return peak;
+}
+
+int64_t
+bench_process_end(struct bench_process *process)
+{
+    int status = 0;
     if (process == NULL) {
-        return;
+        return 0;
     }
-    fclose(process->to);
-    fclose(process->from);
-    waitpid(process->pid, NULL, 0);
+    const int64_t peak = end_process(process, &status);
     free(process);
+    return peak;
+}
+
+enum bench_answer
+bench_process_start(struct bench_process **out, char *const *arguments, bool quiet,
+                    double timeout_s, char *why, size_t why_bytes)
+{
+    char line[512];
+    int status = 0;
+    *out = NULL;
+    struct bench_process *process = calloc(1, sizeof *process);
+    if (process == NULL || !spawn(process, arguments, quiet)) {
+        snprintf(why, why_bytes, "%s", strerror(errno));
+        free(process);
+        return BENCH_FAILED;
+    }
+    process->timeout_s = timeout_s;
+    const bool spoke = read_line(process, line, sizeof line);
+    if (spoke && strcmp(line, "ready") == 0) {
+        *out = process;
+        return BENCH_ANSWERED;
+    }
+    end_process(process, &status);
+    const bool absent = spoke && strncmp(line, "absent ", 7) == 0;
+    if (spoke) {
+        const char *space = strchr(line, ' ');
+        snprintf(why, why_bytes, "%s", space != NULL ? space + 1 : line);
+    } else {
+        explain(process, status, why, why_bytes);
+    }
+    const bool missing =
+        !spoke && !process->hangs && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_PROGRAM;
+    free(process);
+    return absent || missing ? BENCH_ABSENT : BENCH_FAILED;
+}
+
+enum bench_answer
+bench_process_run(struct bench_process *process, double *value, char *why, size_t why_bytes)
+{
+    char line[512];
+    char *end = line;
+    const bool asked = write(process->to, "go\n", 3) == 3;
+    const bool spoke = asked && read_line(process, line, sizeof line);
+    if (spoke) {
+        *value = strtod(line, &end);
+    }
+    if (spoke && end != line && *end == '\0' && *value >= 0) {
+        return BENCH_ANSWERED;
+    }
+    if (spoke) {
+        const char *space = strchr(line, ' ');
+        snprintf(why, why_bytes, "%s", space != NULL ? space + 1 : line);
+    } else {
+        int status = 0;
+        // It is reaped by bench_process_end(), so look without taking it away.
+        siginfo_t info = {0};
+        usleep(100000);
+        if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+            info.si_pid == process->pid) {
+            status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+        }
+        explain(process, status, why, why_bytes);
+    }
+    return BENCH_FAILED;
 }

@@ -1,173 +1,306 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One warm-up each, then the bench and its peers in turn: A B A B, so that a machine that gets
-// slower or faster does so for all of them. Medians are compared; the smallest and largest show the
-// noise.
+// One warm-up each, then the bench and its rivals in turn: A B C, A B C, so that a machine that
+// gets slower or faster does so for all of them. A rival that fails drops out; if the own side
+// does, the bench is over. Rivals that are not asked for are not in the document; those that are
+// absent are, with the reason.
 
 #include "bench/bench_run.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
+#include <unistd.h>
 
-#include "tessera.h"
+#include "bench/bench_process.h"
+#include "bench/bench_stats.h"
+#include "bench/bench_target.h"
 
 #define REPEAT_MAX 1000
+#define ROUNDS_MIN 3
+#define WHY_BYTES 512
+#define CONTESTANTS_MAX (1 + BENCH_RIVALS_MAX)
+#define ARGUMENTS_MAX 12
 
-struct series {
-    int count;
+struct contestant {
+    const struct bench_rival *rival; // NULL: the own side
+    struct bench_process *process;
+    enum bench_answer answer;
+    char why[WHY_BYTES];
+    size_t count;
     double values[REPEAT_MAX];
+    int64_t peak_bytes;
 };
-
-double
-bench_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a;
-    const double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void
-add(struct series *series, double value)
-{
-    series->values[series->count++] = value;
-    qsort(series->values, (size_t)series->count, sizeof(double), compare);
-}
-
-static double
-median(const struct series *series)
-{
-    const int half = series->count / 2;
-    if (series->count == 0) {
-        return 0.0;
-    }
-    return series->count % 2 == 1 ? series->values[half]
-                                  : (series->values[half - 1] + series->values[half]) / 2;
-}
-
-// How many times as good as the peer: above 1 is better.
-static double
-ratio(const struct bench *bench, const struct series *own, const struct series *peer)
-{
-    return bench->more_is_better ? median(own) / median(peer) : median(peer) / median(own);
-}
 
 struct contest {
     const struct bench *bench;
-    void *state;
-    struct series own;
-    struct bench_peer_process *processes[BENCH_PEERS_MAX];
-    struct series peers[BENCH_PEERS_MAX];
+    const struct bench_options *options;
+    int64_t size;
+    int threads;
+    int count;
+    struct contestant contestants[CONTESTANTS_MAX];
 };
 
-static bool
-run_turn(struct contest *contest, bool counts)
+// Debian's Python, whose packages the peers are.
+static const char *
+python(void)
 {
-    const double value = contest->bench->run(contest->state);
-    if (value < 0) {
-        return false;
+    return access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
+}
+
+// The words that start a contestant.
+struct command {
+    char path[PATH_MAX + 64];
+    char size[32];
+    char threads[16];
+    char *arguments[ARGUMENTS_MAX];
+};
+
+static void
+set_arguments(struct command *command, const char *const *words)
+{
+    int count = 0;
+    while (words[count] != NULL && count < ARGUMENTS_MAX - 1) {
+        // execvp() does not change what its arguments point to.
+        command->arguments[count] = (char *)(uintptr_t)words[count];
+        count++;
     }
-    if (counts) {
-        add(&contest->own, value);
+    command->arguments[count] = NULL;
+}
+
+static void
+make_command(const struct contest *contest, const struct bench_rival *rival,
+             struct command *command)
+{
+    char home[PATH_MAX];
+    const int threads = rival != NULL && rival->threads > 0 ? rival->threads : contest->threads;
+    bench_process_home(home, sizeof home);
+    snprintf(command->size, sizeof command->size, "%lld", (long long)contest->size);
+    snprintf(command->threads, sizeof command->threads, "%d", threads);
+    if (rival == NULL || rival->kind == BENCH_SELF) {
+        snprintf(command->path, sizeof command->path, "%s/tessera-bench", home);
+        set_arguments(command,
+                      (const char *const[]){command->path, "serve",
+                                            rival != NULL ? rival->program : contest->bench->name,
+                                            command->size, command->threads, NULL});
+    } else if (rival->kind == BENCH_LIMIT) {
+        snprintf(command->path, sizeof command->path, "%s/../libexec/tessera/limit-%s", home,
+                 rival->program);
+        set_arguments(command, (const char *const[]){command->path, rival->job, command->size,
+                                                     command->threads, NULL});
+    } else {
+        snprintf(command->path, sizeof command->path, "%s/../libexec/tessera/peer/%s", home,
+                 rival->program);
+        // By its whole name, since Python starts more of itself by the name it was called.
+        set_arguments(command, (const char *const[]){python(), command->path, rival->job,
+                                                     command->size, command->threads, NULL});
     }
-    for (int i = 0; i < BENCH_PEERS_MAX; i++) {
-        const double other =
-            contest->processes[i] != NULL ? bench_peer_run(contest->processes[i]) : -1;
-        if (other >= 0 && counts) {
-            add(&contest->peers[i], other);
+}
+
+static void
+start(const struct contest *contest, struct contestant *contestant)
+{
+    struct command command;
+    const bool is_peer = contestant->rival != NULL && contestant->rival->kind == BENCH_PEER;
+    make_command(contest, contestant->rival, &command);
+    if (is_peer && access(command.path, R_OK) != 0) {
+        contestant->answer = BENCH_ABSENT;
+        snprintf(contestant->why, WHY_BYTES, "not installed");
+        return;
+    }
+    contestant->answer =
+        bench_process_start(&contestant->process, command.arguments, is_peer,
+                            contest->options->timeout_s, contestant->why, WHY_BYTES);
+}
+
+// Each runs once; false if the own side failed.
+static bool
+run_round(struct contest *contest, bool counts)
+{
+    for (int i = 0; i < contest->count; i++) {
+        struct contestant *contestant = &contest->contestants[i];
+        double value = 0;
+        if (contestant->answer != BENCH_ANSWERED) {
+            continue;
+        }
+        contestant->answer =
+            bench_process_run(contestant->process, &value, contestant->why, WHY_BYTES);
+        if (contestant->answer != BENCH_ANSWERED && i == 0) {
+            return false;
+        }
+        if (contestant->answer == BENCH_ANSWERED && counts) {
+            contestant->values[contestant->count++] = value;
         }
     }
     return true;
 }
 
 static void
-print_json(const struct contest *contest, FILE *out)
+run_rounds(struct contest *contest)
 {
     const struct bench *bench = contest->bench;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    fprintf(out,
-            "{\"name\":\"%s\",\"configuration\":\"%s\",\"unit\":\"%s\",\"version\":\"%s\","
-            "\"runs\":%d,\"min\":%.9g,\"median\":%.9g,\"max\":%.9g,\"peak_resident_bytes\":%lld,"
-            "\"peers\":{",
-            bench->name, bench->configuration, bench->unit, tess_version(), contest->own.count,
-            contest->own.values[0], median(&contest->own),
-            contest->own.values[contest->own.count - 1], (long long)usage.ru_maxrss * 1024);
-    const char *comma = "";
-    for (int i = 0; i < BENCH_PEERS_MAX; i++) {
-        if (contest->peers[i].count > 0) {
-            fprintf(out, "%s\"%s\":{\"median\":%.9g,\"ratio\":%.4g}", comma, bench->peers[i].name,
-                    median(&contest->peers[i]), ratio(bench, &contest->own, &contest->peers[i]));
-            comma = ",";
+    const double start_s = bench_now();
+    int rounds = contest->options->repeat;
+    rounds = bench->repeat > 0 && bench->repeat < rounds ? bench->repeat : rounds;
+    rounds = bench->once ? 1 : rounds;
+    if (contest->contestants[0].answer != BENCH_ANSWERED ||
+        (!bench->once && !run_round(contest, false))) {
+        return;
+    }
+    for (int i = 0; i < rounds && i < REPEAT_MAX; i++) {
+        const bool is_late = bench_now() - start_s > contest->options->seconds;
+        if ((is_late && i >= ROUNDS_MIN) || !run_round(contest, true)) {
+            return;
         }
     }
-    fprintf(out, "}}\n");
-    fflush(out);
 }
 
 static void
-print_line(const struct contest *contest, bool peers)
+add_series(json_t *object, const struct contestant *contestant)
 {
-    const struct bench *bench = contest->bench;
-    printf("%-16s %.4g %s (%.4g … %.4g, %d runs)", bench->name, median(&contest->own), bench->unit,
-           contest->own.values[0], contest->own.values[contest->own.count - 1], contest->own.count);
-    for (int i = 0; i < BENCH_PEERS_MAX && peers; i++) {
-        if (contest->peers[i].count > 0) {
-            printf("; %s %.4g %s: %.2f times as good", bench->peers[i].name,
-                   median(&contest->peers[i]), bench->unit,
-                   ratio(bench, &contest->own, &contest->peers[i]));
-        } else if (bench->peers[i].name != NULL) {
-            printf("; %s is not installed", bench->peers[i].name);
+    static const char *const names[] = {"measured", "absent", "failed"};
+    const struct bench_summary summary = bench_summarize(contestant->values, contestant->count);
+    json_object_set_new(object, "status", json_string(names[contestant->answer]));
+    if (contestant->answer != BENCH_ANSWERED) {
+        json_object_set_new(object, "why", json_string(contestant->why));
+        return;
+    }
+    json_t *values = json_array();
+    for (size_t i = 0; i < contestant->count; i++) {
+        json_array_append_new(values, json_real(contestant->values[i]));
+    }
+    json_object_set_new(object, "values", values);
+    json_object_set_new(object, "min", json_real(summary.min));
+    json_object_set_new(object, "median", json_real(summary.median));
+    json_object_set_new(object, "max", json_real(summary.max));
+    json_object_set_new(object, "noise", json_real(bench_noise(&summary)));
+    json_object_set_new(object, "peak_resident_bytes", json_integer(contestant->peak_bytes));
+}
+
+// −1 for one that was not measured.
+static double
+median_of(const struct contestant *contestant)
+{
+    return contestant->answer == BENCH_ANSWERED && contestant->count > 0
+               ? bench_summarize(contestant->values, contestant->count).median
+               : -1.0;
+}
+
+static json_t *
+tell_rivals(const struct contest *contest)
+{
+    static const char *const kinds[] = {"", "limit", "peer", "self"};
+    json_t *rivals = json_array();
+    const double own = median_of(&contest->contestants[0]);
+    for (int i = 1; i < contest->count; i++) {
+        const struct contestant *contestant = &contest->contestants[i];
+        const double other = median_of(contestant);
+        json_t *object = json_pack("{s:s, s:s}", "name", contestant->rival->name, "kind",
+                                   kinds[contestant->rival->kind]);
+        add_series(object, contestant);
+        if (own >= 0 && other >= 0) {
+            json_object_set_new(object, "ratio",
+                                json_real(bench_target_ratio(contest->bench, own, other)));
+        }
+        json_array_append_new(rivals, object);
+    }
+    return rivals;
+}
+
+static double
+median_of_rival(const struct contest *contest, const char *name)
+{
+    for (int i = 1; i < contest->count && name != NULL; i++) {
+        if (strcmp(contest->contestants[i].rival->name, name) == 0) {
+            return median_of(&contest->contestants[i]);
         }
     }
-    printf("\n");
-    fflush(stdout);
+    return -1.0;
 }
 
-static bool
-run_contest(struct contest *contest, const struct bench_options *options)
+static json_t *
+tell_targets(const struct contest *contest)
 {
-    bool ok = run_turn(contest, false);
-    for (int i = 0; i < options->repeat && i < REPEAT_MAX && ok; i++) {
-        ok = run_turn(contest, true);
+    json_t *targets = json_array();
+    for (int i = 0; i < BENCH_TARGETS_MAX && contest->bench->targets[i].check != 0; i++) {
+        const struct bench_target *target = &contest->bench->targets[i];
+        const struct bench_target_facts facts = {
+            .own = median_of(&contest->contestants[0]),
+            .other = median_of_rival(contest, target->rival),
+            .peak_bytes = (double)contest->contestants[0].peak_bytes,
+            .judged = !contest->options->quick,
+        };
+        json_array_append_new(targets, bench_target_judge(contest->bench, target, &facts));
     }
-    if (ok) {
-        print_line(contest, options->peers);
-    }
-    if (ok && options->json != NULL) {
-        print_json(contest, options->json);
-    }
-    return ok;
+    return targets;
 }
 
-bool
-bench_run(const struct bench *bench, const struct bench_options *options)
+static json_t *
+tell(const struct contest *contest, const struct bench_suite *suite)
+{
+    const struct bench *bench = contest->bench;
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i}", "name", bench->name, "suite",
+                               suite->name, "work", bench->work, "unit", bench->unit, "better",
+                               bench->more_is_better ? "more" : "less", "size",
+                               (json_int_t)contest->size, "threads", contest->threads);
+    if (object != NULL) {
+        add_series(object, &contest->contestants[0]);
+        json_object_set_new(object, "rivals", tell_rivals(contest));
+        json_object_set_new(object, "targets", tell_targets(contest));
+    }
+    return object;
+}
+
+// A bench of more threads than there are is not run.
+static bool
+has_threads(struct contest *contest)
+{
+    struct contestant *own = &contest->contestants[0];
+    if (contest->bench->threads <= contest->options->threads) {
+        return true;
+    }
+    own->answer = BENCH_ABSENT;
+    snprintf(own->why, WHY_BYTES, "needs %d processors", contest->bench->threads);
+    return false;
+}
+
+static void
+choose_contestants(struct contest *contest)
+{
+    contest->count = 1;
+    for (int i = 0; i < BENCH_RIVALS_MAX && contest->bench->rivals[i].kind != BENCH_NONE; i++) {
+        const struct bench_rival *rival = &contest->bench->rivals[i];
+        if (rival->kind != BENCH_PEER || contest->options->peers) {
+            contest->contestants[contest->count++].rival = rival;
+        }
+    }
+}
+
+json_t *
+bench_run(const struct bench_suite *suite, const struct bench *bench,
+          const struct bench_options *options)
 {
     static struct contest contest;
     memset(&contest, 0, sizeof contest);
     contest.bench = bench;
-    contest.state = bench->open();
-    if (contest.state == NULL) {
-        return false;
-    }
-    for (int i = 0; i < BENCH_PEERS_MAX && options->peers; i++) {
-        if (bench->peers[i].name != NULL) {
-            contest.processes[i] = bench_peer_start(&bench->peers[i]);
+    contest.options = options;
+    contest.size = options->quick ? bench->quick_size : bench->size;
+    contest.threads = bench->threads > 0 ? bench->threads : options->threads;
+    choose_contestants(&contest);
+    if (has_threads(&contest)) {
+        for (int i = 0; i < contest.count; i++) {
+            start(&contest, &contest.contestants[i]);
+            if (contest.contestants[0].answer != BENCH_ANSWERED) {
+                contest.count = 1;
+            }
         }
+        run_rounds(&contest);
+    } else {
+        contest.count = 1;
     }
-    const bool ok = run_contest(&contest, options);
-    for (int i = 0; i < BENCH_PEERS_MAX; i++) {
-        bench_peer_stop(contest.processes[i]);
+    for (int i = 0; i < contest.count; i++) {
+        contest.contestants[i].peak_bytes = bench_process_end(contest.contestants[i].process);
     }
-    bench->close(contest.state);
-    return ok;
+    return tell(&contest, suite);
 }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A register of the instruction set as a vector of the compiler, and the few operations on it that
+// the compiler does not find by itself.
+
+#ifndef BENCH_LIMIT_ISA_LANES_H
+#define BENCH_LIMIT_ISA_LANES_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined __x86_64__
+#include <immintrin.h>
+#endif
+
+#if defined __AVX512F__
+#define LANES 8
+#elif defined __AVX2__
+#define LANES 4
+#else
+#define LANES 2
+#endif
+
+typedef uint64_t bits __attribute__((vector_size(LANES * 8)));
+typedef double reals __attribute__((vector_size(LANES * 8)));
+
+#define LANES_INLINE static inline __attribute__((always_inline))
+
+// The products of the lower halves of the lanes.
+LANES_INLINE bits
+multiply_words(bits a, bits b)
+{
+#if defined __AVX512F__
+    return (bits)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined __AVX2__
+    return (bits)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined __x86_64__
+    return (bits)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+    return (a & UINT32_MAX) * (b & UINT32_MAX);
+#endif
+}
+
+LANES_INLINE reals
+square_root(reals x)
+{
+#if defined __AVX512F__
+    return (reals)_mm512_sqrt_pd((__m512d)x);
+#elif defined __AVX2__
+    return (reals)_mm256_sqrt_pd((__m256d)x);
+#elif defined __x86_64__
+    return (reals)_mm_sqrt_pd((__m128d)x);
+#else
+    for (int i = 0; i < LANES; i++) {
+        x[i] = sqrt(x[i]);
+    }
+    return x;
+#endif
+}
+
+LANES_INLINE reals
+load(const double *from)
+{
+    reals x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+LANES_INLINE void
+store(double *to, reals x)
+{
+    memcpy(to, &x, sizeof x);
+}
+
+// To aligned memory, past the caches where that can be said.
+LANES_INLINE void
+stream(double *to, reals x)
+{
+#if defined __AVX512F__
+    _mm512_stream_pd(to, (__m512d)x);
+#elif defined __AVX2__
+    _mm256_stream_pd(to, (__m256d)x);
+#elif defined __x86_64__
+    _mm_stream_pd(to, (__m128d)x);
+#else
+    store(to, x);
+#endif
+}
+
+LANES_INLINE bits
+all(uint64_t x)
+{
+    return x - (bits){0};
+}
+
+LANES_INLINE double
+sum_lanes(reals x)
+{
+    double sum = 0;
+    for (int i = 0; i < LANES; i++) {
+        sum += x[i];
+    }
+    return sum;
+}
+
+#endif
