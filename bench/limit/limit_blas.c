@@ -124,6 +124,10 @@ main(int argc, char **argv)
 {
     static struct work work;
     const char *trial = getenv("LIMIT_BLAS_TRIAL");
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts(openblas_get_config());
+        return EXIT_SUCCESS;
+    }
     const int code = limit_arguments(argc, argv, jobs, &work.job, &work.size, &work.threads);
     if (code != 0) {
         return code;
