@@ -10,6 +10,7 @@
 #ifndef TSI_PROGRAM_EXCHANGE_H
 #define TSI_PROGRAM_EXCHANGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/limits.h"
@@ -38,6 +39,20 @@ tsi_key_task(tsi_key key)
 {
     return (uint32_t)key;
 }
+
+// Tasks that follow each other.
+struct tsi_task_range {
+    uint32_t first;
+    uint32_t count;
+};
+
+// What a worker holds of a job: chunks of so many of the ranges that come with it. The token is
+// the client's name of the job, which is never used twice: a job of the same number may be another.
+struct tsi_holding {
+    uint32_t job;
+    uint64_t token;
+    size_t range_count;
+};
 
 // Where an input is that the worker may not have: a peer that has it, or the bytes themselves
 // (`data` not NULL).

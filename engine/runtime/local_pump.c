@@ -388,6 +388,8 @@ take_worker_action(struct tsi_local *local, const struct tsi_worker_action *acti
         event.copied.count = action->copied.count;
         tsi_local_sched_event(local, &event);
         break;
+    case TSI_WORKER_REPORT_HELD:
+        break; // there was no scheduler before this one
     }
 }
 

@@ -115,6 +115,10 @@ dispatch(struct tsi_sched *sched, const struct tsi_sched_event *event)
         [TSI_SCHED_TARGETS_TAKEN] = tsi_sched_on_targets_taken,
         [TSI_SCHED_TASKS_DONE] = tsi_sched_on_tasks_done,
         [TSI_SCHED_ATTEMPT_ENDED] = tsi_sched_on_attempt_ended,
+        [TSI_SCHED_JOB_RESTORED] = tsi_sched_on_job_restored,
+        [TSI_SCHED_RESTORED] = tsi_sched_on_restored,
+        [TSI_SCHED_JOB_CLAIMED] = tsi_sched_on_job_claimed,
+        [TSI_SCHED_WORKER_HOLDS] = tsi_sched_on_worker_holds,
         [TSI_SCHED_COPIED] = tsi_sched_on_copied,
         [TSI_SCHED_TICK] = NULL,
     };
@@ -162,7 +166,7 @@ tsi_sched_poll(struct tsi_sched *sched, uint64_t now_ns, struct tsi_sched_action
     if (tsi_sched_emit(sched, action)) {
         return true;
     }
-    if (!sched->policy_due && !sched->drain_due) {
+    if (sched->restoring || (!sched->policy_due && !sched->drain_due)) {
         return false;
     }
     // Nothing that was told points into cells any more.

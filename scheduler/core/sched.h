@@ -55,6 +55,13 @@ enum tsi_sched_event_kind {
     TSI_SCHED_TARGETS_TAKEN, // the client has these target chunks
     TSI_SCHED_TASKS_DONE,
     TSI_SCHED_ATTEMPT_ENDED,
+    // What a scheduler that starts again tells the core, before any job is submitted: the jobs of
+    // the one before, from the journal. Nothing is activated until RESTORED, so that workers can
+    // say what they hold; a job, but a detached one, until its client has claimed it.
+    TSI_SCHED_JOB_RESTORED,
+    TSI_SCHED_RESTORED,
+    TSI_SCHED_JOB_CLAIMED,  // a client says that the job is its, and hears all that it missed
+    TSI_SCHED_WORKER_HOLDS, // a worker has chunks that no report of this life told
     TSI_SCHED_COPIED, // a worker holds copies: the answer to COPY, and to DROP_JOB what it holds of
                       // other jobs' chunks that only completions of the dropped one told of
     TSI_SCHED_TICK,   // only the time
@@ -78,10 +85,25 @@ struct tsi_sched_event {
             uint64_t token;                    // the client's own name of the job
             const struct tsi_program *program; // valid; stays until JOB_DROPPED gives it back
             bool detached;                     // goes on without its client
+            uint32_t job; // its number, higher than all before; 0: the next one
         } job_submitted;
         struct {
             uint32_t job;
-        } job; // JOB_CANCELLED, JOB_RELEASED
+            uint64_t token;
+            const struct tsi_program *program; // as of a job that is submitted
+            bool detached;
+            bool ended; // well; what is left are chunks that its client keeps
+            const struct tsi_task_range *taken;
+            size_t taken_count;
+        } job_restored; // `peer`: who stands for the clients that are not back yet
+        struct {
+            uint32_t job;
+            const struct tsi_task_range *ranges;
+            size_t count;
+        } holds;
+        struct {
+            uint32_t job;
+        } job; // JOB_CANCELLED, JOB_RELEASED, JOB_CLAIMED
         struct {
             uint32_t job;
             const uint32_t *tasks;
@@ -130,7 +152,8 @@ struct tsi_sched_action {
     union {
         struct {
             const struct tsi_program *program;
-        } program; // SEND_PROGRAM, JOB_DROPPED
+            tess_status status; // of JOB_DROPPED: how the job ended, if its client did not hear
+        } program;              // SEND_PROGRAM, JOB_DROPPED
         struct {
             const struct tsi_assignment *items;
             size_t count;

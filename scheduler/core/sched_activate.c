@@ -263,7 +263,8 @@ static void
 open_target(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     struct tsi_sched_task *record = &job->tasks[task];
-    if ((record->bits & TSI_TASK_OPENED) == 0) {
+    const bool is_target = job->ops[op].target_mode != TSI_SCHED_NO_TARGET;
+    if (is_target && (record->bits & TSI_TASK_OPENED) == 0) {
         record->bits |= TSI_TASK_OPENED;
         if (job->ops[op].target_mode == TSI_TARGET_DELIVER) {
             job->deliver_bytes += tsi_sched_job_bytes(job, op, task);
@@ -272,9 +273,9 @@ open_target(struct tsi_sched_job *job, uint32_t op, uint32_t task)
     }
 }
 
-// Makes the claims on a task that is RELEASED; false if there are none, or too many.
-static bool
-claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+bool
+tsi_sched_activate_claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                         uint32_t task)
 {
     const bool was_retired = tsi_sched_job_is_retired(job, task);
     const uint64_t claims = tsi_sched_hold_claims(job, op, task);
@@ -296,6 +297,7 @@ claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t 
         tsi_sched_hold_restore_inputs(job, op, task);
     }
     job->tasks[task].users_left = (uint32_t)claims;
+    open_target(job, op, task);
     return true;
 }
 
@@ -309,11 +311,8 @@ visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched
         return;
     }
     const uint32_t op = tsi_sched_job_op(job, task);
-    if (!claim(sched, job, op, task)) {
+    if (!tsi_sched_activate_claim(sched, job, op, task)) {
         return;
-    }
-    if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
-        open_target(job, op, task);
     }
     record->where = item->is_ranked ? item->rank : sched->next_rank++;
     if (job->ops[op].work == TSI_WORK_HELD) {

@@ -143,6 +143,7 @@ emit_refused(struct tsi_sched *sched, struct tsi_sched_action *action)
     default:
         action->kind = TSI_SCHED_JOB_DROPPED;
         action->program.program = refused->program;
+        action->program.status = TESS_ENOMEM;
         sched->refused_count--;
         break;
     }
@@ -243,6 +244,7 @@ emit_dropped(struct tsi_sched *sched, struct tsi_sched_job *job, struct tsi_sche
 {
     action->kind = TSI_SCHED_JOB_DROPPED;
     action->program.program = job->program;
+    action->program.status = job->status;
     tsi_map_remove(&sched->job_slots, job->id);
     sched->jobs.items[job->slot] = NULL;
     tsi_sched_job_free(job);

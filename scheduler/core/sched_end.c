@@ -164,7 +164,7 @@ settle_one(struct tsi_sched *sched, struct tsi_sched_job *job)
         drop(sched, job);
         return true;
     }
-    if (!job->ended && job->targets_done == job->targets_total) {
+    if (!job->ended && !job->away && job->targets_done == job->targets_total) {
         tsi_sched_peak_of_job(sched, job);
         job->ended = true;
         job->end_due = true;
@@ -242,7 +242,7 @@ tsi_sched_target_reached(struct tsi_sched *sched, struct tsi_sched_job *job, uin
     }
     switch (job->ops[op].target_mode) {
     case TSI_TARGET_DELIVER:
-        if (!has_client(sched, job)) {
+        if (job->detached && !has_client(sched, job)) {
             tsi_sched_target_satisfied(sched, job, op, task);
         } else if (!tsi_vec_push(&job->ready, task)) {
             tsi_sched_job_doom_memory(sched, job);

@@ -81,6 +81,8 @@ struct tsi_sched_job {
     uint32_t client; // its peer
     uint64_t token;
     bool detached;
+    bool restored; // from the journal of a scheduler before
+    bool away;     // its client is gone and may come back: nothing is opened, and it does not end
     const struct tsi_program *program;
 
     struct tsi_sched_op *ops;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients come and go. The jobs of one that went are cancelled after a while, but those that it
-// detached go on: what they were to deliver is not delivered to anybody, and counts as taken.
+// Clients come and go. The jobs of one that went wait for somebody to claim them, with all that is
+// there but begin nothing, and are cancelled after a while. Those that it detached go on: what they
+// were to deliver is not delivered to anybody, and counts as taken.
 
 #include "scheduler/core/sched_state.h"
 
@@ -62,6 +63,8 @@ leave_job(struct tsi_sched *sched, struct tsi_sched_job *job, bool lease_over)
         sched->settle_due = true;
     } else if (lease_over || reads_held(job)) {
         tsi_sched_job_doom(sched, job, TESS_ECANCELLED, "the client of the job left");
+    } else {
+        job->away = true;
     }
 }
 

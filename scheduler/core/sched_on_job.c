@@ -61,12 +61,13 @@ join_kept(struct tsi_sched *sched, struct tsi_sched_job *job, int i)
     maker->refs++;
 }
 
-// Adds the record of a job to the books; false when memory is out.
-static bool
-add_job(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t client)
+bool
+tsi_sched_job_add(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t client,
+                  uint32_t number)
 {
     const uint32_t slot = free_slot(sched);
-    const uint32_t id = sched->next_job;
+    const uint32_t id = number >= sched->next_job ? number : sched->next_job;
+    sched->next_job = id + 1;
     if (slot == TSI_SLOT_NONE || !tsi_map_put(&sched->job_slots, id, slot)) {
         return false;
     }
@@ -75,22 +76,30 @@ add_job(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t client)
     job->client = client;
     job->progress_ns = sched->now_ns;
     sched->jobs.items[slot] = job;
+    sched->emit_due = true;
+    sched->settle_due = true;
+    sched->policy_due = true;
+    for (int i = 0; i < job->program->op_count && !job->doomed; i++) {
+        if (job->ops[i].work == TSI_WORK_KEPT && job->ops[i].count > 0) {
+            join_kept(sched, job, i);
+        }
+    }
     return true;
 }
 
-// Writes down that a program goes back at once.
-static void
-turn_down(struct tsi_sched *sched, const struct tsi_sched_event *event, uint32_t id)
+void
+tsi_sched_job_turn_down(struct tsi_sched *sched, uint32_t client, uint32_t job, uint64_t token,
+                        const struct tsi_program *program)
 {
     if (sched->refused_count == TSI_SCHED_REFUSED_MAX) {
         return; // the driver takes no actions out, so it cannot miss this one
     }
     sched->refused[sched->refused_count++] = (struct tsi_sched_refused){
-        .client = event->peer,
-        .job = id,
-        .token = event->job_submitted.token,
-        .program = event->job_submitted.program,
-        .steps_left = tsi_sched_peer_client(sched, event->peer) != NULL ? 3 : 1,
+        .client = client,
+        .job = job,
+        .token = token,
+        .program = program,
+        .steps_left = tsi_sched_peer_client(sched, client) != NULL ? 3 : 1,
     };
 }
 
@@ -100,25 +109,20 @@ tsi_sched_on_job_submitted(struct tsi_sched *sched, const struct tsi_sched_event
     struct tsi_sched_client *client = tsi_sched_peer_client(sched, event->peer);
     struct tsi_sched_job *job =
         client == NULL || client->left ? NULL : tsi_sched_job_new(event->job_submitted.program);
-    if (job == NULL || !add_job(sched, job, event->peer)) {
+    const uint32_t number = event->job_submitted.job;
+    const uint32_t refused = number >= sched->next_job ? number : sched->next_job;
+    if (job == NULL || !tsi_sched_job_add(sched, job, event->peer, number)) {
         if (job != NULL) {
             tsi_sched_job_free(job);
         }
-        turn_down(sched, event, sched->next_job++);
+        sched->next_job = refused + 1;
+        tsi_sched_job_turn_down(sched, event->peer, refused, event->job_submitted.token,
+                                event->job_submitted.program);
         return;
     }
-    sched->next_job++;
     job->token = event->job_submitted.token;
     job->detached = event->job_submitted.detached;
     job->accept_due = true;
-    sched->emit_due = true;
-    sched->settle_due = true;
-    sched->policy_due = true;
-    for (int i = 0; i < job->program->op_count && !job->doomed; i++) {
-        if (job->ops[i].work == TSI_WORK_KEPT && job->ops[i].count > 0) {
-            join_kept(sched, job, i);
-        }
-    }
 }
 
 // The job of an event, if it is one of the client that the event is from.
@@ -159,6 +163,12 @@ tsi_sched_on_targets_taken(struct tsi_sched *sched, const struct tsi_sched_event
     for (size_t i = 0; job != NULL && i < event->targets_taken.count; i++) {
         const uint32_t task = event->targets_taken.tasks[i];
         const uint32_t op = task < job->program->task_count ? tsi_sched_job_op(job, task) : 0;
+        if (job->restored && task < job->program->task_count &&
+            (job->tasks[task].bits & TSI_TASK_OPENED) == 0) {
+            tsi_sched_job_note_taken(sched, job, task);
+            sched->settle_due = true;
+            continue;
+        }
         if (task >= job->program->task_count || job->ops[op].target_mode != TSI_TARGET_DELIVER ||
             (job->tasks[task].bits & TSI_TASK_OPENED) == 0 ||
             tsi_sched_task_is_satisfied(&job->tasks[task])) {

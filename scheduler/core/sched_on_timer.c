@@ -158,7 +158,8 @@ end_refusals(struct tsi_sched *sched)
 bool
 tsi_sched_timer_has_progress(const struct tsi_sched *sched, const struct tsi_sched_job *job)
 {
-    return !job->dropping && !job->doomed && !job->ended &&
+    const struct tsi_sched_client *client = tsi_sched_peer_client(sched, job->client);
+    return client != NULL && !client->left && !job->dropping && !job->doomed && !job->ended &&
            (job->progress_done != job->tasks_done ||
             job->progress_workers != (int)sched->worker_count);
 }

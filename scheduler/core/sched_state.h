@@ -110,7 +110,8 @@ struct tsi_sched {
     uint64_t balance_looked_ns; // when loads were compared last
     uint32_t crowded_age;       // times that `crowded` was taken as it was
     bool crowded;
-    uint32_t turn; // the client whose jobs were activated last
+    uint32_t turn;  // the client whose jobs were activated last
+    bool restoring; // workers still tell what they hold: nothing is activated
     bool policy_due;
     bool settle_due;
     bool drain_due;
@@ -159,6 +160,10 @@ void tsi_sched_wake_all(struct tsi_sched *sched);
 
 // sched_activate.c
 
+// Makes the claims on a task that is RELEASED, and opens it if it is a target; false if there are
+// none: nobody needs it.
+bool tsi_sched_activate_claim(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                              uint32_t task);
 // Demands a task: it, and all that it needs, will be made. False when memory is out.
 bool tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                                uint32_t rank, bool is_ranked);
@@ -218,6 +223,20 @@ void tsi_sched_lost_chunk(struct tsi_sched *sched, struct tsi_sched_job *job, ui
 void tsi_sched_lost_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker,
                            const char *text);
 
+// sched_on_restore.c
+
+// The client took a target in an earlier life of the scheduler.
+void tsi_sched_job_note_taken(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
+
+// sched_on_job.c
+
+// Adds the record of a job to the books, and what it keeps of others; false when memory is out.
+bool tsi_sched_job_add(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t client,
+                       uint32_t number);
+// Writes down that a program goes back at once.
+void tsi_sched_job_turn_down(struct tsi_sched *sched, uint32_t client, uint32_t job, uint64_t token,
+                             const struct tsi_program *program);
+
 // sched_on_*.c
 
 void tsi_sched_on_worker_joined(struct tsi_sched *sched, const struct tsi_sched_event *event);
@@ -234,6 +253,10 @@ void tsi_sched_on_targets_taken(struct tsi_sched *sched, const struct tsi_sched_
 void tsi_sched_on_tasks_done(struct tsi_sched *sched, const struct tsi_sched_event *event);
 void tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event *event);
 void tsi_sched_on_copied(struct tsi_sched *sched, const struct tsi_sched_event *event);
+void tsi_sched_on_job_restored(struct tsi_sched *sched, const struct tsi_sched_event *event);
+void tsi_sched_on_restored(struct tsi_sched *sched, const struct tsi_sched_event *event);
+void tsi_sched_on_job_claimed(struct tsi_sched *sched, const struct tsi_sched_event *event);
+void tsi_sched_on_worker_holds(struct tsi_sched *sched, const struct tsi_sched_event *event);
 // What is due by the time alone.
 void tsi_sched_on_timer(struct tsi_sched *sched);
 uint64_t tsi_sched_timer_deadline(const struct tsi_sched *sched);

@@ -7,6 +7,7 @@
 //     RELEASED → MEMORY     demanded, and the chunk is there without running: held or kept
 //     WAITING  → QUEUED     the last input came
 //     WAITING  → MEMORY     the kept chunk that it stands for came
+//     RELEASED → MEMORY, DURABLE   a worker had it from the life of the scheduler before
 //     QUEUED   → WAITING    an input was lost
 //     QUEUED   → ASSIGNED   placed
 //     ASSIGNED → MEMORY     done
@@ -21,7 +22,7 @@
 #define TO(state) (1U << TSI_TASK_##state)
 
 static const uint8_t allowed[TSI_TASK_STATES] = {
-    [TSI_TASK_RELEASED] = TO(WAITING) | TO(QUEUED) | TO(MEMORY),
+    [TSI_TASK_RELEASED] = TO(WAITING) | TO(QUEUED) | TO(MEMORY) | TO(DURABLE),
     [TSI_TASK_WAITING] = TO(QUEUED) | TO(MEMORY) | TO(RELEASED),
     [TSI_TASK_QUEUED] = TO(WAITING) | TO(ASSIGNED) | TO(RELEASED),
     [TSI_TASK_ASSIGNED] = TO(MEMORY) | TO(DURABLE) | TO(RELEASED) | TO(ERRED),

@@ -125,7 +125,7 @@ run_job(struct tsi_sched *sched, struct tsi_sched_job *job, uint64_t queued_max,
 static bool
 may_want(const struct tsi_sched_job *job)
 {
-    return job != NULL && !job->doomed && !job->dropping &&
+    return job != NULL && !job->doomed && !job->dropping && !job->away &&
            (job->stack.count > 0 || job->cursors_open > 0);
 }
 

@@ -34,6 +34,8 @@ put_body(struct tsi_put *put, const struct tsi_journal_record *record)
         tsi_put_u64(put, record->token);
         tsi_put_u8(put, record->detached ? 1 : 0);
         tsi_put_run(put, record->program, record->program_bytes);
+    } else if (record->type == TSI_JOURNAL_DROPPED) {
+        tsi_put_u16(put, (uint16_t)record->status);
     } else if (record->type == TSI_JOURNAL_TAKEN) {
         tsi_put_u32(put, (uint32_t)record->range_count);
         for (size_t i = 0; i < record->range_count; i++) {
@@ -104,7 +106,7 @@ take_taken(struct reader *reader, uint32_t number, struct tsi_take *take)
     reader->no_memory = job != NULL && !tsi_vec_reserve(&job->taken, count);
     for (size_t i = 0; i < count && !reader->no_memory; i++) {
         const uint32_t first = tsi_take_u32(take);
-        const struct tsi_journal_range range = {first, tsi_take_u32(take)};
+        const struct tsi_task_range range = {first, tsi_take_u32(take)};
         if (range.count == 0 || range.count > UINT32_MAX - first) {
             return false;
         }
@@ -115,11 +117,25 @@ take_taken(struct reader *reader, uint32_t number, struct tsi_take *take)
     return !take->failed && !reader->no_memory;
 }
 
-static void
-drop_job(struct tsi_journal_job *job)
+// One that was dropped before is no harm: it may be told twice.
+static bool
+take_end(struct reader *reader, uint8_t type, uint32_t number, struct tsi_take *take)
 {
-    tsi_vec_fini(&job->taken);
-    job->dropped = true;
+    struct tsi_journal_job *job = find_job(reader, number);
+    const uint16_t status = type == TSI_JOURNAL_DROPPED ? tsi_take_u16(take) : 0;
+    if (take->failed) {
+        return false;
+    }
+    if (job != NULL && type == TSI_JOURNAL_ENDED) {
+        job->ended = true;
+    } else if (job != NULL) {
+        tsi_vec_fini(&job->taken);
+        job->program = NULL;
+        job->program_bytes = 0;
+        job->status = status < TESS_STATUS_COUNT ? (tess_status)status : TESS_EINTERNAL;
+        job->dropped = true;
+    }
+    return true;
 }
 
 // Takes one record in; false if it says what no scheduler writes, or memory is out.
@@ -129,7 +145,6 @@ take_record(struct reader *reader, const unsigned char *body, size_t bytes)
     struct tsi_take take = {.at = body, .end = body + bytes};
     const uint8_t type = tsi_take_u8(&take);
     const uint32_t number = tsi_take_u32(&take);
-    struct tsi_journal_job *job = NULL;
     bool ok = !take.failed;
     switch (type) {
     case TSI_JOURNAL_EPOCH:
@@ -144,13 +159,7 @@ take_record(struct reader *reader, const unsigned char *body, size_t bytes)
         break;
     case TSI_JOURNAL_ENDED:
     case TSI_JOURNAL_DROPPED:
-        // One that was dropped before is no harm: it may be told twice.
-        job = find_job(reader, number);
-        if (job != NULL && type == TSI_JOURNAL_DROPPED) {
-            drop_job(job);
-        } else if (job != NULL) {
-            job->ended = true;
-        }
+        ok = ok && take_end(reader, type, number, &take);
         break;
     case TSI_JOURNAL_WORKERS:
         reader->journal->workers = ok ? number : reader->journal->workers;
@@ -206,15 +215,21 @@ check_head(const unsigned char *bytes, size_t count, struct tsi_error *error)
     return TESS_OK;
 }
 
-// Takes the jobs that were dropped out of the list.
+// Takes the jobs that were dropped long ago out of the list.
 static void
 sweep(struct tsi_journal *journal)
 {
+    size_t dropped = 0;
+    for (size_t i = 0; i < journal->jobs.count; i++) {
+        dropped += journal->jobs.items[i].dropped ? 1 : 0;
+    }
     size_t kept = 0;
     for (size_t i = 0; i < journal->jobs.count; i++) {
-        if (!journal->jobs.items[i].dropped) {
-            journal->jobs.items[kept++] = journal->jobs.items[i];
+        const struct tsi_journal_job job = journal->jobs.items[i];
+        if (!job.dropped || dropped <= TSI_JOURNAL_DROPPED_MAX) {
+            journal->jobs.items[kept++] = job;
         }
+        dropped -= job.dropped ? 1 : 0;
     }
     journal->jobs.count = kept;
 }

@@ -18,6 +18,7 @@
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
 #include "engine/base/vec.h"
+#include "engine/program/exchange.h"
 #include "scheduler/wire/cursor.h"
 
 #define TSI_JOURNAL_VERSION 1
@@ -36,15 +37,9 @@ enum tsi_journal_type {
     TSI_JOURNAL_JOB,       // was submitted
     TSI_JOURNAL_TAKEN,     // its client has these targets
     TSI_JOURNAL_ENDED,     // well; what is left of it are chunks that its client keeps
-    TSI_JOURNAL_DROPPED,   // nothing is left of it
+    TSI_JOURNAL_DROPPED,   // nothing is left of it but how it ended
     TSI_JOURNAL_WORKERS,   // so many are there
     TSI_JOURNAL_TYPE_COUNT
-};
-
-// Tasks that follow each other.
-struct tsi_journal_range {
-    uint32_t first;
-    uint32_t count;
 };
 
 struct tsi_journal_record {
@@ -54,24 +49,30 @@ struct tsi_journal_record {
     bool detached;
     const unsigned char *program;
     size_t program_bytes;
-    const struct tsi_journal_range *ranges; // of TAKEN
+    const struct tsi_task_range *ranges; // of TAKEN
     size_t range_count;
+    tess_status status; // of DROPPED
 };
 
 // Appends the head, or a record, to `put`.
 void tsi_journal_put_head(struct tsi_put *put);
 void tsi_journal_put(struct tsi_put *put, const struct tsi_journal_record *record);
 
-// A job that was there at the end of the journal. `program` points into the journal's bytes.
+// The last jobs that were dropped are remembered: a client may not have heard of the end.
+#define TSI_JOURNAL_DROPPED_MAX 1024
+
+// A job that was there at the end of the journal, or that had just been dropped. `program` points
+// into the journal's bytes.
 struct tsi_journal_job {
     uint32_t number;
     uint64_t token;
     bool detached;
     bool ended;
-    bool dropped; // only while the journal is read
+    bool dropped; // how it ended is in `status`; what follows is nothing
+    tess_status status;
     const unsigned char *program;
     size_t program_bytes;
-    TSI_VEC(struct tsi_journal_range) taken;
+    TSI_VEC(struct tsi_task_range) taken;
 };
 
 // How a journal ends.

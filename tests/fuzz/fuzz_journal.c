@@ -27,7 +27,8 @@ check_job(const struct tsi_journal *journal, size_t i, const uint8_t *bytes)
     const struct tsi_journal_job *job = &journal->jobs.items[i];
     require(job->number <= journal->last_job, "a job after the last one");
     require(i == 0 || job->number > journal->jobs.items[i - 1].number, "jobs out of order");
-    require(!job->dropped, "a job that was dropped");
+    require(!job->dropped || (job->program == NULL && job->taken.count == 0),
+            "a job that was dropped has something left");
     require(job->program_bytes == 0 ||
                 (job->program >= bytes + TSI_JOURNAL_HEAD &&
                  job->program + job->program_bytes <= bytes + journal->trusted),

@@ -207,6 +207,14 @@ sim_book_event(struct sim_world *world, const struct tsi_sched_event *event)
         end_attempt(link, event->attempt.sequence);
         world->fetch_failures += event->attempt.end == TSI_ATTEMPT_FETCH_FAILED ? 1 : 0;
         break;
+    case TSI_SCHED_WORKER_HOLDS:
+        for (size_t i = 0; i < event->holds.count; i++) {
+            const struct tsi_task_range *range = &event->holds.ranges[i];
+            for (uint32_t k = 0; k < range->count; k++) {
+                note_chunk(world, link, tsi_key_of(event->holds.job, range->first + k));
+            }
+        }
+        break;
     case TSI_SCHED_COPIED:
         for (size_t i = 0; i < event->copied.count; i++) {
             note_chunk(world, link, event->copied.keys[i]);
@@ -277,7 +285,8 @@ sim_book_closed(struct sim_link *link)
 void
 sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task)
 {
-    const uint64_t explained = 1 + world->losses + world->leaves + world->fetch_failures;
+    const uint64_t explained = 1 + world->losses + world->leaves + world->fetch_failures +
+                               world->rebirths * (world->rebirths + 1);
     const uint64_t most = world->faults.none ? 1 : explained;
     if (++job->executed[task] > most) {
         sim_fail(world, "I12: %u:%u was made %u times, for no reason", job->number, task,

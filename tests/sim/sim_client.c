@@ -38,6 +38,13 @@ join(struct sim_client *client)
     struct sim_mail *mail = sim_mail_new(client->world, SIM_MAIL_TO_SCHED, client->peer);
     mail->to_sched.kind = TSI_SCHED_CLIENT_JOINED;
     sim_mail_send(client->world, mail);
+    for (size_t i = 0; i < client->world->jobs.count; i++) {
+        struct sim_job *job = client->world->jobs.items[i];
+        const bool is_kept = job->keeps && job->status == TESS_OK && !job->released;
+        if (job->client == client && !job->lost && (!job->ended || is_kept)) {
+            sim_restart_claim(client, job);
+        }
+    }
 }
 
 // The arrays that earlier jobs of this client keep.
@@ -49,7 +56,7 @@ find_kept(struct sim_client *client, struct sim_kept *kept)
     for (size_t i = 0; i < world->jobs.count; i++) {
         const struct sim_job *job = world->jobs.items[i];
         // To cancel a job that has just ended well is to release it.
-        const bool is_gone = job->released || job->cancelled;
+        const bool is_gone = job->released || job->cancelled || job->lost;
         if (job->client != client || !job->ended || job->status != TESS_OK || is_gone) {
             continue;
         }
@@ -140,7 +147,7 @@ release_some(struct sim_client *client)
     for (size_t i = 0; i < world->jobs.count; i++) {
         struct sim_job *job = world->jobs.items[i];
         if (job->client != client || !job->keeps || !job->ended || job->status != TESS_OK ||
-            job->released) {
+            job->released || job->lost) {
             continue;
         }
         if (is_done || sim_chance(&world->random, 50)) {
@@ -322,7 +329,10 @@ reads_lost_job(const struct sim_world *world, const struct sim_job *job)
         const struct tsi_chunk_op *op = &job->program->ops[i];
         const struct sim_job *maker =
             op->work == TSI_WORK_KEPT ? sim_job_by_number(world, (uint32_t)op->kept.job) : NULL;
-        if (maker != NULL && maker->dropped && !maker->released) {
+        // A client that released it after the submission does not claim it after a restart.
+        const bool is_unclaimed = maker != NULL && world->rebirths > 0 && maker->released;
+        if (is_unclaimed ||
+            (maker != NULL && maker->dropped && (!maker->released || maker->lost))) {
             return true;
         }
     }
@@ -356,13 +366,22 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
 {
     struct sim_world *world = client->world;
     struct sim_job *job = sim_job_by_number(world, action->job);
+    const bool was_claimed = world->rebirths > 0 && job != NULL && job->client == client;
+    if (was_claimed && job->ended) {
+        // A kept job that is gone after all was lost by the scheduler, or its end is told again.
+        job->lost = job->lost || action->ended.status != TESS_OK;
+        return;
+    }
     if (job == NULL || job->client != client || job->ended) {
         sim_fail(world, "job %u ended for a client that does not wait for it", action->job);
     }
     job->ended = true;
     job->status = action->ended.status;
     client->jobs_open--;
-    if (action->ended.peak_bytes_measured > action->ended.peak_bytes_predicted) {
+    // A prediction is of one life of the scheduler; what a worker held in the one before is not in
+    // it.
+    if (world->rebirths == 0 &&
+        action->ended.peak_bytes_measured > action->ended.peak_bytes_predicted) {
         sim_fail(world, "job %u took %llu bytes of a worker, predicted were %llu", job->number,
                  (unsigned long long)action->ended.peak_bytes_measured,
                  (unsigned long long)action->ended.peak_bytes_predicted);

@@ -149,6 +149,7 @@ sim_job_new(struct sim_world *world, struct sim_client *client, struct tsi_progr
     job->executed = sim_alloc(sizeof *job->executed * program->task_count);
     job->assigned_to = sim_alloc(sizeof *job->assigned_to * program->task_count);
     job->taken = sim_alloc(program->task_count);
+    job->adopted = sim_alloc(sizeof *job->adopted * program->task_count);
     for (int i = 0; i < program->target_count; i++) {
         job->keeps = job->keeps || program->targets[i].mode == TSI_TARGET_KEEP;
     }
@@ -167,6 +168,7 @@ sim_job_free(struct sim_job *job)
     free(job->executed);
     free(job->assigned_to);
     free(job->taken);
+    free(job->adopted);
     free(job);
 }
 

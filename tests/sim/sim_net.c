@@ -92,7 +92,9 @@ arrive_at_sched(struct sim_world *world, struct sim_mail *mail)
             sim_link_close(world, mail->peer);
         }
         mail->to_sched.peer = mail->peer;
-        sim_sched_feed(world, &mail->to_sched);
+        if (sim_restart_arrives(world, mail)) {
+            sim_sched_feed(world, &mail->to_sched);
+        }
     }
 }
 

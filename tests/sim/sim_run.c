@@ -141,6 +141,15 @@ sim_handle(struct sim_world *world, struct sim_event *event)
     case SIM_CLIENT_FETCHED:
         sim_client_fetched(world, event);
         break;
+    case SIM_SCHED_CRASH:
+        sim_restart_crash(world);
+        break;
+    case SIM_SCHED_RESTORED:
+        sim_restart_restored(world, event);
+        break;
+    case SIM_PARTED:
+        sim_restart_parted(event);
+        break;
     }
     return event->time == time;
 }
@@ -293,6 +302,7 @@ sim_close(struct sim_world *world, bool is_over)
     tsi_vec_fini(&world->clients);
     tsi_vec_fini(&world->jobs);
     tsi_vec_fini(&world->gone);
+    tsi_free(world->journal.bytes);
     free(world);
 }
 
@@ -309,6 +319,7 @@ sim_open(const struct sim_config *config)
     world->sched = tsi_sched_new(&world->sched_config);
     TSI_CHECK(world->sched != NULL);
     sim_fault_draw(world);
+    sim_restart_draw(world);
     populate(world);
     return world;
 }

@@ -13,9 +13,11 @@
 enum { DEEP_EVERY = 32, DIGEST_EVERY = 64 };
 
 static const char *const event_names[] = {
-    "worker joined", "worker heard",  "worker draining", "worker left",  "client joined",
-    "client left",   "job submitted", "job cancelled",   "job released", "targets taken",
-    "tasks done",    "attempt ended", "copied",          "tick",
+    "worker joined", "worker heard",  "worker draining", "worker left",
+    "client joined", "client left",   "job submitted",   "job cancelled",
+    "job released",  "targets taken", "tasks done",      "attempt ended",
+    "job restored",  "restored",      "job claimed",     "worker holds",
+    "copied",        "tick",
 };
 
 // Copies the bytes that records point to behind each other, so that the message owns them.
@@ -87,6 +89,7 @@ to_worker(struct sim_world *world, const struct tsi_sched_action *action)
         event->kind = TSI_WORKER_PROGRAM;
         event->program.job = action->job;
         event->program.program = action->program.program;
+        event->program.token = job->token;
         sim_trace(world, "  program of job %u to %u", action->job, action->peer);
         break;
     }
@@ -176,6 +179,7 @@ act(struct sim_world *world, const struct tsi_sched_action *action)
     if (world->config.big_workers == 0) {
         sim_book_action(world, action);
     }
+    sim_restart_action(world, action);
     switch (action->kind) {
     case TSI_SCHED_SEND_PROGRAM:
     case TSI_SCHED_ASSIGN:
@@ -240,6 +244,7 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
 {
     struct tsi_sched_event stamped = *event;
     stamped.now_ns = world->now;
+    sim_restart_event(world, &stamped);
     if (event->kind != TSI_SCHED_WORKER_HEARD && event->kind != TSI_SCHED_TICK) {
         sim_trace(world, "scheduler: %s, peer %u", event_names[event->kind], event->peer);
     }
@@ -250,7 +255,7 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
     tsi_sched_step(world->sched, &stamped);
     check(world);
     struct tsi_sched_action action;
-    while (tsi_sched_poll(world->sched, world->now, &action)) {
+    while (!world->is_mute && tsi_sched_poll(world->sched, world->now, &action)) {
         act(world, &action);
     }
     check(world);

@@ -103,6 +103,9 @@ sim_worker_join(struct sim_worker *worker)
     mail->to_sched.worker_joined.threads = worker->threads;
     mail->to_sched.worker_joined.memory_bytes = worker->memory_bytes;
     mail->to_sched.worker_joined.name = "worker";
+    if (world->faults.rebirth) {
+        sim_restart_offer(worker, mail);
+    }
     sim_mail_send(world, mail);
     struct sim_event *beat = sim_at(world, world->now + TSI_SECOND, SIM_HEARTBEAT);
     beat->worker = worker;
@@ -131,7 +134,10 @@ sim_worker_disconnected(struct sim_worker *worker)
 {
     sim_trace(worker->world, "worker %d sees that its connection is closed", worker->id);
     worker->epoch++; // fetches are not answered any more
-    sim_worker_feed(worker, &(struct tsi_worker_event){.kind = TSI_WORKER_RESET});
+    const bool forgets =
+        !worker->world->faults.rebirth || sim_chance(&worker->world->restart_random, 200);
+    sim_worker_feed(
+        worker, &(struct tsi_worker_event){.kind = forgets ? TSI_WORKER_RESET : TSI_WORKER_PARTED});
     worker->peer = TSI_PEER_NONE;
     struct sim_event *join = sim_at(worker->world, worker->world->now + TSI_SECOND / 10, SIM_JOIN);
     join->worker = worker;
@@ -212,6 +218,7 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
     *run = (struct sim_run){.busy = true, .job = job, .task = task};
     run->value = run_inputs(worker, job, action);
     run->bytes = action->execute.output_bytes;
+    run->started = world->links.items[worker->peer].dead ? 0 : world->step;
     if (run->value != job->values[task]) {
         sim_fail(world, "I11: task %u:%u makes a wrong value", action->execute.job, task);
     }
@@ -253,6 +260,7 @@ sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event)
     ended.executed.text = "as drawn";
     if (ended.executed.status == TESS_OK) {
         sim_book_executed(worker->world, run->job, run->task);
+        sim_restart_executed(worker->world, run->job, run->task, run->started);
         ended.executed.bytes = run->bytes;
         if (run->bytes > 0 || sim_chance(&worker->world->random, 500)) {
             ended.executed.handle =
@@ -317,7 +325,7 @@ may_fetches_fail(const struct sim_world *world)
         faults->crash || faults->silent || faults->freeze || faults->drain || faults->kernel_kill;
     const bool may_jobs_go =
         faults->kernel_poison || faults->kernel_memory || faults->cancel || faults->vanish;
-    return may_workers_go || may_jobs_go || faults->fetch || world->early;
+    return may_workers_go || may_jobs_go || faults->fetch || faults->rebirth || world->early;
 }
 
 static void
@@ -329,6 +337,10 @@ report(struct sim_worker *worker, const struct tsi_worker_action *action)
     }
     if (action->kind == TSI_WORKER_REPORT_DONE) {
         report_done(worker, action);
+        return;
+    }
+    if (action->kind == TSI_WORKER_REPORT_HELD) {
+        sim_restart_send_held(worker, action->held.holdings, action->held.ranges);
         return;
     }
     struct sim_mail *mail = sim_mail_new(world, SIM_MAIL_TO_SCHED, worker->peer);
@@ -389,6 +401,7 @@ act(struct sim_worker *worker, const struct tsi_worker_action *action)
     case TSI_WORKER_REPORT_DONE:
     case TSI_WORKER_REPORT_ENDED:
     case TSI_WORKER_REPORT_COPIED:
+    case TSI_WORKER_REPORT_HELD:
         report(worker, action);
         break;
     }

@@ -19,6 +19,7 @@
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
 #include "scheduler/core/sched.h"
+#include "scheduler/wire/journal.h"
 #include "tests/sim/sim_program.h"
 #include "tests/sim/sim_random.h"
 #include "worker/core/worker.h"
@@ -44,6 +45,7 @@ struct sim_faults {
     bool tight;         // workers have little memory
     bool vanish;        // clients go away
     bool cancel;        // clients cancel
+    bool rebirth;       // the scheduler dies and is started again with its journal
     bool none;
 };
 
@@ -71,7 +73,11 @@ struct sim_job {
     uint8_t *taken;         // of each target
     struct sim_client *client;
     uint64_t token;
-    uint32_t number; // 0 until its client knows it
+    uint32_t number;     // 0 until its client knows it
+    uint32_t journalled; // the same, 0 until it was submitted; only with a journal
+    uint64_t *adopted;   // of each task, when a worker offered it: one more than the mishaps so far
+    uint64_t adopted_at; // the step of the last offer
+    tess_status last_status;
     uint32_t issued; // the same number, 0 until a worker is sent the program
     int refs;        // of the program: the scheduler and workers
     bool is_poisoned;
@@ -79,6 +85,7 @@ struct sim_job {
     bool cancelled;
     bool ended;
     bool released;
+    bool lost; // its kept chunks were gone when its client came back
     bool dropped;
     bool keeps;
     tess_status status;
@@ -121,7 +128,9 @@ enum sim_mail_kind {
 struct sim_mail {
     enum sim_mail_kind kind;
     uint32_t peer;
-    uint32_t index; // among those that the peer sent
+    uint32_t index;                // among those that the peer sent
+    uint64_t token;                // of the job, where the event does not tell
+    struct tsi_worker_offer offer; // of a worker that joins
     struct tsi_sched_event to_sched;
     struct tsi_worker_event to_worker;
     struct tsi_sched_action to_client;
@@ -140,6 +149,9 @@ enum sim_event_kind {
     SIM_JOIN,
     SIM_CLIENT_ACT,
     SIM_CLIENT_FETCHED,
+    SIM_SCHED_CRASH,
+    SIM_SCHED_RESTORED,
+    SIM_PARTED,
 };
 
 struct sim_fetch {
@@ -181,7 +193,8 @@ struct sim_run {
     uint64_t value;
     uint64_t bytes;
     tess_status status;
-    uint64_t number; // of the event that ends it
+    uint64_t number;  // of the event that ends it
+    uint64_t started; // in this step; 0: for a scheduler that was dead already
 };
 
 struct sim_worker {
@@ -238,6 +251,13 @@ struct sim_world {
     TSI_VEC(struct sim_client *) clients;
     TSI_VEC(struct sim_job *) jobs;
     TSI_VEC(uint32_t) gone; // peers that left, in order
+    struct sim_random restart_random;
+    struct tsi_put journal;
+    size_t journal_synced;
+    uint32_t last_job;
+    uint64_t rebirths;
+    bool is_mute;       // more events come before the scheduler says anything
+    uint64_t adoptions; // chunks that were offered and taken over
     size_t handles;
     size_t mails;
     uint64_t losses;         // workers that died or were lost
@@ -357,6 +377,26 @@ void sim_fault_draw(struct sim_world *world);
 void sim_fault_kill(struct sim_worker *worker);
 void sim_fault_happen(struct sim_world *world);
 void sim_fault_heal(struct sim_world *world);
+
+// sim_restart.c
+
+// Draws whether the scheduler dies, and when.
+void sim_restart_draw(struct sim_world *world);
+void sim_restart_crash(struct sim_world *world);
+void sim_restart_restored(struct sim_world *world, const struct sim_event *event);
+void sim_restart_parted(const struct sim_event *event);
+// What the scheduler writes into its journal before an event, and of an action.
+void sim_restart_event(struct sim_world *world, struct tsi_sched_event *event);
+void sim_restart_action(struct sim_world *world, const struct tsi_sched_action *action);
+void sim_restart_offer(struct sim_worker *worker, struct sim_mail *mail);
+void sim_restart_send_held(struct sim_worker *worker, const struct tsi_holding *holding,
+                           const struct tsi_task_range *ranges);
+void sim_restart_claim(struct sim_client *client, struct sim_job *job);
+// False if the message is answered without the core.
+bool sim_restart_arrives(struct sim_world *world, struct sim_mail *mail);
+// A task was made that was begun in step `started`.
+void sim_restart_executed(struct sim_world *world, const struct sim_job *job, uint32_t task,
+                          uint64_t started);
 
 // sim_run.c
 

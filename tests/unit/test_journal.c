@@ -19,18 +19,18 @@ enum { RECORDS = 9 };
 static void
 put_life(struct tsi_put *put, size_t ends[RECORDS + 1])
 {
-    static const struct tsi_journal_range some[] = {{3, 2}, {9, 1}};
-    static const struct tsi_journal_range more[] = {{0, 1}};
+    static const struct tsi_task_range some[] = {{3, 2}, {9, 1}};
+    static const struct tsi_task_range more[] = {{0, 1}};
     const struct tsi_journal_record records[RECORDS] = {
         {.type = TSI_JOURNAL_EPOCH, .number = 1000},
         {.type = TSI_JOURNAL_WORKERS, .number = 3},
-        {TSI_JOURNAL_JOB, 4, 77, true, program_a, sizeof program_a, NULL, 0},
-        {TSI_JOURNAL_JOB, 5, 78, false, program_b, sizeof program_b, NULL, 0},
+        {TSI_JOURNAL_JOB, 4, 77, true, program_a, sizeof program_a, NULL, 0, TESS_OK},
+        {TSI_JOURNAL_JOB, 5, 78, false, program_b, sizeof program_b, NULL, 0, TESS_OK},
         {.type = TSI_JOURNAL_TAKEN, .number = 4, .ranges = some, .range_count = 2},
         {.type = TSI_JOURNAL_ENDED, .number = 5},
         {.type = TSI_JOURNAL_TAKEN, .number = 4, .ranges = more, .range_count = 1},
-        {.type = TSI_JOURNAL_DROPPED, .number = 5},
-        {TSI_JOURNAL_JOB, 9, 79, false, program_b, sizeof program_b, NULL, 0},
+        {.type = TSI_JOURNAL_DROPPED, .number = 5, .status = TESS_EFORMAT},
+        {TSI_JOURNAL_JOB, 9, 79, false, program_b, sizeof program_b, NULL, 0, TESS_OK},
     };
     tsi_journal_put_head(put);
     ends[0] = put->count;
@@ -45,7 +45,7 @@ put_life(struct tsi_put *put, size_t ends[RECORDS + 1])
 static void
 check_prefix(const struct tsi_journal *journal, size_t records)
 {
-    const size_t jobs_of[] = {0, 0, 0, 1, 2, 2, 2, 2, 1, 2};
+    const size_t jobs_of[] = {0, 0, 0, 1, 2, 2, 2, 2, 2, 3};
     const size_t ranges_of[] = {0, 0, 0, 0, 0, 2, 2, 3, 3, 3};
     cr_assert(journal->epoch == (records >= 1 ? 1000 : 0), "%zu records", records);
     cr_assert(journal->workers == (records >= 2 ? 3 : 0), "%zu records", records);
@@ -63,11 +63,14 @@ check_prefix(const struct tsi_journal *journal, size_t records)
     if (job->taken.count == 3) {
         cr_assert(job->taken.items[1].first == 9 && job->taken.items[1].count == 1);
     }
-    if (jobs_of[records] == 2) {
+    if (jobs_of[records] >= 2) {
         job = &journal->jobs.items[1];
-        cr_assert(job->number == (records == RECORDS ? 9 : 5) && !job->detached);
-        cr_assert(job->ended == (records == 6 || records == 7), "%zu records", records);
+        cr_assert(job->number == 5 && job->token == 78 && !job->detached);
+        cr_assert(job->ended == (records >= 6), "%zu records", records);
+        cr_assert(job->dropped == (records >= 8), "%zu records", records);
+        cr_assert(!job->dropped || (job->status == TESS_EFORMAT && job->program == NULL));
     }
+    cr_assert(jobs_of[records] < 3 || journal->jobs.items[2].number == 9);
 }
 
 Test(journal, nothing_is_an_empty_journal)
@@ -191,7 +194,8 @@ Test(journal, records_that_no_scheduler_writes_are_not_believed)
         {"a type of the future", {TSI_JOURNAL_TYPE_COUNT, 1, 0, 0, 0}, 5},
         {"a short number", {TSI_JOURNAL_EPOCH, 1, 0, 0}, 4},
         {"an epoch that does not rise", {TSI_JOURNAL_EPOCH, 5, 0, 0, 0}, 5},
-        {"more than it should have", {TSI_JOURNAL_DROPPED, 1, 0, 0, 0, 0}, 6},
+        {"more than it should have", {TSI_JOURNAL_DROPPED, 1, 0, 0, 0, 0, 0, 0}, 8},
+        {"an end without a status", {TSI_JOURNAL_DROPPED, 1, 0, 0, 0}, 5},
         {"a job number again", {TSI_JOURNAL_JOB, 4, 0, 0, 0}, 18},
         {"a program beyond the record", {TSI_JOURNAL_JOB, 9, 0, 0, 0, [14] = 1}, 18},
         {"neither detached nor not", {TSI_JOURNAL_JOB, 9, 0, 0, 0, [13] = 2}, 18},
@@ -217,6 +221,25 @@ Test(journal, records_that_no_scheduler_writes_are_not_believed)
         tsi_journal_fini(&journal);
         tsi_free(put.bytes);
     }
+}
+
+Test(journal, only_the_last_ends_are_remembered)
+{
+    struct tsi_put put = {0};
+    struct tsi_journal journal;
+    const uint32_t count = TSI_JOURNAL_DROPPED_MAX + 100;
+    tsi_journal_put_head(&put);
+    for (uint32_t i = 1; i <= count; i++) {
+        tsi_journal_put(&put, &(struct tsi_journal_record){.type = TSI_JOURNAL_JOB, .number = i});
+        tsi_journal_put(&put,
+                        &(struct tsi_journal_record){.type = TSI_JOURNAL_DROPPED, .number = i});
+    }
+    cr_assert(tsi_journal_read(put.bytes, put.count, &journal, NULL) == TESS_OK);
+    cr_assert(journal.end == TSI_JOURNAL_WHOLE && journal.last_job == count);
+    cr_assert(journal.jobs.count == TSI_JOURNAL_DROPPED_MAX);
+    cr_assert(journal.jobs.items[0].number == 101);
+    tsi_journal_fini(&journal);
+    tsi_free(put.bytes);
 }
 
 Test(journal, lengths_that_are_not_there_take_no_memory)

@@ -21,7 +21,7 @@ done(struct sched_case *c, uint32_t worker, uint32_t task)
 Test(sched_task, the_table_of_transitions)
 {
     static const char *const rows[TSI_TASK_STATES] = {
-        [TSI_TASK_RELEASED] = ".wq.m..", [TSI_TASK_WAITING] = "r.q.m..",
+        [TSI_TASK_RELEASED] = ".wq.md.", [TSI_TASK_WAITING] = "r.q.m..",
         [TSI_TASK_QUEUED] = "rw.a...",   [TSI_TASK_ASSIGNED] = "r...mde",
         [TSI_TASK_MEMORY] = "r......",   [TSI_TASK_DURABLE] = "r......",
         [TSI_TASK_ERRED] = ".......",

@@ -94,6 +94,9 @@ tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *context, 
     tsi_vec_fini(&worker->programs);
     tsi_vec_fini(&worker->copied);
     tsi_vec_fini(&worker->lost_copies);
+    tsi_vec_fini(&worker->holdings);
+    tsi_vec_fini(&worker->ranges);
+    tsi_vec_fini(&worker->late);
     tsi_vec_fini(&worker->input_handles);
     tsi_vec_fini(&worker->input_keys);
     tsi_vec_fini(&worker->scratch);
@@ -145,7 +148,8 @@ fold_peaks(struct tsi_worker *worker)
 }
 
 static bool
-take_program(struct tsi_worker *worker, uint32_t number, const struct tsi_program *program)
+take_program(struct tsi_worker *worker, uint32_t number, uint64_t token,
+             const struct tsi_program *program)
 {
     if (!tsi_vec_reserve(&worker->programs, worker->programs_live + 1)) {
         return false;
@@ -166,6 +170,7 @@ take_program(struct tsi_worker *worker, uint32_t number, const struct tsi_progra
     }
     fold_peaks(worker);
     job->program = program;
+    job->token = token;
     job->needs = needs;
     job->peak_bytes = 0;
     worker->programs_live++;
@@ -329,6 +334,7 @@ reset(struct tsi_worker *worker)
     }
     tsi_vec_clear(&worker->copied);
     tsi_vec_clear(&worker->lost_copies);
+    tsi_vec_clear(&worker->late);
     worker->assignments = 0;
 }
 
@@ -337,7 +343,8 @@ take_event(struct tsi_worker *worker, const struct tsi_worker_event *event)
 {
     switch (event->kind) {
     case TSI_WORKER_PROGRAM:
-        return take_program(worker, event->program.job, event->program.program);
+        return take_program(worker, event->program.job, event->program.token,
+                            event->program.program);
     case TSI_WORKER_ASSIGNED:
         return tsi_worker_assign_batch(worker, event->assigned.items, event->assigned.count,
                                        event->assigned.locations, event->assigned.location_count);
@@ -369,6 +376,9 @@ take_event(struct tsi_worker *worker, const struct tsi_worker_event *event)
         return tsi_worker_task_executed(worker, event);
     case TSI_WORKER_RESET:
         reset(worker);
+        return true;
+    case TSI_WORKER_PARTED:
+        tsi_worker_part(worker);
         return true;
     }
     return true;

@@ -53,6 +53,9 @@ enum tsi_worker_event_kind {
     // The scheduler is gone: forget everything it said. FETCHes from before are not answered any
     // more; runs end as always, unheard.
     TSI_WORKER_RESET,
+    // The scheduler is gone, and another may come that knows the same jobs: as RESET, but chunks
+    // and programs stay, to be offered to it, and so does what still runs.
+    TSI_WORKER_PARTED,
 };
 
 struct tsi_worker_event {
@@ -62,6 +65,7 @@ struct tsi_worker_event {
         struct {
             uint32_t job;
             const struct tsi_program *program; // stays until RELEASE_PROGRAM gives it back
+            uint64_t token;                    // the client's name of the job
         } program;
         struct {
             const struct tsi_assignment *items;
@@ -120,11 +124,20 @@ enum tsi_worker_action_kind {
     TSI_WORKER_REPORT_DONE,     // to the scheduler
     TSI_WORKER_REPORT_ENDED,    // to the scheduler; sequence 0: a copy that could not be made
     TSI_WORKER_REPORT_COPIED,   // to the scheduler; also of what only a dropped job told of
+    TSI_WORKER_REPORT_HELD,     // to the scheduler: there since the offer, from the life before
 };
 
 struct tsi_worker_done {
     struct tsi_completion completion; // `data` NULL: the driver adds it for small outputs
     void *handle;
+};
+
+// What a worker holds, job by job; the ranges of the first one first.
+struct tsi_worker_offer {
+    const struct tsi_holding *holdings;
+    size_t count;
+    const struct tsi_task_range *ranges;
+    size_t range_count;
 };
 
 struct tsi_worker_action {
@@ -166,6 +179,7 @@ struct tsi_worker_action {
             const tsi_key *keys;
             size_t count;
         } copied;
+        struct tsi_worker_offer held;
     };
 };
 
@@ -185,6 +199,11 @@ bool tsi_worker_step(struct tsi_worker *worker, const struct tsi_worker_event *e
 // Gives the next action; false if there is none now. Completions are told last, so that a round of
 // polling tells them together.
 bool tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_action *action);
+
+// What is held of all jobs whose program is here, to be told to a scheduler that was joined before
+// anything else is. A job of which only tasks run is told without ranges. Valid until the next
+// call. False when memory is out.
+bool tsi_worker_offer(struct tsi_worker *worker, struct tsi_worker_offer *offer);
 
 // The handle and size of a chunk that is held, NULL (and `*bytes` as it was) if it is not; for
 // serving peers.

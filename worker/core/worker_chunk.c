@@ -191,9 +191,8 @@ tsi_worker_chunk_reserve_release(struct tsi_worker *worker)
     return tsi_vec_reserve(&worker->releases, worker->held_count + 1);
 }
 
-// Takes the chunk out of the queue or off its way.
-static void
-stop_fetch(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+void
+tsi_worker_chunk_stop(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     if (chunk->state == TSI_WORKER_QUEUED) {
         tsi_worker_queue_remove(&worker->fetches, &chunk->entry);
@@ -209,7 +208,7 @@ void
 tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, void *handle,
                          uint64_t bytes)
 {
-    stop_fetch(worker, chunk);
+    tsi_worker_chunk_stop(worker, chunk);
     chunk->state = TSI_WORKER_HELD;
     chunk->handle = handle;
     chunk->bytes = bytes;
@@ -239,7 +238,7 @@ tsi_worker_chunk_failed(struct tsi_worker *worker, struct tsi_worker_chunk *chun
         tsi_worker_chunk_lost(worker, chunk, text);
         return;
     }
-    stop_fetch(worker, chunk);
+    tsi_worker_chunk_stop(worker, chunk);
     chunk->state = TSI_WORKER_QUEUED;
     tsi_worker_queue_push(&worker->fetches, &chunk->entry);
 }
@@ -248,7 +247,7 @@ void
 tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, const char *text)
 {
     const uint32_t peer = chunk->peer;
-    stop_fetch(worker, chunk);
+    tsi_worker_chunk_stop(worker, chunk);
     chunk->pins++; // keeps the record while those who wait let it go
     while (chunk->waiters != NULL) {
         tsi_worker_task_input_lost(worker, chunk->waiters->task, chunk->key, peer, text);
@@ -284,7 +283,7 @@ tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chun
         chunk->mapped = false;
     }
     if (chunk->state != TSI_WORKER_HELD) {
-        stop_fetch(worker, chunk);
+        tsi_worker_chunk_stop(worker, chunk);
     }
     tsi_worker_chunk_free(worker, chunk);
 }

@@ -85,7 +85,7 @@ drop_tasks(struct tsi_worker *worker, struct tsi_worker_job *job)
     struct tsi_worker_task *next = NULL;
     for (struct tsi_worker_task *task = job->tasks; task != NULL; task = next) {
         next = task->next;
-        worker->assignments--;
+        worker->assignments -= task->orphan ? 0 : 1;
         if (task->state == TSI_WORKER_RUNNING) {
             worker->bytes_counted -= task->reserved;
             worker->cancels[task->run] = true;

@@ -43,6 +43,7 @@ struct tsi_worker_job {
     uint32_t number;
     bool detached;
     const struct tsi_program *program; // NULL: none came, or it was given back
+    uint64_t token;                    // of the program
     struct tsi_worker_needs *needs;    // of each operation
     struct tsi_worker_chunk *chunks;
     struct tsi_worker_task *tasks;
@@ -114,6 +115,7 @@ struct tsi_worker_task {
     int op;
     int64_t chunk;
     enum tsi_worker_task_state state;
+    bool orphan; // runs for a scheduler that is gone
     uint64_t output_bytes;
     uint64_t reserved; // while it runs: output and workspace
     bool is_short;
@@ -168,6 +170,14 @@ struct tsi_worker {
     TSI_VEC(tsi_key) copied;
     TSI_VEC(struct tsi_worker_lost_copy) lost_copies;
     size_t copying_count; // chunks whose COPIED is owed
+
+    // What is offered to a scheduler that was joined, and what orphans made since.
+    bool offered;
+    TSI_VEC(struct tsi_holding) holdings;
+    TSI_VEC(struct tsi_task_range) ranges;
+    TSI_VEC(tsi_key) late;
+    struct tsi_holding late_holding;
+    struct tsi_task_range late_range;
 
     // What the last action points to.
     struct tsi_worker_done batch[TSI_WORKER_BATCH];
@@ -232,6 +242,8 @@ void tsi_worker_chunk_failed(struct tsi_worker *worker, struct tsi_worker_chunk 
 void tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                            const char *text);
 void tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// Takes the chunk out of the queue or off its way.
+void tsi_worker_chunk_stop(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // Takes the key from the record; it goes when the last task that uses it has ended.
 void tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // The next chunk to fetch, started; NULL if none may be now.
@@ -269,6 +281,17 @@ bool tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker
 struct tsi_worker_task *tsi_worker_task_report(struct tsi_worker_reports *reports);
 // The record is not needed any more.
 void tsi_worker_task_recycle(struct tsi_worker *worker, struct tsi_worker_task *task);
+
+// worker_part.c
+
+// The scheduler is gone: keeps what the next one may want.
+void tsi_worker_part(struct tsi_worker *worker);
+// The output of an orphan is held: it stays, to be offered. False when memory for that is out.
+bool tsi_worker_task_orphaned(struct tsi_worker *worker, struct tsi_worker_task *task,
+                              struct tsi_worker_chunk *output);
+// An attempt to make a chunk ended without one: if it is here all the same, it is offered.
+void tsi_worker_offer_again(struct tsi_worker *worker, tsi_key key);
+bool tsi_worker_tell_late(struct tsi_worker *worker, struct tsi_worker_action *action);
 
 // worker_tell.c
 

@@ -112,6 +112,7 @@ tsi_worker_task_end(struct tsi_worker *worker, struct tsi_worker_task *task,
     if (!TSI_PLANTED(worker_lost_report)) {
         push_report(&worker->ended, task);
     }
+    tsi_worker_offer_again(worker, tsi_key_of(task->end.job, task->task));
 }
 
 void
@@ -210,8 +211,8 @@ leave_run(struct tsi_worker *worker, struct tsi_worker_task *task)
 
 // Puts the output where its key says.
 static void
-finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worker_chunk *output,
-       const struct tsi_worker_event *event)
+put_output(struct tsi_worker *worker, struct tsi_worker_chunk *output,
+           const struct tsi_worker_event *event)
 {
     if (output->state == TSI_WORKER_HELD) {
         // A copy from elsewhere is as good: a chunk is the same wherever it was computed.
@@ -219,6 +220,25 @@ finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worke
     } else {
         tsi_worker_chunk_arrived(worker, output, event->executed.handle, event->executed.bytes);
     }
+}
+
+// A task that nobody waits for has ended: its output, if there is one, is offered.
+static void
+end_orphan(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worker_chunk *output,
+           const struct tsi_worker_event *event)
+{
+    if (output != NULL) {
+        put_output(worker, output, event);
+        tsi_worker_task_orphaned(worker, task, output);
+    }
+    tsi_worker_task_recycle(worker, task);
+}
+
+static void
+finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worker_chunk *output,
+       const struct tsi_worker_event *event)
+{
+    put_output(worker, output, event);
     output->known = true;
     output->freed = false;
     output->unclaimed = false;
@@ -243,7 +263,8 @@ tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker_even
     struct tsi_worker_task *task =
         event->executed.run < worker->run_count ? worker->runs[event->executed.run] : NULL;
     TSI_CHECK(task != NULL);
-    if (is_good && !tsi_worker_chunk_reserve_release(worker)) {
+    if (is_good && (!tsi_worker_chunk_reserve_release(worker) ||
+                    !tsi_vec_reserve(&worker->late, worker->run_count))) {
         return false;
     }
     struct tsi_worker_job *job = task->job;
@@ -263,8 +284,10 @@ tsi_worker_task_executed(struct tsi_worker *worker, const struct tsi_worker_even
         tsi_worker_task_recycle(worker, task);
         return true;
     }
-    release_inputs(worker, task, is_good);
-    if (is_good) {
+    release_inputs(worker, task, is_good && !task->orphan);
+    if (task->orphan) {
+        end_orphan(worker, task, output, event);
+    } else if (is_good) {
         finish(worker, task, output, event);
     } else {
         // What has no memory beside others may have it later, or elsewhere.

@@ -201,5 +201,5 @@ tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_ac
     return tell_cancel(worker, action) || tell_release(worker, action) ||
            tell_execute(worker, action) || tell_fetch(worker, action) ||
            tell_ended(worker, action) || tell_done(worker, action) || tell_copied(worker, action) ||
-           tell_release(worker, action);
+           tsi_worker_tell_late(worker, action) || tell_release(worker, action);
 }

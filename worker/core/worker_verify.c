@@ -106,7 +106,8 @@ check_task(const struct tsi_worker *worker, const struct tsi_worker_task *task, 
         count->uses += hash_of(task->inputs.items[i].chunk);
     }
     count->uses += task->output != NULL ? hash_of(task->output) : 0;
-    count->assignments += task != worker->told && (task->job == NULL || !task->job->detached);
+    count->assignments +=
+        task != worker->told && !task->orphan && (task->job == NULL || !task->job->detached);
     count->ready += task->state == TSI_WORKER_READY;
     count->unstarted += task->state == TSI_WORKER_READY || task->state == TSI_WORKER_NEEDS_INPUTS;
     if ((task->entry.at != TSI_WORKER_NOT_QUEUED) != (task->state == TSI_WORKER_READY)) {

@@ -124,6 +124,8 @@ act(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
         message.keys.count = action->copied.count;
         tsi_link_send(loop, &message);
         break;
+    case TSI_WORKER_REPORT_HELD:
+        break; // nothing is kept for another scheduler
     }
 }
 
