@@ -36,6 +36,10 @@ function(tess_isa_objects layer sources libraries result)
         target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O3>
                                                  -fno-math-errno -fno-trapping-math
                                                  ${TESS_ISA_FLAGS_${isa}})
+        if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND TESSERA_SANITIZE MATCHES "address")
+            # gcc aligns the frames that it keeps for this check to less than a vector needs.
+            target_compile_options(${target} PRIVATE --param=asan-use-after-return=0)
+        endif()
         target_compile_definitions(${target} PRIVATE TSI_ISA=${isa} TSI_ISA_${isa}=1)
         list(APPEND objects $<TARGET_OBJECTS:${target}>)
     endforeach()

@@ -319,10 +319,9 @@ main(int argc, char **argv)
     const int seconds = argc > 1 ? atoi(argv[1]) : 8;
     const uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     test_place_open(seconds + 200);
-    struct test_rig rig = {
-        .host = argc > 4 ? argv[4] : "127.0.0.1",
-        .namespaces = argc > 3 ? argv[3] : NULL,
-    };
+    static struct test_rig rig; // its relays run until the process ends
+    rig.host = argc > 4 ? argv[4] : "127.0.0.1";
+    rig.namespaces = argc > 3 ? argv[3] : NULL;
     printf("chaos: %d seconds, seed %" PRIu64 "\n", seconds, seed);
     compute_expected();
     test_rig_start(&rig);
