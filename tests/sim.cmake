@@ -25,6 +25,7 @@ foreach(part RANGE 3)
     tess_add_test(sim.seeds_${part} sim COMMAND sim_main --seeds ${first} ${seeds_of_part})
 endforeach()
 
+tess_add_test(sim.big sim COMMAND sim_main --big 200 100000)
 if(TESSERA_SANITIZE STREQUAL "")
     tess_add_test(sim.exhaustive sim COMMAND sim_main --exhaustive)
 endif()

@@ -22,7 +22,7 @@ sim_alloc(size_t bytes)
 }
 
 static bool
-is_before(const struct sim_event *a, const struct sim_event *b)
+is_before(const struct sim_place *a, const struct sim_place *b)
 {
     return a->time != b->time ? a->time < b->time : a->number < b->number;
 }
@@ -30,13 +30,15 @@ is_before(const struct sim_event *a, const struct sim_event *b)
 static void
 push(struct sim_world *world, struct sim_event *event)
 {
-    TSI_CHECK(tsi_vec_push(&world->heap, event));
+    const struct sim_place place = {event->time, event->number, event};
+    TSI_CHECK(tsi_vec_push(&world->heap, place));
+    struct sim_place *items = world->heap.items;
     size_t at = world->heap.count - 1;
-    while (at > 0 && is_before(event, world->heap.items[(at - 1) / 2])) {
-        world->heap.items[at] = world->heap.items[(at - 1) / 2];
+    while (at > 0 && is_before(&place, &items[(at - 1) / 2])) {
+        items[at] = items[(at - 1) / 2];
         at = (at - 1) / 2;
     }
-    world->heap.items[at] = event;
+    items[at] = place;
 }
 
 struct sim_event *
@@ -63,23 +65,23 @@ sim_pop(struct sim_world *world)
     if (world->heap.count == 0) {
         return NULL;
     }
-    struct sim_event *first = world->heap.items[0];
-    struct sim_event *last = tsi_vec_pop(&world->heap);
+    struct sim_place *items = world->heap.items;
+    struct sim_event *first = items[0].event;
+    const struct sim_place last = tsi_vec_pop(&world->heap);
     const size_t count = world->heap.count;
     size_t at = 0;
     for (size_t child = 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count &&
-            is_before(world->heap.items[child + 1], world->heap.items[child])) {
+        if (child + 1 < count && is_before(&items[child + 1], &items[child])) {
             child++;
         }
-        if (!is_before(world->heap.items[child], last)) {
+        if (!is_before(&items[child], &last)) {
             break;
         }
-        world->heap.items[at] = world->heap.items[child];
+        items[at] = items[child];
         at = child;
     }
     if (count > 0) {
-        world->heap.items[at] = last;
+        items[at] = last;
     }
     return first;
 }

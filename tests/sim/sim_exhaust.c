@@ -71,8 +71,8 @@ sim_choose(struct sim_world *world, uint64_t count)
 static int
 by_number(const void *left, const void *right)
 {
-    const struct sim_event *a = *(struct sim_event *const *)left;
-    const struct sim_event *b = *(struct sim_event *const *)right;
+    const struct sim_place *a = left;
+    const struct sim_place *b = right;
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
@@ -102,9 +102,9 @@ list_options(const struct sim_world *world, const struct search *search, struct 
 {
     size_t count = 0;
     uint64_t ways = 0;
-    qsort(world->heap.items, world->heap.count, sizeof(struct sim_event *), by_number);
+    qsort(world->heap.items, world->heap.count, sizeof(struct sim_place), by_number);
     for (size_t i = 0; i < world->heap.count; i++) {
-        struct sim_event *event = world->heap.items[i];
+        struct sim_event *event = world->heap.items[i].event;
         if (is_enabled(world, event, &ways)) {
             TSI_CHECK(count < OPTIONS_MAX - WORKERS);
             options[count++] = (struct option){event, NULL};
@@ -148,7 +148,7 @@ happen(struct sim_world *world, struct search *search, const struct option *opti
         return;
     }
     size_t at = 0;
-    while (world->heap.items[at] != option->event) {
+    while (world->heap.items[at].event != option->event) {
         at++;
     }
     for (; at + 1 < world->heap.count; at++) {

@@ -154,7 +154,7 @@ hash_events(const struct sim_world *world)
     uint64_t chains[WAYS] = {0};
     uint64_t sum = 0;
     for (size_t i = 0; i < world->heap.count; i++) {
-        const struct sim_event *event = world->heap.items[i];
+        const struct sim_event *event = world->heap.items[i].event;
         if (sim_state_is_void(world, event)) {
             continue;
         }

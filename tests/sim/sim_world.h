@@ -176,6 +176,13 @@ struct sim_event {
     uint32_t epoch;
 };
 
+// A place in the heap, with what it is ordered by, so that sifting reads nothing else.
+struct sim_place {
+    uint64_t time;
+    uint64_t number;
+    struct sim_event *event;
+};
+
 // The worker's chunks are these.
 struct sim_handle {
     struct sim_worker *owner;
@@ -241,7 +248,7 @@ struct sim_world {
     bool quiet;       // no more faults
     bool is_replay;   // of a path that was checked before
     bool early;       // a worker asked a client for a chunk of a job that it had not heard of yet
-    TSI_VEC(struct sim_event *) heap;
+    TSI_VEC(struct sim_place) heap;
     uint64_t event_number;
     struct tsi_sched *sched;
     struct tsi_sched_config sched_config;
