@@ -158,6 +158,12 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     if (loop->sched == NULL || loop->strangers == NULL || loop->signals < 0) {
         return tsi_error_set(error, TESS_ENOMEM, "out of memory");
     }
+    if (loop->options->record_file[0] != '\0') {
+        loop->recorder = tsi_recorder_open(loop->options->record_file, &config, error);
+        if (loop->recorder == NULL) {
+            return error->status;
+        }
+    }
     tess_status status = TESS_OK;
     if (loop->options->connection_file[0] != '\0') {
         snprintf(loop->connection_path, sizeof loop->connection_path, "%s",
@@ -274,6 +280,7 @@ finish(struct tsi_loop *loop)
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, 1000);
     tsi_members_free(loop);
+    tsi_recorder_close(loop->recorder, loop->sched);
     tsi_sched_free(loop->sched);
     while (loop->jobs.count > 0) {
         tsi_loop_free_job(loop, tsi_vec_last(&loop->jobs));

@@ -12,6 +12,7 @@
 #include "engine/net/outbox.h"
 #include "scheduler/core/sched.h"
 #include "scheduler/daemon/options.h"
+#include "scheduler/record/recorder.h"
 
 // One connection of a worker or client.
 struct tsi_member {
@@ -53,6 +54,7 @@ struct tsi_loop {
     void *monitor;
     int signals;
     struct tsi_sched *sched;
+    struct tsi_recorder *recorder; // NULL: nothing is recorded
     uint32_t next_peer;
     TSI_VEC(struct tsi_member *) members;
     struct tsi_map by_route;

@@ -17,6 +17,7 @@ void
 tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event)
 {
     event->now_ns = tsi_clock_ns();
+    tsi_recorder_event(loop->recorder, event);
     tsi_sched_step(loop->sched, event);
 }
 

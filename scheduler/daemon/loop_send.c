@@ -261,11 +261,21 @@ act(struct tsi_loop *loop, const struct tsi_sched_action *action)
     }
 }
 
+static bool
+poll_core(struct tsi_loop *loop, struct tsi_sched_action *action)
+{
+    const uint64_t now = tsi_clock_ns();
+    const bool any = tsi_sched_poll(loop->sched, now, action);
+    tsi_recorder_poll(loop->recorder, loop->sched, now, any ? action : NULL);
+    return any;
+}
+
 void
 tsi_loop_act(struct tsi_loop *loop)
 {
     struct tsi_sched_action action;
-    while (tsi_sched_poll(loop->sched, tsi_clock_ns(), &action)) {
+    while (poll_core(loop, &action)) {
         act(loop, &action);
     }
+    tsi_recorder_flush(loop->recorder);
 }

@@ -35,6 +35,7 @@ static const char help[] =
     "  --worker-ttl DURATION   silence after which a worker counts as lost (default 15s)\n"
     "  --idle-timeout DURATION stop after so long without work (default: never)\n"
     "  --pid-file FILE         write the process number to this file\n"
+    "  --record FILE           record all that is decided, to be looked into later\n"
     "  --log-level LEVEL       error, warning, info or debug (default info)\n"
     "  --log-format FORMAT     plain or json (default plain)\n"
     "  --version               print the version and exit\n"
@@ -54,6 +55,7 @@ enum option_id {
     OPTION_TTL,
     OPTION_IDLE,
     OPTION_PID,
+    OPTION_RECORD,
     OPTION_LEVEL,
     OPTION_FORMAT,
     OPTION_VERSION,
@@ -69,6 +71,7 @@ static const struct option table[] = {
     {"worker-ttl", required_argument, NULL, OPTION_TTL},
     {"idle-timeout", required_argument, NULL, OPTION_IDLE},
     {"pid-file", required_argument, NULL, OPTION_PID},
+    {"record", required_argument, NULL, OPTION_RECORD},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"log-format", required_argument, NULL, OPTION_FORMAT},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -130,6 +133,8 @@ set_option(int id, const char *value, struct tsi_scheduler_options *options, str
         return tsi_text_parse_duration(value, &options->idle_timeout_ns);
     case OPTION_PID:
         return copy(options->pid_file, sizeof options->pid_file, value);
+    case OPTION_RECORD:
+        return copy(options->record_file, sizeof options->record_file, value);
     case OPTION_LEVEL:
         return tsi_log_level_parse(value, &options->log_level);
     case OPTION_FORMAT:

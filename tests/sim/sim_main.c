@@ -7,6 +7,7 @@
 //     sim_main --big WORKERS TASKS           a large cluster without faults, and its time
 //     sim_main --exhaustive                  all interleavings of a tiny case
 //     sim_main [--verbose] --choices LIST    one of them
+//     sim_main [--verbose] --replay FILE     what tessera-scheduler --record wrote
 //
 // Every tenth seed runs twice, to see that it gives the same. A failure prints its seed and its
 // last steps, and ends with status 1.
@@ -60,7 +61,7 @@ number(int argc, char **argv, int at)
     if (at >= argc || end == argv[at] || *end != '\0') {
         fprintf(stderr,
                 "usage: %s [--verbose] [--seeds FROM COUNT | --seed S | --big WORKERS TASKS |"
-                " --exhaustive | --choices LIST]\n",
+                " --exhaustive | --choices LIST | --replay FILE]\n",
                 argv[0]);
         exit(2);
     }
@@ -88,6 +89,8 @@ main(int argc, char **argv)
         } else if (strcmp(argv[i], "--choices") == 0 && i + 1 < argc) {
             sim_exhaust_path(argv[i + 1], verbose);
             return 0;
+        } else if (strcmp(argv[i], "--replay") == 0 && i + 1 < argc) {
+            return sim_replay(argv[i + 1], verbose) ? 0 : 1;
         } else if (strcmp(argv[i], "--big") == 0) {
             const int workers = (int)number(argc, argv, ++i);
             run_big(workers, (int64_t)number(argc, argv, ++i));

@@ -434,4 +434,9 @@ void sim_exhaust_tell(const struct search *search);
 // One of `count` possibilities: drawn, or the one whose turn it is if all are tried.
 uint64_t sim_choose(struct sim_world *world, uint64_t count);
 
+// sim_replay.c
+
+// Whether a core does what a recording says that one did; prints what it finds.
+bool sim_replay(const char *path, bool verbose);
+
 #endif
