@@ -67,7 +67,8 @@ struct tsi_record_reader {
 tess_status tsi_record_open(struct tsi_record_reader *reader, const unsigned char *bytes,
                             size_t count, struct tsi_error *error);
 
-// The next record, valid until the next call; the program of a JOB_SUBMITTED is the caller's.
+// The next record, valid until the next call; the program of a JOB_SUBMITTED or
+// JOB_RESTORED is the caller's.
 // `*is_end` when there is none, or only a part of a block whose writer died. Fails with
 // TESS_EFORMAT for bytes that no writer wrote, TESS_ENOMEM.
 tess_status tsi_record_next(struct tsi_record_reader *reader, struct tsi_record *record,

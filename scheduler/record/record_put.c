@@ -89,6 +89,27 @@ put_attempt(struct tsi_put *put, const struct tsi_attempt *attempt)
 }
 
 static void
+put_ranges(struct tsi_put *put, const struct tsi_task_range *ranges, size_t count)
+{
+    tsi_put_u32(put, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        tsi_put_u32(put, ranges[i].first);
+        tsi_put_u32(put, ranges[i].count);
+    }
+}
+
+static void
+put_restored(struct tsi_put *put, const struct tsi_sched_event *event)
+{
+    tsi_put_u32(put, event->job_restored.job);
+    tsi_put_u64(put, event->job_restored.token);
+    tsi_put_u8(put, event->job_restored.detached);
+    tsi_put_u8(put, event->job_restored.ended);
+    put_ranges(put, event->job_restored.taken, event->job_restored.taken_count);
+    put_program(put, event->job_restored.program);
+}
+
+static void
 put_event(struct tsi_put *put, const struct tsi_sched_event *event)
 {
     tsi_put_u8(put, (uint8_t)event->kind);
@@ -107,10 +128,19 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
     case TSI_SCHED_JOB_SUBMITTED:
         tsi_put_u64(put, event->job_submitted.token);
         tsi_put_u8(put, event->job_submitted.detached);
+        tsi_put_u32(put, event->job_submitted.job);
         put_program(put, event->job_submitted.program);
+        break;
+    case TSI_SCHED_JOB_RESTORED:
+        put_restored(put, event);
+        break;
+    case TSI_SCHED_WORKER_HOLDS:
+        tsi_put_u32(put, event->holds.job);
+        put_ranges(put, event->holds.ranges, event->holds.count);
         break;
     case TSI_SCHED_JOB_CANCELLED:
     case TSI_SCHED_JOB_RELEASED:
+    case TSI_SCHED_JOB_CLAIMED:
         tsi_put_u32(put, event->job.job);
         break;
     case TSI_SCHED_TARGETS_TAKEN:
@@ -136,6 +166,7 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:
     case TSI_SCHED_CLIENT_LEFT:
+    case TSI_SCHED_RESTORED:
     case TSI_SCHED_TICK:
         break;
     }
@@ -239,11 +270,12 @@ mix_action(uint64_t hash, const struct tsi_sched_action *action)
     case TSI_SCHED_JOB_ENDED:
         hash = mix(mix(hash, (uint64_t)action->ended.status), action->ended.tasks_run);
         return mix(hash, action->ended.peak_bytes_predicted);
+    case TSI_SCHED_JOB_DROPPED:
+        return mix(hash, (uint64_t)action->program.status);
     case TSI_SCHED_SEND_PROGRAM:
     case TSI_SCHED_DROP_JOB:
     case TSI_SCHED_DROP_WORKER:
     case TSI_SCHED_WORKER_DRAINED:
-    case TSI_SCHED_JOB_DROPPED:
         return hash;
     }
     return hash;

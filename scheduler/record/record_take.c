@@ -11,7 +11,7 @@
 #include "scheduler/record/record.h"
 
 // Bytes of one completion without its data, and of other items of lists.
-enum { COMPLETION_BYTES = 37, TASK_BYTES = 4, KEY_BYTES = 8 };
+enum { COMPLETION_BYTES = 37, TASK_BYTES = 4, KEY_BYTES = 8, RANGE_BYTES = 8 };
 
 tess_status
 tsi_record_open(struct tsi_record_reader *reader, const unsigned char *bytes, size_t count,
@@ -62,18 +62,41 @@ take_config(struct tsi_take *take, struct tsi_sched_config *config)
     config->client_lease_ns = tsi_take_u64(take);
 }
 
-static void
-take_program(struct tsi_take *take, struct tsi_sched_event *event)
+static const struct tsi_program *
+take_program(struct tsi_take *take)
 {
     size_t count = 0;
     const unsigned char *bytes = tsi_take_run(take, &count);
     struct tsi_program *program = NULL;
     struct tsi_error error;
-    if (take->failed || tsi_program_decode(bytes, count, &program, &error) != TESS_OK) {
-        take->failed = true;
-        return;
+    const bool is_read =
+        !take->failed && tsi_program_decode(bytes, count, &program, &error) == TESS_OK;
+    take->failed = !is_read;
+    return program;
+}
+
+static const struct tsi_task_range *
+take_ranges(struct tsi_take *take, size_t *count)
+{
+    const size_t found = tsi_take_count(take, RANGE_BYTES);
+    struct tsi_task_range *ranges = tsi_take_array(take, found, sizeof *ranges);
+    for (size_t i = 0; i < found && ranges != NULL; i++) {
+        ranges[i].first = tsi_take_u32(take);
+        ranges[i].count = tsi_take_u32(take);
     }
-    event->job_submitted.program = program;
+    *count = ranges != NULL ? found : 0;
+    return ranges;
+}
+
+static void
+take_restored(struct tsi_take *take, struct tsi_sched_event *event)
+{
+    event->job_restored.job = tsi_take_u32(take);
+    event->job_restored.token = tsi_take_u64(take);
+    event->job_restored.detached = tsi_take_u8(take) != 0;
+    event->job_restored.ended = tsi_take_u8(take) != 0;
+    event->job_restored.taken = take_ranges(take, &event->job_restored.taken_count);
+    event->job_restored.program = take_program(take);
 }
 
 static void
@@ -154,10 +177,19 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
     case TSI_SCHED_JOB_SUBMITTED:
         event->job_submitted.token = tsi_take_u64(take);
         event->job_submitted.detached = tsi_take_u8(take) != 0;
-        take_program(take, event);
+        event->job_submitted.job = tsi_take_u32(take);
+        event->job_submitted.program = take_program(take);
+        return;
+    case TSI_SCHED_JOB_RESTORED:
+        take_restored(take, event);
+        return;
+    case TSI_SCHED_WORKER_HOLDS:
+        event->holds.job = tsi_take_u32(take);
+        event->holds.ranges = take_ranges(take, &event->holds.count);
         return;
     case TSI_SCHED_JOB_CANCELLED:
     case TSI_SCHED_JOB_RELEASED:
+    case TSI_SCHED_JOB_CLAIMED:
         event->job.job = tsi_take_u32(take);
         return;
     case TSI_SCHED_TARGETS_TAKEN:
@@ -176,6 +208,7 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:
     case TSI_SCHED_CLIENT_LEFT:
+    case TSI_SCHED_RESTORED:
     case TSI_SCHED_TICK:
         return;
     }

@@ -70,6 +70,8 @@ replay_event(struct replay *replay, const struct tsi_sched_event *event)
     }
     if (event->kind == TSI_SCHED_JOB_SUBMITTED) {
         TSI_CHECK(tsi_vec_push(&replay->programs, event->job_submitted.program));
+    } else if (event->kind == TSI_SCHED_JOB_RESTORED) {
+        TSI_CHECK(tsi_vec_push(&replay->programs, event->job_restored.program));
     }
     tsi_sched_step(replay->sched, event);
     return verify(replay);

@@ -22,6 +22,7 @@ enum { KINDS = TSI_SCHED_TICK + 1 };
 static const unsigned char data[] = {1, 2, 3, 4, 5, 6, 7, 8};
 static const uint32_t tasks[] = {3, 9, UINT32_MAX};
 static const tsi_key keys[] = {1, UINT64_MAX};
+static const struct tsi_task_range ranges[] = {{0, 1}, {7, UINT32_MAX}};
 
 static const struct tsi_completion completions[] = {
     {.job = 1,
@@ -53,10 +54,25 @@ example(enum tsi_sched_event_kind kind)
     case TSI_SCHED_JOB_SUBMITTED:
         event.job_submitted.token = 99;
         event.job_submitted.detached = true;
+        event.job_submitted.job = 12;
         event.job_submitted.program = sched_program_chain(4, 3, TSI_TARGET_DELIVER);
+        break;
+    case TSI_SCHED_JOB_RESTORED:
+        event.job_restored.job = 13;
+        event.job_restored.token = 98;
+        event.job_restored.program = sched_program_chain(4, 3, TSI_TARGET_DELIVER);
+        event.job_restored.ended = true;
+        event.job_restored.taken = ranges;
+        event.job_restored.taken_count = sizeof ranges / sizeof *ranges;
+        break;
+    case TSI_SCHED_WORKER_HOLDS:
+        event.holds.job = 14;
+        event.holds.ranges = ranges;
+        event.holds.count = sizeof ranges / sizeof *ranges;
         break;
     case TSI_SCHED_JOB_CANCELLED:
     case TSI_SCHED_JOB_RELEASED:
+    case TSI_SCHED_JOB_CLAIMED:
         event.job.job = 5;
         break;
     case TSI_SCHED_TARGETS_TAKEN:
@@ -80,6 +96,7 @@ example(enum tsi_sched_event_kind kind)
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:
     case TSI_SCHED_CLIENT_LEFT:
+    case TSI_SCHED_RESTORED:
     case TSI_SCHED_TICK:
         break;
     }
@@ -89,9 +106,10 @@ example(enum tsi_sched_event_kind kind)
 static void
 free_program(const struct tsi_sched_event *event)
 {
-    if (event->kind == TSI_SCHED_JOB_SUBMITTED) {
-        tsi_program_free((struct tsi_program *)(uintptr_t)event->job_submitted.program);
-    }
+    const struct tsi_program *program = NULL;
+    program = event->kind == TSI_SCHED_JOB_SUBMITTED ? event->job_submitted.program : program;
+    program = event->kind == TSI_SCHED_JOB_RESTORED ? event->job_restored.program : program;
+    tsi_program_free((struct tsi_program *)(uintptr_t)program);
 }
 
 // A recording of one block with `records`.
@@ -141,9 +159,22 @@ is_same(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
     case TSI_SCHED_JOB_SUBMITTED:
         return same && a->job_submitted.token == b->job_submitted.token &&
                a->job_submitted.detached == b->job_submitted.detached &&
+               a->job_submitted.job == b->job_submitted.job &&
                a->job_submitted.program->task_count == b->job_submitted.program->task_count;
+    case TSI_SCHED_JOB_RESTORED:
+        return same && a->job_restored.job == b->job_restored.job &&
+               a->job_restored.token == b->job_restored.token &&
+               a->job_restored.detached == b->job_restored.detached &&
+               a->job_restored.ended == b->job_restored.ended &&
+               a->job_restored.taken_count == b->job_restored.taken_count &&
+               memcmp(a->job_restored.taken, b->job_restored.taken, sizeof ranges) == 0 &&
+               a->job_restored.program->task_count == b->job_restored.program->task_count;
+    case TSI_SCHED_WORKER_HOLDS:
+        return same && a->holds.job == b->holds.job && a->holds.count == b->holds.count &&
+               memcmp(a->holds.ranges, b->holds.ranges, sizeof ranges) == 0;
     case TSI_SCHED_JOB_CANCELLED:
     case TSI_SCHED_JOB_RELEASED:
+    case TSI_SCHED_JOB_CLAIMED:
         return same && a->job.job == b->job.job;
     case TSI_SCHED_TARGETS_TAKEN:
         return same && a->targets_taken.job == b->targets_taken.job &&
@@ -167,6 +198,7 @@ is_same(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:
     case TSI_SCHED_CLIENT_LEFT:
+    case TSI_SCHED_RESTORED:
     case TSI_SCHED_TICK:
         return same;
     }
