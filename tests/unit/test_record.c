@@ -21,6 +21,7 @@ enum { KINDS = TSI_SCHED_TICK + 1 };
 
 static const unsigned char data[] = {1, 2, 3, 4, 5, 6, 7, 8};
 static const uint32_t tasks[] = {3, 9, UINT32_MAX};
+static const struct tsi_attempt attempt = {1, 2, 3, TSI_ATTEMPT_REFUSED, TESS_ENOMEM, 4, 5, "why"};
 static const tsi_key keys[] = {1, UINT64_MAX};
 static const struct tsi_task_range ranges[] = {{0, 1}, {7, UINT32_MAX}};
 
@@ -78,15 +79,14 @@ example(enum tsi_sched_event_kind kind)
     case TSI_SCHED_TARGETS_TAKEN:
         event.targets_taken.job = 6;
         event.targets_taken.tasks = tasks;
-        event.targets_taken.count = sizeof tasks / sizeof *tasks;
+        event.targets_taken.count = 3;
         break;
     case TSI_SCHED_TASKS_DONE:
         event.done.items = completions;
-        event.done.count = sizeof completions / sizeof *completions;
+        event.done.count = 2;
         break;
     case TSI_SCHED_ATTEMPT_ENDED:
-        event.attempt =
-            (struct tsi_attempt){1, 2, 3, TSI_ATTEMPT_REFUSED, TESS_ENOMEM, 4, 5, "why"};
+        event.attempt = attempt;
         break;
     case TSI_SCHED_COPIED:
         event.copied.keys = keys;
