@@ -15,8 +15,8 @@
 #define ROW_HEIGHT 24
 #define BAR_HEIGHT 14
 #define LABEL_WIDTH 132
-#define BAR_WIDTH 250
-#define WIDTH 520
+#define BAR_WIDTH 230
+#define WIDTH 540
 // Beyond this factor the smallest bar would be a hair.
 #define LINEAR_FACTOR 25.0
 
@@ -94,7 +94,7 @@ print_grid(FILE *out, const struct chart *chart, const char *unit)
                 bottom);
         fprintf(out, "<text class=\"dim tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">", x,
                 bottom + 12);
-        bench_chart_escape(out, bench_text_value(value, unit, text));
+        bench_chart_escape(out, bench_text_round(value, unit, text));
         fprintf(out, "</text>\n");
     }
 }
@@ -105,7 +105,7 @@ print_row(FILE *out, const struct chart *chart, int row, const char *unit)
     char value[BENCH_TEXT_BYTES];
     char ratio[BENCH_VIEW_BYTES];
     const struct bench_view *view = &chart->rows[row];
-    const bool is_own = strcmp(view->kind, "own") == 0;
+    const bool is_own = row == 0;
     const double top = row * ROW_HEIGHT + (ROW_HEIGHT - BAR_HEIGHT) / 2.0;
     const double middle = top + BAR_HEIGHT / 2.0;
     const double end = place(chart, view->median);

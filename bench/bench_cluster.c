@@ -69,6 +69,25 @@ count_joined(const char *log)
     return count;
 }
 
+// Looks without taking away what stop() waits for.
+static bool
+has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return pid <= 0 || (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                        info.si_pid == pid);
+}
+
+static bool
+lost_one(const struct bench_cluster *cluster)
+{
+    bool lost = has_ended(cluster->scheduler);
+    for (int i = 0; i < cluster->worker_count; i++) {
+        lost = lost || has_ended(cluster->workers[i]);
+    }
+    return lost;
+}
+
 // False after bench_fail().
 static bool
 wait_for_workers(const struct bench_cluster *cluster)
@@ -78,6 +97,10 @@ wait_for_workers(const struct bench_cluster *cluster)
         if (bench_now() > deadline) {
             bench_fail("only %d of %d workers joined within %g s", count_joined(cluster->log),
                        cluster->worker_count, JOIN_TIMEOUT_S);
+            return false;
+        }
+        if (lost_one(cluster)) {
+            bench_fail("the scheduler or a worker could not start");
             return false;
         }
         usleep(5000);

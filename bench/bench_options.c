@@ -102,12 +102,13 @@ read_number(const char *option, const char *text, long long least, long long mos
 {
     char *end = NULL;
     errno = 0;
-    *out = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && *out >= least && *out <= most) {
+    *out = text != NULL ? strtoll(text, &end, 10) : 0;
+    if (text != NULL && errno == 0 && end != text && *end == '\0' && *out >= least &&
+        *out <= most) {
         return true;
     }
     fprintf(stderr, "tessera-bench: --%s: not from %lld to %lld: '%s'\n", option, least, most,
-            text);
+            text != NULL ? text : "");
     return false;
 }
 
@@ -186,7 +187,7 @@ check_names(struct bench_command *command)
 {
     for (int i = 0; i < command->name_count && command->what == BENCH_RUN; i++) {
         const char *name = command->names[i];
-        if (strcmp(name, "all") != 0 && bench_find(name) == NULL &&
+        if (name != NULL && strcmp(name, "all") != 0 && bench_find(name) == NULL &&
             bench_find_suite(name) == NULL) {
             return wrong("no such suite or bench", name);
         }

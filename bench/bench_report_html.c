@@ -3,6 +3,7 @@
 // One page that stands alone: no scripts, no other files, charts as inline SVG (bench_chart.c).
 // Verdicts first, then a card for each bench, then where and how it was measured.
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -171,6 +172,36 @@ print_bench(FILE *out, const json_t *bench)
     fprintf(out, "</section>\n");
 }
 
+// What was promised and is not kept, together.
+static void
+print_missed(FILE *out, const json_t *document)
+{
+    size_t i;
+    size_t j;
+    json_t *bench;
+    json_t *item;
+    bool any = false;
+    json_array_foreach(json_object_get(document, "benches"), i, bench)
+    {
+        json_array_foreach(json_object_get(bench, "targets"), j, item)
+        {
+            if (!json_is_false(json_object_get(item, "met"))) {
+                continue;
+            }
+            fprintf(out, "%s<tr><th scope=\"row\">",
+                    any ? "" : "<h2>Targets missed</h2>\n<table>\n");
+            bench_chart_escape(out, bench_view_text(bench, "name"));
+            fprintf(out, "</th><td>");
+            bench_chart_escape(out, bench_view_text(item, "text"));
+            fprintf(out, "</td><td class=\"bad\">");
+            bench_chart_escape(out, bench_view_text(item, "found"));
+            fprintf(out, "</td></tr>\n");
+            any = true;
+        }
+    }
+    fprintf(out, "%s", any ? "</table>\n" : "");
+}
+
 static void
 print_suites(FILE *out, const json_t *document)
 {
@@ -219,6 +250,7 @@ void
 bench_report_html(FILE *out, const json_t *document)
 {
     print_head(out, document);
+    print_missed(out, document);
     print_suites(out, document);
     print_facts(out, "Machine", json_object_get(document, "machine"));
     print_facts(out, "Versions", json_object_get(document, "versions"));

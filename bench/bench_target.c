@@ -44,14 +44,14 @@ say(const struct bench *bench, const struct bench_target *target, char *out, siz
         break;
     case BENCH_TIMES:
         snprintf(out, bytes, "≤ %g × %s + %s", target->bound, target->rival,
-                 bench_text_value(target->slack, bench->unit, slack));
+                 bench_text_round(target->slack, bench->unit, slack));
         break;
     case BENCH_PEAK:
-        snprintf(out, bytes, "peak ≤ %s", bench_text_value(target->bound, "B", bound));
+        snprintf(out, bytes, "peak ≤ %s", bench_text_round(target->bound, "B", bound));
         break;
     default:
         snprintf(out, bytes, "%s %s", target->check == BENCH_AT_LEAST ? "≥" : "≤",
-                 bench_text_value(target->bound, bench->unit, bound));
+                 bench_text_round(target->bound, bench->unit, bound));
     }
 }
 

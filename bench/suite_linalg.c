@@ -53,25 +53,29 @@ run_product(void *state)
     return seconds < 0 ? seconds : 2.0 * (double)n * (double)n * (double)n / seconds;
 }
 
-#define ROW(title, what, n, which, type)                                                           \
+#define ROW(title, what, n, which, type, job)                                                      \
     {                                                                                              \
-        .name = title, .work = what, .unit = "FLOP/s", .more_is_better = true, .size = n,          \
+        .name = (title), .work = (what), .unit = "FLOP/s", .more_is_better = true, .size = (n),    \
         .quick_size = 400, .repeat = 3, .open = open_job, .run = run_product,                      \
-        .close = bench_job_close, .variant = which,                                                \
+        .close = bench_job_close, .variant = (which),                                              \
         .rivals =                                                                                  \
             {                                                                                      \
-                {BENCH_LIMIT, "openblas", "blas", type, 0},                                        \
-                {BENCH_PEER, "dask-threads", "dask_threads.py", "matmul_" type, 0},                \
-                {BENCH_PEER, "numpy", "numpy_jobs.py", "matmul_" type, 0},                         \
+                {BENCH_LIMIT, "openblas", "blas", (type), 0},                                      \
+                {BENCH_PEER, "dask-threads", "dask_threads.py", (job), 0},                         \
+                {BENCH_PEER, "numpy", "numpy_jobs.py", (job), 0},                                  \
             },                                                                                     \
         .targets = {{BENCH_RATIO, "openblas", 0.92, 0}, {BENCH_RATIO, "dask-threads", 2, 0}},      \
     }
 
 static const struct bench benches[] = {
-    ROW("matmul-4000-f64", "product of two 4000 x 4000 matrices of float64", 4000, F64, "f64"),
-    ROW("matmul-4000-f32", "product of two 4000 x 4000 matrices of float32", 4000, F32, "f32"),
-    ROW("matmul-8000-f64", "product of two 8000 x 8000 matrices of float64", 8000, F64, "f64"),
-    ROW("matmul-8000-f32", "product of two 8000 x 8000 matrices of float32", 8000, F32, "f32"),
+    ROW("matmul-4000-f64", "product of two 4000 x 4000 matrices of float64", 4000, F64, "f64",
+        "matmul_f64"),
+    ROW("matmul-4000-f32", "product of two 4000 x 4000 matrices of float32", 4000, F32, "f32",
+        "matmul_f32"),
+    ROW("matmul-8000-f64", "product of two 8000 x 8000 matrices of float64", 8000, F64, "f64",
+        "matmul_f64"),
+    ROW("matmul-8000-f32", "product of two 8000 x 8000 matrices of float32", 8000, F32, "f32",
+        "matmul_f32"),
     {0},
 };
 

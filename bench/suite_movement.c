@@ -130,8 +130,8 @@ run_movement(void *state)
 
 // What all rows have in common.
 #define ROW(title, what, which, opens, closes)                                                     \
-    .name = title, .work = what, .unit = "s", .size = 8000, .quick_size = 800, .open = opens,      \
-    .run = run_movement, .close = closes, .variant = which
+    .name = (title), .work = (what), .unit = "s", .size = 8000, .quick_size = 800,                 \
+    .open = (opens), .run = run_movement, .close = (closes), .variant = (which)
 
 static const struct bench benches[] = {
     {

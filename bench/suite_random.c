@@ -46,12 +46,12 @@ run_source(void *state)
 
 #define ROW(title, what, which, limit, peer)                                                       \
     {                                                                                              \
-        .name = title, .work = what, .unit = "s/element", .size = 50000000, .quick_size = 500000,  \
-        .threads = 1, .open = open_job, .run = run_source, .close = bench_job_close,               \
-        .variant = which,                                                                          \
+        .name = (title), .work = (what), .unit = "s/element", .size = 50000000,                    \
+        .quick_size = 500000, .threads = 1, .open = open_job, .run = run_source,                   \
+        .close = bench_job_close, .variant = (which),                                              \
         .rivals = {                                                                                \
-            {BENCH_LIMIT, "philox-" limit, "normal", limit, 1},                                    \
-            {BENCH_PEER, "numpy", "numpy_jobs.py", peer, 1},                                       \
+            {BENCH_LIMIT, "philox", "normal", (limit), 1},                                         \
+            {BENCH_PEER, "numpy", "numpy_jobs.py", (peer), 1},                                     \
         },                                                                                         \
     }
 

@@ -60,12 +60,12 @@ run_reduction(void *state)
 
 #define ROW(title, what, which, job)                                                               \
     {                                                                                              \
-        .name = title, .work = what, .unit = "s", .size = 67108864, .quick_size = 1048576,         \
-        .open = open_job, .run = run_reduction, .close = bench_job_close, .variant = which,        \
+        .name = (title), .work = (what), .unit = "s", .size = 67108864, .quick_size = 1048576,     \
+        .open = open_job, .run = run_reduction, .close = bench_job_close, .variant = (which),      \
         .rivals = {                                                                                \
             {BENCH_LIMIT, "memory-read", "bandwidth", "read-1", 0},                                \
-            {BENCH_PEER, "dask-threads", "dask_threads.py", job, 0},                               \
-            {BENCH_PEER, "numpy", "numpy_jobs.py", job, 0},                                        \
+            {BENCH_PEER, "dask-threads", "dask_threads.py", (job), 0},                             \
+            {BENCH_PEER, "numpy", "numpy_jobs.py", (job), 0},                                      \
         },                                                                                         \
     }
 

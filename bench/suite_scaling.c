@@ -6,9 +6,9 @@
 
 #define WORKERS 2
 #define FEWEST_CHUNKS 1000
-// Each point of a curve is measured for about this long, and three times.
-#define POINT_S 0.1
+// Each point of a curve is measured three times, unless it takes very long.
 #define POINT_REPEATS 3
+#define LONG_POINT_S 1.0
 
 static void *
 open_embedded(const struct bench_setup *setup)
@@ -65,7 +65,7 @@ static double
 time_tasks(struct bench_job *job, int64_t tasks, int64_t elements)
 {
     double best = -1;
-    for (int i = 0; i < POINT_REPEATS && best < 10 * POINT_S; i++) {
+    for (int i = 0; i < POINT_REPEATS && best < LONG_POINT_S; i++) {
         const double start = bench_now();
         tess_array *x = tess_random_uniform(job->session, TESS_SHAPE(tasks, elements),
                                             TESS_CHUNKS(1, elements), 0.0, 1.0);
@@ -91,8 +91,10 @@ run_metg(void *state)
 {
     struct bench_job *job = state;
     const double processors = processors_of(job);
+    // The size is the time that a point takes at least, in milliseconds.
+    const double point_s = (double)job->setup.size * 1e-3;
     const int64_t long_task = 1000000;
-    const int64_t long_tasks = 32;
+    const int64_t long_tasks = job->setup.size < 100 ? 4 : 32;
     const double whole = time_tasks(job, long_tasks, long_task);
     const double element = whole * processors / (double)(long_tasks * long_task);
     double share_before = 0;
@@ -100,7 +102,7 @@ run_metg(void *state)
     for (int64_t elements = 64; whole > 0 && elements <= long_task; elements *= 2) {
         const double work = (double)elements * element;
         const double expected = work > 2e-6 ? work : 2e-6;
-        const int64_t tasks = (int64_t)(POINT_S * processors / expected);
+        const int64_t tasks = (int64_t)(point_s * processors / expected) + 1;
         const double seconds = time_tasks(job, tasks, elements);
         if (seconds < 0) {
             return -1;
@@ -122,7 +124,7 @@ static double
 time_chunks(struct bench_job *job, int64_t chunks)
 {
     double best = -1;
-    for (int i = 0; i < POINT_REPEATS && best < 10 * POINT_S; i++) {
+    for (int i = 0; i < POINT_REPEATS && best < LONG_POINT_S; i++) {
         const double start = bench_now();
         tess_array *x = tess_random_uniform(job->session, TESS_SHAPE(chunks), TESS_CHUNKS(1), 0, 1);
         const double seconds = bench_job_persist(job, tess_sum(x, TESS_AXES_ALL), start);
@@ -154,8 +156,8 @@ run_growth(void *state)
 
 // What the rows have in common that run the main job.
 #define MAIN_ROW(title, what, opens, runs)                                                         \
-    .name = title, .work = what, .unit = "s", .size = 10000, .quick_size = 1000, .open = opens,    \
-    .run = runs, .close = bench_job_close
+    .name = (title), .work = (what), .unit = "s", .size = 10000, .quick_size = 1000,               \
+    .open = (opens), .run = (runs), .close = bench_job_close
 
 static const struct bench benches[] = {
     {MAIN_ROW("threads-1", "the main job by 1 thread", open_embedded, run_main), .threads = 1},
@@ -178,8 +180,8 @@ static const struct bench benches[] = {
         .work = "length of a task at which half of the time is work, scheduler and 2 workers",
         .unit = "s",
         .repeat = 3,
-        .size = 1,
-        .quick_size = 1,
+        .size = 100,
+        .quick_size = 2,
         .open = open_curve_cluster,
         .run = run_metg,
         .close = bench_job_close,
@@ -190,8 +192,8 @@ static const struct bench benches[] = {
         .work = "length of a task at which half of the time is work, in this process",
         .unit = "s",
         .repeat = 3,
-        .size = 1,
-        .quick_size = 1,
+        .size = 100,
+        .quick_size = 2,
         .open = open_curve_embedded,
         .run = run_metg,
         .close = bench_job_close,

@@ -14,13 +14,15 @@
 #   tsan     race, sim and the examples pass under ThreadSanitizer
 #   sim      the simulator passes 1,000 seeds that the tests do not have, with --long 10,000
 #   fuzz     the fuzz targets pass their corpus, with --long a minute each of new inputs
+#   instructions  the scheduler's core and tile programs need no more instructions than before
+#            (scripts/instructions.sh; its --update takes the counts of now as the new ones)
 #
 # What a gate printed is in build/check/GATE.log; the end of it is shown when the gate fails.
 
 set -eu
 
 cd "$(dirname "$0")/.."
-all_gates="format tidy lint gcc clang asan tsan sim fuzz"
+all_gates="format tidy lint gcc clang asan tsan sim fuzz instructions"
 logs=build/check
 jobs=$(nproc)
 seeds=1000
@@ -92,6 +94,11 @@ gate_fuzz()
         (cd build/fuzz && "../../$target" -max_total_time="$fuzz_seconds" "new/$name" \
             "../../tests/fuzz/corpus/$name")
     done
+}
+
+gate_instructions()
+{
+    sh scripts/instructions.sh
 }
 
 gates=

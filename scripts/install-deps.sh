@@ -24,7 +24,7 @@ packages_of()
         ;;
     check)
         packages_of test
-        echo clang clang-tidy clang-format libclang-rt-14-dev
+        echo clang clang-tidy clang-format libclang-rt-14-dev valgrind
         ;;
     bench)
         packages_of build

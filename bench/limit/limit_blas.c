@@ -64,7 +64,7 @@ static int
 run_trial(struct work *work)
 {
     double best = 0;
-    work->size = TRIAL_SIZE;
+    work->size = work->size < TRIAL_SIZE ? work->size : TRIAL_SIZE;
     fill(work);
     for (int i = 0; i < TRIAL_REPEATS; i++) {
         const double rate = run(work);
@@ -76,14 +76,14 @@ run_trial(struct work *work)
 
 // What a kind reaches, 0 if it cannot run.
 static double
-try_kind(const char *program, const char *kind, const char *job, int threads)
+try_kind(const char *program, const char *kind, char *const *argv)
 {
     char command[4096];
     double rate = 0;
     snprintf(command, sizeof command,
-             "LIMIT_BLAS_TRIAL=1 OPENBLAS_CORETYPE='%s' '%s' %s %d %d 2>/dev/null", kind, program,
-             job, TRIAL_SIZE, threads);
-    // All words of it are our own.
+             "LIMIT_BLAS_TRIAL=1 OPENBLAS_CORETYPE='%s' '%s' %s %s %s 2>/dev/null", kind, program,
+             argv[1], argv[2], argv[3]);
+    // The arguments were found to be a job and two numbers.
     FILE *answer = popen(command, "re"); // NOLINT(cert-env33-c)
     if (answer != NULL) {
         if (fscanf(answer, "%lf", &rate) != 1) {
@@ -96,7 +96,7 @@ try_kind(const char *program, const char *kind, const char *job, int threads)
 
 // Starts this program anew with the best kind.
 static void
-choose_kind(char **argv, int threads)
+choose_kind(char **argv)
 {
     // An empty name leaves the choice to OpenBLAS.
     static const char *const kinds[] = {"",         "Haswell",    "Zen",
@@ -108,7 +108,7 @@ choose_kind(char **argv, int threads)
         return;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const double rate = try_kind(self, kinds[i], argv[1], threads);
+        const double rate = try_kind(self, kinds[i], argv);
         if (rate > best_rate) {
             best_rate = rate;
             best = kinds[i];
@@ -133,7 +133,7 @@ main(int argc, char **argv)
         return code;
     }
     if (trial == NULL) {
-        choose_kind(argv, work.threads);
+        choose_kind(argv);
     } else if (strcmp(trial, "1") == 0) {
         return run_trial(&work);
     }
