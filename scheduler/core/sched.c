@@ -40,7 +40,6 @@ tsi_sched_new(const struct tsi_sched_config *config)
     sched->stripes.unused = TSI_STRIPE_NONE;
     sched->stripes.first = TSI_STRIPE_NONE;
     sched->stripes.last = TSI_STRIPE_NONE;
-    sched->stripes.open = TSI_STRIPE_NONE;
     return sched;
 }
 

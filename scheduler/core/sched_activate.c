@@ -5,8 +5,11 @@
 // Targets are opened in order, a few at a time. Each is walked depth first down to tasks that can
 // run at once, by a stack of tasks to visit that the job keeps, so that the walk can stop anywhere
 // and go on later. It stops when enough tasks are ready; so a job of millions of tasks has few
-// records, and what is open is finished before more is opened. Tasks are ranked in the order of
-// their visits: a task comes before all that it needs, hence before all that is opened later.
+// records, and what is open is finished before more is opened. Tasks of a job are ranked in the
+// order of their visits: a task comes before all that it needs, hence before all that is opened
+// later. The ranks of a job go on by the time that its tasks take, and begin at the rank of what
+// workers take next: so jobs that are at work side by side get about the same time each, and a
+// short one is not behind all that a long one has opened.
 //
 // A task that makes much less of its inputs, such as those of a reduction, is activated as soon as
 // they are there even if its target is not open, and comes as early as they did, so that two
@@ -21,6 +24,10 @@ enum {
     VISITS_OF_TURN = 64,
     // Uses beyond which those who wait are looked for among the active tasks instead of all users.
     USERS_WALKED_MAX = 4096,
+    // What a step of ranks stands for, and the most steps from one task to the next. Ranks wrap
+    // around, so those of all tasks that are waited for have to be within 2³¹ steps.
+    RANK_US = 1024,
+    RANK_STEPS_MAX = 256,
 };
 
 static void visit(struct tsi_sched *sched, struct tsi_sched_job *job,
@@ -191,7 +198,7 @@ tsi_sched_activate_waiters(struct tsi_sched *sched, struct tsi_sched_job *job, u
         if (user != NULL && tsi_sched_task_state(&user->tasks[waiter.task]) == TSI_TASK_WAITING) {
             const uint32_t op = tsi_sched_job_op(user, waiter.task);
             provide(sched, user, op, waiter.task);
-            tsi_sched_activate_users(sched, user, op, waiter.task, sched->next_rank);
+            tsi_sched_activate_users(sched, user, op, waiter.task, user->next_rank);
         }
     }
     job->waiters.count = kept;
@@ -246,7 +253,7 @@ visit_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
         }
     }
     if (job->stack.count > bottom) {
-        tsi_sched_ready_cut(sched);
+        tsi_sched_ready_cut(sched, job);
         struct tsi_sched_visit *low = &job->stack.items[bottom];
         struct tsi_sched_visit *high = &tsi_vec_last(&job->stack);
         for (; low < high; low++, high--) {
@@ -301,6 +308,29 @@ tsi_sched_activate_claim(struct tsi_sched *sched, struct tsi_sched_job *job, uin
     return true;
 }
 
+// A job that comes, or that has had nothing ready for a while, goes on where the others are.
+static void
+catch_up(const struct tsi_sched *sched, struct tsi_sched_job *job)
+{
+    if (job->counts[TSI_TASK_QUEUED] == 0) {
+        const uint32_t front = tsi_sched_ready_front(sched);
+        const bool is_idle = job->counts[TSI_TASK_WAITING] + job->counts[TSI_TASK_ASSIGNED] == 0;
+        if (is_idle || tsi_sched_rank_before(job->next_rank, front)) {
+            job->next_rank = front;
+        }
+    }
+}
+
+// The rank of a task that is opened: the next one of its job, which goes on by what the task takes.
+static uint32_t
+new_rank(struct tsi_sched_job *job, uint32_t op)
+{
+    const uint32_t rank = job->next_rank;
+    const uint32_t steps = job->ops[op].duration_us / RANK_US;
+    job->next_rank += steps < 1 ? 1 : steps < RANK_STEPS_MAX ? steps : RANK_STEPS_MAX;
+    return rank;
+}
+
 static void
 visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched_visit *item,
       bool is_loose)
@@ -314,7 +344,7 @@ visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched
     if (!tsi_sched_activate_claim(sched, job, op, task)) {
         return;
     }
-    record->where = item->is_ranked ? item->rank : sched->next_rank++;
+    record->where = item->is_ranked ? item->rank : new_rank(job, op);
     if (job->ops[op].work == TSI_WORK_HELD) {
         provide(sched, job, op, task);
         return;
@@ -351,6 +381,7 @@ tsi_sched_activate_visit_some(struct tsi_sched *sched, struct tsi_sched_job *job
                               uint64_t queued_max)
 {
     bool any = false;
+    catch_up(sched, job);
     for (int i = 0; i < VISITS_OF_TURN && job->stack.count > 0 && !job->doomed; i++) {
         if (job->counts[TSI_TASK_QUEUED] >= queued_max) {
             break;

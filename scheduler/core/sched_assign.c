@@ -145,6 +145,9 @@ record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
         worker->programs.items[worker->programs.count++] = job->id;
     }
     worker->next_sequence += TSI_PLANTED(reused_sequence) ? 0 : 1;
+    if (tsi_sched_rank_before(sched->rank_now, attempt.rank)) {
+        sched->rank_now = attempt.rank;
+    }
     worker->assigns.items[worker->assigns.count++] = (struct tsi_assignment){
         .job = job->id,
         .task = task,

@@ -86,6 +86,7 @@ mix_job(uint64_t hash, const struct tsi_sched *sched, const struct tsi_sched_job
 {
     hash = mix(hash, job->id);
     hash = mix(hash, job->client);
+    hash = mix(hash, (uint64_t)job->next_rank << 32 | job->open_stripe);
     hash = mix(hash, job->tasks_done);
     hash = mix(hash, job->tasks_run);
     hash = mix(hash, job->targets_done);
@@ -114,7 +115,7 @@ tsi_sched_digest(const struct tsi_sched *sched)
 {
     uint64_t hash = mix(sched->config.seed, sched->now_ns);
     hash = mix(hash, sched->next_job);
-    hash = mix(hash, sched->next_rank);
+    hash = mix(hash, sched->rank_now);
     hash = mix(hash, sched->next_ticket);
     hash = mix(hash, sched->tasks_done);
     hash = mix(hash, sched->stale_reports);

@@ -39,10 +39,7 @@ purge_stripes(struct tsi_sched *sched, uint32_t job_slot)
             tsi_vec_clear(&stripe->tasks);
         }
     }
-    if (stripes->open != TSI_STRIPE_NONE &&
-        stripes->items.items[stripes->open].job_slot == job_slot) {
-        stripes->open = TSI_STRIPE_NONE;
-    }
+    sched->jobs.items[job_slot]->open_stripe = TSI_STRIPE_NONE;
 }
 
 void
@@ -58,9 +55,7 @@ tsi_sched_ready_purge(struct tsi_sched *sched, uint32_t job_slot)
 bool
 tsi_sched_ready_disown(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
-    if (worker->stripe != TSI_STRIPE_NONE) {
-        tsi_sched_ready_free_own(sched, worker);
-    }
+    tsi_sched_ready_free_own(sched, worker);
     bool has_memory = true;
     while (worker->heap.places.count > 0) {
         const struct tsi_sched_place place = tsi_vec_pop(&worker->heap.places);

@@ -179,6 +179,7 @@ tsi_sched_job_new(const struct tsi_program *program)
         return NULL;
     }
     job->program = program;
+    job->open_stripe = TSI_STRIPE_NONE;
     job->ops = tsi_calloc((size_t)program->op_count, sizeof *job->ops);
     job->edges = tsi_calloc(inputs, sizeof *job->edges);
     job->identity_inputs = tsi_calloc(inputs, sizeof *job->identity_inputs);

@@ -88,7 +88,9 @@ struct tsi_sched_job {
     struct tsi_sched_op *ops;
     struct tsi_sched_edge *edges;
     bool *identity_inputs;
-    uint32_t last_op; // the operation that was looked up last
+    uint32_t last_op;     // the operation that was looked up last
+    uint32_t open_stripe; // takes more tasks, or TSI_STRIPE_NONE; it may have an owner already
+    uint32_t next_rank;   // of the next task that is opened
 
     struct tsi_sched_task *tasks;
     uint64_t *retired; // one bit a task: nobody will need it, unless a chunk is lost

@@ -98,7 +98,7 @@ lose(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t t
     if (job->ops[op].target_mode == TSI_TARGET_KEEP) {
         job->targets_done--;
     }
-    uint32_t rank = sched->next_rank;
+    uint32_t rank = job->next_rank;
     const bool waited_for = make_users_wait(sched, job, op, task, &rank);
     if (job->ops[op].target_mode == TSI_TARGET_KEEP) {
         lose_aliases(sched, job, task);

@@ -195,7 +195,7 @@ adopt(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched
     job->tasks_done++;
     tsi_sched_hold_drop_inputs(sched, job, op, task);
     if (!sched->restoring) {
-        tsi_sched_activate_users(sched, job, op, task, sched->next_rank);
+        tsi_sched_activate_users(sched, job, op, task, job->next_rank);
     }
     if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
         tsi_sched_target_reached(sched, job, op, task);

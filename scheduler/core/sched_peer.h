@@ -64,7 +64,7 @@ struct tsi_sched_worker {
     uint64_t peak_bytes; // of the two together, since a job was last told
 
     struct tsi_sched_heap heap;            // ready tasks that it is the best place for
-    uint32_t stripe;                       // ready tasks that it owns, or TSI_STRIPE_NONE
+    uint32_t stripe;                       // the first one that it owns, or TSI_STRIPE_NONE
     TSI_VEC(struct tsi_sched_known) known; // by slot of the job
 
     // What it is to be told.

@@ -6,7 +6,8 @@
 // activation comes to the next group of tasks with a common user, or when it is twice as long as
 // that. How long is enough: half of what a worker would get if all got the same, so that the last
 // stripes are still small enough to share, and a multiple of the fan-in of reductions. A worker
-// without ready tasks of its own takes the oldest stripe without an owner, else the second half of
+// without ready tasks of its own, or with later ones of another job, takes the first stripe without
+// an owner, else the second half of
 // the longest stripe of another, else from the end of the fullest heap of another.
 
 #include "scheduler/core/sched_ready.h"
@@ -128,28 +129,40 @@ stripe_length(const struct tsi_sched *sched, const struct tsi_sched_job *job, ui
     return (size_t)(length < TSI_FOLD_FANIN ? length : length / TSI_FOLD_FANIN * TSI_FOLD_FANIN);
 }
 
+// Puts a stripe among those without an owner, mostly at the end.
 static void
-append_free_stripe(struct tsi_sched *sched, uint32_t at)
+add_free_stripe(struct tsi_sched *sched, uint32_t at)
 {
     struct tsi_sched_stripes *stripes = &sched->stripes;
-    stripes->items.items[at].owner = TSI_SLOT_NONE;
-    stripes->items.items[at].next = TSI_STRIPE_NONE;
-    if (stripes->first == TSI_STRIPE_NONE) {
-        stripes->first = at;
-    } else {
-        stripes->items.items[stripes->last].next = at;
+    struct tsi_sched_stripe *items = stripes->items.items;
+    const uint32_t rank = items[at].rank;
+    uint32_t *place = &stripes->first;
+    if (stripes->first != TSI_STRIPE_NONE &&
+        !tsi_sched_rank_before(rank, items[stripes->last].rank)) {
+        place = &items[stripes->last].next;
     }
-    stripes->last = at;
+    while (*place != TSI_STRIPE_NONE && !tsi_sched_rank_before(rank, items[*place].rank)) {
+        place = &items[*place].next;
+    }
+    items[at].owner = TSI_SLOT_NONE;
+    items[at].next = *place;
+    *place = at;
+    if (items[at].next == TSI_STRIPE_NONE) {
+        stripes->last = at;
+    }
 }
 
 void
 tsi_sched_ready_free_own(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
-    const struct tsi_sched_stripe *stripe = &sched->stripes.items.items[worker->stripe];
-    sched->stealable -= stripe->tasks.count - stripe->first;
-    append_free_stripe(sched, worker->stripe);
-    worker->stripe = TSI_STRIPE_NONE;
-    tsi_sched_wake_all(sched);
+    while (worker->stripe != TSI_STRIPE_NONE) {
+        const uint32_t at = worker->stripe;
+        const struct tsi_sched_stripe *stripe = &sched->stripes.items.items[at];
+        sched->stealable -= stripe->tasks.count - stripe->first;
+        worker->stripe = stripe->next;
+        add_free_stripe(sched, at);
+        tsi_sched_wake_all(sched);
+    }
 }
 
 // An empty stripe, TSI_STRIPE_NONE when memory is out.
@@ -183,12 +196,17 @@ free_stripe(struct tsi_sched *sched, uint32_t at)
 {
     struct tsi_sched_stripes *stripes = &sched->stripes;
     struct tsi_sched_stripe *stripe = &stripes->items.items[at];
+    struct tsi_sched_job *job = sched->jobs.items[stripe->job_slot];
     if (stripe->owner != TSI_SLOT_NONE) {
-        sched->workers.items[stripe->owner]->stripe = TSI_STRIPE_NONE;
+        uint32_t *place = &sched->workers.items[stripe->owner]->stripe;
+        while (*place != at) {
+            place = &stripes->items.items[*place].next;
+        }
+        *place = stripe->next;
         sched->stealable -= stripe->tasks.count - stripe->first;
     }
-    if (stripes->open == at) {
-        stripes->open = TSI_STRIPE_NONE;
+    if (job != NULL && job->open_stripe == at) {
+        job->open_stripe = TSI_STRIPE_NONE;
     }
     stripe->ticket = 0;
     stripe->owner = TSI_SLOT_NONE;
@@ -202,22 +220,21 @@ tsi_sched_ready_push_stripe(struct tsi_sched *sched, struct tsi_sched_job *job, 
 {
     struct tsi_sched_stripes *stripes = &sched->stripes;
     const size_t length = stripe_length(sched, job, op);
-    if (stripes->open != TSI_STRIPE_NONE) {
-        const struct tsi_sched_stripe *open = &stripes->items.items[stripes->open];
-        const bool alone = job->ops[op].target_mode != TSI_SCHED_NO_TARGET;
-        if (open->job_slot != job->slot || open->tasks.count >= (alone ? length : 2 * length)) {
-            stripes->open = TSI_STRIPE_NONE;
-        }
+    const bool alone = job->ops[op].target_mode != TSI_SCHED_NO_TARGET;
+    if (job->open_stripe != TSI_STRIPE_NONE &&
+        stripes->items.items[job->open_stripe].tasks.count >= (alone ? length : 2 * length)) {
+        job->open_stripe = TSI_STRIPE_NONE;
     }
-    if (stripes->open == TSI_STRIPE_NONE) {
+    if (job->open_stripe == TSI_STRIPE_NONE) {
         const uint32_t made = new_stripe(sched, job->slot);
         if (made == TSI_STRIPE_NONE) {
             return false;
         }
-        append_free_stripe(sched, made);
-        stripes->open = made;
+        stripes->items.items[made].rank = job->tasks[task].where;
+        add_free_stripe(sched, made);
+        job->open_stripe = made;
     }
-    struct tsi_sched_stripe *stripe = &stripes->items.items[stripes->open];
+    struct tsi_sched_stripe *stripe = &stripes->items.items[job->open_stripe];
     if (!tsi_vec_push(&stripe->tasks, task)) {
         return false;
     }
@@ -233,17 +250,15 @@ tsi_sched_ready_push_stripe(struct tsi_sched *sched, struct tsi_sched_job *job, 
 }
 
 void
-tsi_sched_ready_cut(struct tsi_sched *sched)
+tsi_sched_ready_cut(struct tsi_sched *sched, struct tsi_sched_job *job)
 {
-    struct tsi_sched_stripes *stripes = &sched->stripes;
-    if (stripes->open == TSI_STRIPE_NONE) {
+    if (job->open_stripe == TSI_STRIPE_NONE) {
         return;
     }
-    const struct tsi_sched_stripe *open = &stripes->items.items[stripes->open];
-    struct tsi_sched_job *job = sched->jobs.items[open->job_slot];
+    const struct tsi_sched_stripe *open = &sched->stripes.items.items[job->open_stripe];
     const uint32_t op = tsi_sched_job_op(job, open->tasks.items[0]);
     if (open->tasks.count >= stripe_length(sched, job, op)) {
-        stripes->open = TSI_STRIPE_NONE;
+        job->open_stripe = TSI_STRIPE_NONE;
     }
 }
 
@@ -252,12 +267,12 @@ own_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t at
 {
     struct tsi_sched_stripe *stripe = &sched->stripes.items.items[at];
     stripe->owner = worker->slot;
-    stripe->next = TSI_STRIPE_NONE;
+    stripe->next = worker->stripe;
     worker->stripe = at;
     sched->stealable += stripe->tasks.count - stripe->first;
 }
 
-// Takes the oldest stripe without an owner.
+// Takes the first stripe without an owner.
 static bool
 take_free_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
@@ -279,12 +294,13 @@ split_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     uint32_t longest = TSI_STRIPE_NONE;
     size_t most = 0;
     for (size_t i = 0; i < sched->workers.count; i++) {
-        const uint32_t at = sched->workers.items[i]->stripe;
-        if (at != TSI_STRIPE_NONE) {
+        uint32_t at = sched->workers.items[i]->stripe;
+        while (at != TSI_STRIPE_NONE) {
             const struct tsi_sched_stripe *stripe = &sched->stripes.items.items[at];
             const size_t left = stripe->tasks.count - stripe->first;
             longest = left > most ? at : longest;
             most = left > most ? left : most;
+            at = stripe->next;
         }
     }
     if (longest == TSI_STRIPE_NONE) {
@@ -310,6 +326,7 @@ split_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker)
             to->tasks.items[to->tasks.count++] = task;
         }
     }
+    to->rank = from->rank;
     from->tasks.count -= moved;
     sched->stealable -= moved;
     if (from->tasks.count == from->first) {
@@ -319,31 +336,47 @@ split_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     return true;
 }
 
-// Skips what is stale at the front of the worker's stripe; the next task there, if any.
-static bool
-peek_stripe(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_pick *pick)
+static uint32_t
+rank_of(const struct tsi_sched_pick *pick)
 {
-    while (worker->stripe != TSI_STRIPE_NONE) {
-        struct tsi_sched_stripe *stripe = &sched->stripes.items.items[worker->stripe];
-        if (stripe->first == stripe->tasks.count) {
-            free_stripe(sched, worker->stripe);
+    return pick->job->tasks[pick->task].where;
+}
+
+// Skips what is stale at the front of the worker's stripes; the best task there, if any.
+static bool
+peek_stripes(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
+             struct tsi_sched_pick *pick)
+{
+    bool any = false;
+    uint32_t next = TSI_STRIPE_NONE;
+    for (uint32_t at = worker->stripe; at != TSI_STRIPE_NONE; at = next) {
+        struct tsi_sched_stripe *stripe = &sched->stripes.items.items[at];
+        next = stripe->next;
+        struct tsi_sched_pick found = {.source = TSI_PICK_STRIPE, .from = at};
+        while (found.job == NULL && stripe->first < stripe->tasks.count) {
+            found.task = stripe->tasks.items[stripe->first];
+            found.job = job_of(sched, stripe->job_slot, found.task, stripe->ticket);
+            if (found.job == NULL) {
+                stripe->first++;
+                sched->stealable--;
+            }
+        }
+        if (found.job == NULL) {
+            free_stripe(sched, at);
             continue;
         }
-        const uint32_t task = stripe->tasks.items[stripe->first];
-        struct tsi_sched_job *job = job_of(sched, stripe->job_slot, task, stripe->ticket);
-        if (job != NULL) {
-            *pick = (struct tsi_sched_pick){TSI_SOURCE_STRIPE, 0, job, task};
-            return true;
+        stripe->rank = rank_of(&found);
+        if (!any || tsi_sched_rank_before(rank_of(&found), rank_of(pick))) {
+            *pick = found;
+            any = true;
         }
-        stripe->first++;
-        sched->stealable--;
     }
-    return false;
+    return any;
 }
 
 static bool
 peek_heap(struct tsi_sched *sched, struct tsi_sched_heap *heap, bool counts,
-          enum tsi_sched_source source, struct tsi_sched_pick *pick)
+          enum tsi_sched_pick_source source, struct tsi_sched_pick *pick)
 {
     while (heap->places.count > 0) {
         const struct tsi_sched_place *top = &heap->places.items[0];
@@ -382,39 +415,74 @@ peek_stolen(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
             sched->stealable--;
             continue;
         }
-        *pick = (struct tsi_sched_pick){TSI_SOURCE_STOLEN, victim->slot, job, last->task};
+        *pick = (struct tsi_sched_pick){TSI_PICK_STOLEN, victim->slot, job, last->task};
         sched->steals_pay = tsi_sched_place_pays(sched, job, last->task, worker, victim);
         return sched->steals_pay;
     }
+}
+
+uint32_t
+tsi_sched_ready_front(const struct tsi_sched *sched)
+{
+    const struct tsi_sched_stripe *items = sched->stripes.items.items;
+    uint32_t front = sched->stripes.first != TSI_STRIPE_NONE ? items[sched->stripes.first].rank
+                                                             : sched->rank_now;
+    for (size_t i = 0; i < sched->workers.count; i++) {
+        uint32_t at = sched->workers.items[i]->stripe;
+        for (; at != TSI_STRIPE_NONE; at = items[at].next) {
+            if (items[at].first < items[at].tasks.count &&
+                tsi_sched_rank_before(items[at].rank, front)) {
+                front = items[at].rank;
+            }
+        }
+    }
+    return front;
+}
+
+// The best of what the worker owns and of what is loose; false if there is none.
+static bool
+peek_own(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_pick *pick)
+{
+    struct tsi_sched_pick found[3];
+    int count = 0;
+    count += peek_heap(sched, &worker->heap, true, TSI_PICK_OWN, &found[count]) ? 1 : 0;
+    count += peek_heap(sched, &sched->loose, false, TSI_PICK_LOOSE, &found[count]) ? 1 : 0;
+    count += peek_stripes(sched, worker, &found[count]) ? 1 : 0;
+    for (int i = 0; i < count; i++) {
+        if (i == 0 || tsi_sched_rank_before(rank_of(&found[i]), rank_of(pick))) {
+            *pick = found[i];
+        }
+    }
+    return count > 0;
+}
+
+// Whether the worker should take a stripe: it has nothing (`pick` NULL), or another job's turn is
+// earlier than that of the task that it would run.
+static bool
+wants_stripe(const struct tsi_sched *sched, const struct tsi_sched_pick *pick)
+{
+    const uint32_t at = sched->stripes.first;
+    if (at == TSI_STRIPE_NONE || pick == NULL) {
+        return at != TSI_STRIPE_NONE;
+    }
+    const struct tsi_sched_stripe *stripe = &sched->stripes.items.items[at];
+    return stripe->job_slot != pick->job->slot &&
+           tsi_sched_rank_before(stripe->rank, rank_of(pick));
 }
 
 bool
 tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, bool may_steal,
                      struct tsi_sched_pick *pick)
 {
-    struct tsi_sched_pick found[3];
-    int count = 0;
-    count += peek_heap(sched, &worker->heap, true, TSI_SOURCE_OWN, &found[count]) ? 1 : 0;
-    count += peek_heap(sched, &sched->loose, false, TSI_SOURCE_LOOSE, &found[count]) ? 1 : 0;
-    count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
-    while (count == 0 && take_free_stripe(sched, worker)) {
-        count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
+    bool any = peek_own(sched, worker, pick);
+    while (wants_stripe(sched, any ? pick : NULL) && take_free_stripe(sched, worker)) {
+        any = peek_own(sched, worker, pick);
     }
-    while (count == 0 && may_steal && sched->stealable > 0 && split_stripe(sched, worker)) {
-        count += peek_stripe(sched, worker, &found[count]) ? 1 : 0;
+    while (!any && may_steal && sched->stealable > 0 && split_stripe(sched, worker)) {
+        any = peek_stripes(sched, worker, pick);
     }
-    if (count == 0) {
-        return may_steal && sched->steals_pay && sched->stealable > 0 &&
-               peek_stolen(sched, worker, pick);
-    }
-    *pick = found[0];
-    for (int i = 1; i < count; i++) {
-        if (tsi_sched_rank_before(found[i].job->tasks[found[i].task].where,
-                                  pick->job->tasks[pick->task].where)) {
-            *pick = found[i];
-        }
-    }
-    return true;
+    return any || (may_steal && sched->steals_pay && sched->stealable > 0 &&
+                   peek_stolen(sched, worker, pick));
 }
 
 void
@@ -422,19 +490,19 @@ tsi_sched_ready_take(struct tsi_sched *sched, struct tsi_sched_worker *worker,
                      const struct tsi_sched_pick *pick)
 {
     switch (pick->source) {
-    case TSI_SOURCE_OWN:
+    case TSI_PICK_OWN:
         pop(&worker->heap);
         sched->stealable--;
         break;
-    case TSI_SOURCE_LOOSE:
+    case TSI_PICK_LOOSE:
         pop(&sched->loose);
         break;
-    case TSI_SOURCE_STRIPE:
-        sched->stripes.items.items[worker->stripe].first++;
+    case TSI_PICK_STRIPE:
+        sched->stripes.items.items[pick->from].first++;
         sched->stealable--;
         break;
-    case TSI_SOURCE_STOLEN:
-        sched->workers.items[pick->victim]->heap.places.count--;
+    case TSI_PICK_STOLEN:
+        sched->workers.items[pick->from]->heap.places.count--;
         sched->stealable--;
         break;
     }

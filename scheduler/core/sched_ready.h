@@ -5,7 +5,8 @@
 // A task with inputs in a worker's memory waits in the heap of the worker that is the best place
 // for it. Tasks without wait in stripes: runs of tasks that were activated one after the other,
 // which one worker takes from first to last, so that what reads them finds most of them in one
-// place. Tasks that came back from a worker are loose: any worker may take them.
+// place; of several jobs at work, a worker may own a stripe each. Tasks that came back from a
+// worker are loose: any worker may take them.
 //
 // A place is named by a ticket, which is also in the task's record. A task that left QUEUED and
 // came again has another ticket, and its old place is skipped when it is found.
@@ -40,7 +41,8 @@ struct tsi_sched_stripe {
     uint32_t job_slot;
     uint32_t ticket; // of all its tasks; 0: not in use
     uint32_t owner;  // slot, or TSI_SLOT_NONE
-    uint32_t next;   // in the list of stripes without an owner, or of unused ones
+    uint32_t next;   // in the list of its owner, of stripes without one, or of unused ones
+    uint32_t rank;   // of the first task, as it was when somebody looked
     size_t first;    // of those still to be taken
     TSI_VEC(uint32_t) tasks;
 };
@@ -48,17 +50,16 @@ struct tsi_sched_stripe {
 struct tsi_sched_stripes {
     TSI_VEC(struct tsi_sched_stripe) items;
     uint32_t unused;
-    uint32_t first; // without an owner, oldest first
+    uint32_t first; // without an owner, lowest rank first
     uint32_t last;
-    uint32_t open; // takes more tasks, or TSI_STRIPE_NONE; it may have an owner already
 };
 
 // Where a ready task was found.
-enum tsi_sched_source { TSI_SOURCE_OWN, TSI_SOURCE_LOOSE, TSI_SOURCE_STRIPE, TSI_SOURCE_STOLEN };
+enum tsi_sched_pick_source { TSI_PICK_OWN, TSI_PICK_LOOSE, TSI_PICK_STRIPE, TSI_PICK_STOLEN };
 
 struct tsi_sched_pick {
-    enum tsi_sched_source source;
-    uint32_t victim; // slot, if STOLEN
+    enum tsi_sched_pick_source source;
+    uint32_t from; // slot of the victim if STOLEN, the stripe if STRIPE
     struct tsi_sched_job *job;
     uint32_t task;
 };
@@ -75,17 +76,21 @@ tsi_sched_rank_before(uint32_t a, uint32_t b)
 bool tsi_sched_ready_push(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                           uint32_t slot);
 
-// Appends a task to the open stripe; false when memory is out.
+// Appends a task to the open stripe of its job; false when memory is out.
 bool tsi_sched_ready_push_stripe(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                                  uint32_t task);
 
-// Says that the tasks to come belong together, so a stripe that is long enough ends here.
-void tsi_sched_ready_cut(struct tsi_sched *sched);
+// Says that the tasks of the job to come belong together, so a stripe that is long enough ends
+// here.
+void tsi_sched_ready_cut(struct tsi_sched *sched, struct tsi_sched_job *job);
 
 // The best task for a worker, which stays where it is; false if there is none. With `may_steal`,
 // what others own is looked at too if there is nothing else.
 bool tsi_sched_ready_peek(struct tsi_sched *sched, struct tsi_sched_worker *worker, bool may_steal,
                           struct tsi_sched_pick *pick);
+// The rank of what workers take next.
+uint32_t tsi_sched_ready_front(const struct tsi_sched *sched);
+
 // Takes out what was found.
 void tsi_sched_ready_take(struct tsi_sched *sched, struct tsi_sched_worker *worker,
                           const struct tsi_sched_pick *pick);
@@ -96,7 +101,7 @@ void tsi_sched_ready_purge(struct tsi_sched *sched, uint32_t job_slot);
 // Makes a heap of places in any order.
 void tsi_sched_ready_reorder(struct tsi_sched_heap *heap);
 
-// The stripe of a worker, which must have one, goes back to those without an owner.
+// The stripes of a worker go back to those without an owner.
 void tsi_sched_ready_free_own(struct tsi_sched *sched, struct tsi_sched_worker *worker);
 
 // Gives up what belongs to a worker, for others to take; false when memory is out.

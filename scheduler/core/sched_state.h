@@ -85,7 +85,7 @@ struct tsi_sched {
     struct tsi_sched_stripes stripes;
     struct tsi_sched_heap loose;
     uint32_t next_ticket;
-    uint32_t next_rank;
+    uint32_t rank_now;  // the highest of those that were given to workers
     uint64_t queued;    // tasks in QUEUED
     bool steals_pay;    // no steal was found not to pay in this run of the policy
     uint64_t stealable; // places in heaps and owned stripes, stale ones included
