@@ -87,6 +87,7 @@ extern const struct bench_suite bench_suite_linalg;
 extern const struct bench_suite bench_suite_movement;
 extern const struct bench_suite bench_suite_scheduler;
 extern const struct bench_suite bench_suite_transfer;
+extern const struct bench_suite bench_suite_trust;
 extern const struct bench_suite bench_suite_memory;
 extern const struct bench_suite bench_suite_scaling;
 

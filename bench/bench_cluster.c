@@ -25,6 +25,7 @@ struct bench_cluster {
     pid_t scheduler;
     pid_t workers[WORKERS_MAX];
     int worker_count;
+    int joined; // workers that have, those included that are no more
     char directory[64];
     char file[96];
     char log[96]; // what the scheduler says
@@ -93,10 +94,10 @@ static bool
 wait_for_workers(const struct bench_cluster *cluster)
 {
     const double deadline = bench_now() + JOIN_TIMEOUT_S;
-    while (count_joined(cluster->log) < cluster->worker_count) {
+    while (count_joined(cluster->log) < cluster->joined) {
         if (bench_now() > deadline) {
             bench_fail("only %d of %d workers joined within %g s", count_joined(cluster->log),
-                       cluster->worker_count, JOIN_TIMEOUT_S);
+                       cluster->joined, JOIN_TIMEOUT_S);
             return false;
         }
         if (lost_one(cluster)) {
@@ -108,8 +109,33 @@ wait_for_workers(const struct bench_cluster *cluster)
     return true;
 }
 
+static pid_t
+start_worker(struct bench_cluster *cluster)
+{
+    char *const worker[] = {
+        "tessera-worker", "--no-nanny", "--scheduler-file", cluster->file, "--nthreads", "1",
+        "--log-level",    "error",      "--death-timeout",  "60",          NULL};
+    cluster->joined++;
+    return start("tessera-worker", worker, NULL);
+}
+
+static pid_t
+start_scheduler(const struct bench_cluster *cluster, enum bench_wire wire)
+{
+    char *const words[] = {"tessera-scheduler",
+                           "--scheduler-file",
+                           (char *)(uintptr_t)cluster->file,
+                           wire == BENCH_IPC ? NULL : "--host",
+                           "127.0.0.1",
+                           "--port",
+                           "0",
+                           wire == BENCH_TCP_OPEN ? "--insecure" : NULL,
+                           NULL};
+    return start("tessera-scheduler", words, cluster->log);
+}
+
 struct bench_cluster *
-bench_cluster_start(int workers)
+bench_cluster_start(int workers, enum bench_wire wire)
 {
     struct bench_cluster *cluster = calloc(1, sizeof *cluster);
     if (cluster == NULL) {
@@ -124,19 +150,34 @@ bench_cluster_start(int workers)
     }
     snprintf(cluster->file, sizeof cluster->file, "%s/scheduler.json", cluster->directory);
     snprintf(cluster->log, sizeof cluster->log, "%s/scheduler.log", cluster->directory);
-    char *const scheduler[] = {"tessera-scheduler", "--scheduler-file", cluster->file, NULL};
-    char *const worker[] = {
-        "tessera-worker", "--no-nanny", "--scheduler-file", cluster->file, "--nthreads", "1",
-        "--log-level",    "error",      "--death-timeout",  "60",          NULL};
-    cluster->scheduler = start("tessera-scheduler", scheduler, cluster->log);
+    cluster->scheduler = start_scheduler(cluster, wire);
     for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
-        cluster->workers[cluster->worker_count++] = start("tessera-worker", worker, NULL);
+        cluster->workers[cluster->worker_count++] = start_worker(cluster);
     }
     if (!wait_for_workers(cluster)) {
         bench_cluster_stop(cluster);
         return NULL;
     }
     return cluster;
+}
+
+bool
+bench_cluster_kill_worker(struct bench_cluster *cluster)
+{
+    if (cluster->workers[0] <= 0 || kill(cluster->workers[0], SIGKILL) != 0) {
+        bench_fail("no worker to kill");
+        return false;
+    }
+    waitpid(cluster->workers[0], NULL, 0);
+    cluster->workers[0] = 0;
+    return true;
+}
+
+bool
+bench_cluster_replace_worker(struct bench_cluster *cluster)
+{
+    cluster->workers[0] = start_worker(cluster);
+    return wait_for_workers(cluster);
 }
 
 const char *

@@ -6,12 +6,21 @@
 #ifndef BENCH_CLUSTER_H
 #define BENCH_CLUSTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bench_cluster;
 
+// How its processes are joined.
+enum bench_wire { BENCH_IPC, BENCH_TCP_CURVE, BENCH_TCP_OPEN };
+
 // Returns when all workers have joined; NULL on failure, after bench_fail().
-struct bench_cluster *bench_cluster_start(int workers);
+struct bench_cluster *bench_cluster_start(int workers, enum bench_wire wire);
+
+// Kills the first worker by SIGKILL, and starts another one in its place. False after bench_fail().
+bool bench_cluster_kill_worker(struct bench_cluster *cluster);
+bool bench_cluster_replace_worker(struct bench_cluster *cluster);
+
 const char *bench_cluster_file(const struct bench_cluster *cluster); // its connection file
 void bench_cluster_stop(struct bench_cluster *cluster);              // accepts NULL
 

@@ -29,12 +29,12 @@ bench_job_close(void *state)
 }
 
 static bool
-open_session(struct bench_job *job, int workers)
+open_session(struct bench_job *job, int workers, enum bench_wire wire)
 {
     tess_session_options options = TESS_SESSION_OPTIONS_INIT;
     const char *where = "embedded";
     if (workers > 0) {
-        job->cluster = bench_cluster_start(workers);
+        job->cluster = bench_cluster_start(workers, wire);
         if (job->cluster == NULL) {
             return false;
         }
@@ -53,13 +53,19 @@ open_session(struct bench_job *job, int workers)
 struct bench_job *
 bench_job_open(const struct bench_setup *setup, int workers)
 {
+    return bench_job_open_on(setup, workers, BENCH_IPC);
+}
+
+struct bench_job *
+bench_job_open_on(const struct bench_setup *setup, int workers, enum bench_wire wire)
+{
     struct bench_job *job = calloc(1, sizeof *job);
     if (job == NULL) {
         bench_fail("out of memory");
         return NULL;
     }
     job->setup = *setup;
-    if (!open_session(job, workers)) {
+    if (!open_session(job, workers, wire)) {
         bench_job_close(job);
         return NULL;
     }

@@ -23,6 +23,8 @@ struct bench_job {
 // A session on the threads of this process, or on a scheduler with `workers` workers of one thread
 // that have all joined, if `workers` is above 0. NULL on failure, after bench_fail().
 struct bench_job *bench_job_open(const struct bench_setup *setup, int workers);
+struct bench_job *bench_job_open_on(const struct bench_setup *setup, int workers,
+                                    enum bench_wire wire);
 
 // Memory for `in` or `out`. They are written to, so that no page is missing later; inputs get
 // numbers between 0 and 1, the same in every run. NULL for a job that is NULL, or closes the job

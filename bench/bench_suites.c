@@ -7,17 +7,9 @@
 #include "bench/bench.h"
 
 const struct bench_suite *const bench_suites[] = {
-    &bench_suite_main,
-    &bench_suite_elementwise,
-    &bench_suite_reduce,
-    &bench_suite_random,
-    &bench_suite_linalg,
-    &bench_suite_movement,
-    &bench_suite_scheduler,
-    &bench_suite_transfer,
-    &bench_suite_memory,
-    &bench_suite_scaling,
-    NULL,
+    &bench_suite_main,   &bench_suite_elementwise, &bench_suite_reduce,    &bench_suite_random,
+    &bench_suite_linalg, &bench_suite_movement,    &bench_suite_scheduler, &bench_suite_transfer,
+    &bench_suite_trust,  &bench_suite_memory,      &bench_suite_scaling,   NULL,
 };
 
 const struct bench *

@@ -19,6 +19,9 @@
 #include "engine/net/interface.h"
 #include "tessera/version.h"
 
+// Until the second probe after a connection broke.
+#define PROBE_PAUSE_NS (2 * TSI_MILLISECOND)
+
 #define HEARTBEAT_MIN_NS (20 * TSI_MILLISECOND)
 #define HEARTBEAT_MAX_NS (1 * TSI_SECOND)
 
@@ -206,6 +209,7 @@ wait_for_events(struct tsi_loop *loop)
     // What a peer said before its connection broke is heard first: the probe follows the messages.
     if (items[1].revents != 0 && tsi_net_broke(loop->monitor)) {
         loop->next_heartbeat_ns = 0;
+        loop->probe_pause_ns = PROBE_PAUSE_NS;
     }
     if (items[2].revents != 0) {
         take_signals(loop);
@@ -235,6 +239,20 @@ has_running_jobs(const struct tsi_loop *loop)
     return false;
 }
 
+// Until the next probe. The news of a broken connection may come before the route to the peer is
+// gone, and until then sending to it succeeds: several probes follow, in growing distances.
+static uint64_t
+choose_pause(struct tsi_loop *loop)
+{
+    const uint64_t pause = loop->probe_pause_ns;
+    if (pause == 0 || pause >= loop->heartbeat_ns) {
+        loop->probe_pause_ns = 0;
+        return loop->heartbeat_ns;
+    }
+    loop->probe_pause_ns = 2 * pause;
+    return pause;
+}
+
 static void
 turn(struct tsi_loop *loop)
 {
@@ -242,7 +260,7 @@ turn(struct tsi_loop *loop)
     tsi_loop_receive(loop);
     const uint64_t now = tsi_clock_ns();
     if (now >= loop->next_heartbeat_ns) {
-        loop->next_heartbeat_ns = now + loop->heartbeat_ns;
+        loop->next_heartbeat_ns = now + choose_pause(loop);
         tsi_members_probe(loop);
     }
     if (now >= tsi_sched_deadline(loop->sched)) {

@@ -68,7 +68,8 @@ struct tsi_loop {
     bool stopping;         // at once
     uint64_t heartbeat_ns; // how often members send a sign of life, and get one
     uint64_t next_heartbeat_ns;
-    uint64_t idle_since_ns; // 0 while there is work
+    uint64_t probe_pause_ns; // until the next probe after a connection broke; 0: as ever
+    uint64_t idle_since_ns;  // 0 while there is work
     uint64_t bad_frames;
     uint64_t damaged; // chunks inside messages that did not fit their checksums
 };
