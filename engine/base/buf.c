@@ -1,42 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Small buffers are one allocation, the header in the 64 bytes before the data. Large ones are
-// pages of their own, so that their memory goes back to the system the moment it is not needed,
-// whatever else was allocated in between.
-//
-// A fresh page costs a page fault and its zeroing, which for large chunks is more than the work on
-// them. A few freed blocks are therefore kept for the next buffer of about the same size; the
-// oldest go first when there are too many bytes of them.
+// pages of their own (pages.c), so that their memory goes back to the system when it is not needed,
+// whatever else was allocated in between, and so that other processes can be allowed to read them.
 
 #include "engine/base/buf.h"
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <sys/mman.h>
-
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 
 enum {
     HEADER_BYTES = TSI_BUF_ALIGN,
-    KEPT_MAX = 64,
 };
-
-static const size_t MAPPED_BYTES_MIN = (size_t)1 << 20;
-static const size_t BLOCK_BYTES_STEP = (size_t)64 << 10;
-static const size_t KEPT_BYTES_MAX = (size_t)64 << 20;
 
 _Static_assert(sizeof(struct tsi_buf) <= HEADER_BYTES, "the header fits in front of the data");
-
-struct kept_block {
-    void *pages;
-    size_t bytes;
-};
-
-// Freed blocks, oldest first.
-static pthread_mutex_t kept_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct kept_block kept[KEPT_MAX];
-static size_t kept_count;
-static size_t kept_bytes;
 
 static atomic_uint_fast64_t bytes_now;
 static atomic_uint_fast64_t bytes_peak;
@@ -45,77 +22,7 @@ static atomic_uint_fast64_t bytes_peak;
 static size_t
 block_bytes(size_t bytes)
 {
-    return (bytes + BLOCK_BYTES_STEP - 1) / BLOCK_BYTES_STEP * BLOCK_BYTES_STEP;
-}
-
-static struct kept_block
-remove_kept(size_t index)
-{
-    const struct kept_block block = kept[index];
-    kept_count--;
-    for (size_t i = index; i < kept_count; i++) {
-        kept[i] = kept[i + 1];
-    }
-    kept_bytes -= block.bytes;
-    return block;
-}
-
-static void *
-map_block(size_t bytes)
-{
-    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED) {
-        return NULL;
-    }
-    (void)madvise(pages, bytes, MADV_HUGEPAGE);
-    return pages;
-}
-
-// Pages of exactly block_bytes(bytes) bytes.
-static void *
-take_block(size_t bytes)
-{
-    const size_t wanted = block_bytes(bytes);
-    void *pages = NULL;
-    pthread_mutex_lock(&kept_mutex);
-    for (size_t i = kept_count; i-- > 0;) {
-        if (kept[i].bytes == wanted) {
-            pages = remove_kept(i).pages;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&kept_mutex);
-    return pages != NULL ? pages : map_block(wanted);
-}
-
-// Drops the oldest kept blocks until one of `bytes` more fits; they go to `dropped`.
-static size_t
-make_room(size_t bytes, struct kept_block dropped[KEPT_MAX])
-{
-    size_t count = 0;
-    while (kept_count == KEPT_MAX || kept_bytes + bytes > KEPT_BYTES_MAX) {
-        dropped[count++] = remove_kept(0);
-    }
-    return count;
-}
-
-static void
-give_block(void *pages, size_t buf_bytes)
-{
-    const size_t bytes = block_bytes(buf_bytes);
-    if (bytes > KEPT_BYTES_MAX) {
-        munmap(pages, bytes);
-        return;
-    }
-    struct kept_block dropped[KEPT_MAX];
-    pthread_mutex_lock(&kept_mutex);
-    const size_t dropped_count = make_room(bytes, dropped);
-    kept[kept_count++] = (struct kept_block){pages, bytes};
-    kept_bytes += bytes;
-    pthread_mutex_unlock(&kept_mutex);
-    for (size_t i = 0; i < dropped_count; i++) {
-        munmap(dropped[i].pages, dropped[i].bytes);
-    }
+    return (bytes + TSI_PAGES_STEP - 1) / TSI_PAGES_STEP * TSI_PAGES_STEP;
 }
 
 static void
@@ -150,14 +57,14 @@ new_small(size_t bytes)
 static struct tsi_buf *
 new_mapped(size_t bytes)
 {
-    if (bytes > SIZE_MAX - BLOCK_BYTES_STEP) {
+    if (bytes > SIZE_MAX - TSI_PAGES_STEP) {
         return NULL;
     }
     struct tsi_buf *buf = tsi_alloc(sizeof *buf);
     if (buf == NULL) {
         return NULL;
     }
-    void *pages = take_block(bytes);
+    void *pages = tsi_pages_take(block_bytes(bytes));
     if (pages == NULL) {
         tsi_free(buf);
         return NULL;
@@ -169,7 +76,7 @@ new_mapped(size_t bytes)
 struct tsi_buf *
 tsi_buf_new(size_t bytes)
 {
-    struct tsi_buf *buf = bytes < MAPPED_BYTES_MIN ? new_small(bytes) : new_mapped(bytes);
+    struct tsi_buf *buf = bytes < TSI_BUF_PAGES_MIN ? new_small(bytes) : new_mapped(bytes);
     if (buf != NULL) {
         count_more(bytes);
     }
@@ -210,8 +117,8 @@ free_buf(struct tsi_buf *buf)
         buf->on_free(buf->owner);
     } else {
         atomic_fetch_sub_explicit(&bytes_now, buf->bytes, memory_order_relaxed);
-        if (buf->bytes >= MAPPED_BYTES_MIN) {
-            give_block(buf->data, buf->bytes);
+        if (buf->bytes >= TSI_BUF_PAGES_MIN) {
+            tsi_pages_give(buf->data, block_bytes(buf->bytes));
         }
     }
     tsi_free(buf);
@@ -245,4 +152,10 @@ void
 tsi_buf_reset_peak(void)
 {
     atomic_store_explicit(&bytes_peak, tsi_buf_bytes_now(), memory_order_relaxed);
+}
+
+bool
+tsi_buf_is_sound(const struct tsi_buf *buf)
+{
+    return buf->is_sound == NULL || buf->is_sound(buf->owner);
 }

@@ -14,9 +14,12 @@
 #include "engine/program/program.h"
 
 // One chunk of an input. `strides` are in bytes for each axis of the source; NULL is C order.
+struct tsi_buf;
+
 struct tsi_exec_chunk {
     const void *data;
     const int64_t *strides;
+    const struct tsi_buf *lent; // if another process lends it: to be found sound afterwards
 };
 
 struct tsi_files; // mapped input files of one process, shared by its threads

@@ -11,9 +11,14 @@
 // segment that is not the next one of its fetch answers a fetch that ended long ago, and is
 // dropped. When a connection breaks, what was under way is asked for again over a new one.
 //
+// A chunk that is large enough for pages of its own, of a peer on this host, is asked of its lender
+// first. What that refuses comes in segments, and so does everything once the lender is gone.
+//
 // The callback is called only from the turn, with the fetch in no list any more.
 
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "engine/base/checksum.h"
 #include "engine/base/clock.h"
@@ -21,7 +26,10 @@
 #include "engine/base/vec.h"
 #include "engine/net/source.h"
 
-enum { MESSAGES_PER_TURN = 32 }; // of one peer
+enum {
+    MESSAGES_PER_TURN = 32, // of one peer
+    EVENTS_PER_TURN = 64,
+};
 
 #define TIMEOUT_NS (60 * TSI_SECOND)
 #define CHECK_NS (1 * TSI_SECOND)
@@ -34,6 +42,8 @@ struct tsi_fetcher {
     struct tsi_map by_peer;
     struct tsi_fetch *failed; // to be reported
     size_t under_way;         // without those
+    int events;               // of borrowers
+    uint64_t borrowed;        // chunks
     uint64_t damaged;         // segments that did not fit their checksums
     uint64_t next_check_ns;
     struct tsi_arena scratch;
@@ -47,6 +57,7 @@ tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context)
         fetcher->net = net;
         fetcher->done = done;
         fetcher->context = context;
+        fetcher->events = epoll_create1(EPOLL_CLOEXEC);
     }
     return fetcher;
 }
@@ -61,6 +72,9 @@ tsi_fetcher_free(struct tsi_fetcher *fetcher)
         tsi_source_free(fetcher->sources.items[i]);
     }
     tsi_source_free_fetches(fetcher->failed);
+    if (fetcher->events >= 0) {
+        close(fetcher->events);
+    }
     tsi_vec_fini(&fetcher->sources);
     tsi_map_fini(&fetcher->by_peer);
     tsi_arena_fini(&fetcher->scratch);
@@ -75,12 +89,13 @@ find_source(const struct tsi_fetcher *fetcher, uint32_t peer)
 }
 
 bool
-tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoint)
+tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoint, bool is_here)
 {
     if (find_source(fetcher, peer) != NULL) {
         return true;
     }
-    struct tsi_source *source = tsi_source_new(fetcher->net, peer, endpoint);
+    struct tsi_source *source =
+        tsi_source_new(fetcher->net, peer, endpoint, is_here && fetcher->events >= 0);
     if (source == NULL || !tsi_vec_reserve(&fetcher->sources, 1) ||
         !tsi_map_put(&fetcher->by_peer, peer, (uint64_t)(uintptr_t)source)) {
         tsi_source_free(source);
@@ -122,6 +137,12 @@ fail_all(struct tsi_fetcher *fetcher, struct tsi_source *source, const char *why
     while (source->first != NULL) {
         fail(fetcher, source, source->first, why);
     }
+    while (source->wanted_first != NULL) {
+        struct tsi_fetch *fetch = source->wanted_first;
+        tsi_source_unlink_wanted(source, fetch);
+        fetcher->under_way--;
+        put_to_failed(fetcher, fetch, why);
+    }
 }
 
 static void
@@ -132,6 +153,80 @@ ask(struct tsi_fetcher *fetcher, struct tsi_source *source)
     }
 }
 
+// Fetches a chunk, which is in no list, in segments. False when memory is out.
+static bool
+start_segments(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    fetch->chunk = tsi_buf_new((size_t)fetch->bytes);
+    if (fetch->chunk == NULL || !tsi_source_link(source, fetch)) {
+        tsi_buf_unref(fetch->chunk);
+        fetch->chunk = NULL;
+        return false;
+    }
+    fetcher->under_way++;
+    ask(fetcher, source);
+    return true;
+}
+
+// Fetches in segments what was to be borrowed.
+static void
+give_up_borrowing(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    tsi_source_unlink_wanted(source, fetch);
+    fetcher->under_way--;
+    if (!start_segments(fetcher, source, fetch)) {
+        put_to_failed(fetcher, fetch, "out of memory for the chunk");
+    }
+}
+
+static void
+let_borrower_go(struct tsi_fetcher *fetcher, struct tsi_source *source)
+{
+    if (source->borrower != NULL) {
+        epoll_ctl(fetcher->events, EPOLL_CTL_DEL, tsi_borrower_socket(source->borrower), NULL);
+        tsi_borrower_free(source->borrower, true);
+        source->borrower = NULL;
+    }
+    source->may_borrow = false;
+}
+
+static void
+lose_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
+{
+    let_borrower_go(fetcher, source);
+    while (source->wanted_first != NULL) {
+        give_up_borrowing(fetcher, source, source->wanted_first);
+    }
+}
+
+static bool
+has_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
+{
+    if (source->borrower == NULL && source->may_borrow) {
+        struct epoll_event event = {.events = EPOLLIN, .data.u32 = source->peer};
+        source->borrower = tsi_borrower_new(source->endpoint, tsi_net_member_public(source->net));
+        source->may_borrow = source->borrower != NULL &&
+                             epoll_ctl(fetcher->events, EPOLL_CTL_ADD,
+                                       tsi_borrower_socket(source->borrower), &event) == 0;
+    }
+    return source->may_borrow;
+}
+
+// False if the chunk cannot be borrowed.
+static bool
+start_borrowing(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    if (fetch->bytes < TSI_BUF_PAGES_MIN || !has_lender(fetcher, source) ||
+        !tsi_source_link_wanted(source, fetch)) {
+        return false;
+    }
+    fetcher->under_way++;
+    if (!tsi_source_ask_wanted(source)) {
+        lose_lender(fetcher, source);
+    }
+    return true;
+}
+
 void
 tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer)
 {
@@ -140,6 +235,7 @@ tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer)
         return;
     }
     fail_all(fetcher, source, "the peer is gone");
+    let_borrower_go(fetcher, source);
     for (size_t i = 0; i < fetcher->sources.count; i++) {
         if (fetcher->sources.items[i] == source) {
             fetcher->sources.items[i] = tsi_vec_last(&fetcher->sources);
@@ -159,21 +255,17 @@ tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint6
     if (fetch == NULL) {
         return false;
     }
-    *fetch = (struct tsi_fetch){.key = key, .peer = peer};
+    *fetch = (struct tsi_fetch){.key = key, .peer = peer, .bytes = bytes};
     if (source == NULL || tsi_source_find(source, key) != NULL) {
         put_to_failed(fetcher, fetch,
                       source == NULL ? "the peer is not known" : "is being fetched already");
         return true;
     }
-    fetch->chunk = tsi_buf_new((size_t)bytes);
-    if (fetch->chunk == NULL || !tsi_source_link(source, fetch)) {
-        tsi_buf_unref(fetch->chunk);
-        tsi_free(fetch);
-        return false;
+    if (start_borrowing(fetcher, source, fetch) || start_segments(fetcher, source, fetch)) {
+        return true;
     }
-    fetcher->under_way++;
-    ask(fetcher, source);
-    return true;
+    tsi_free(fetch);
+    return false;
 }
 
 int
@@ -194,6 +286,50 @@ report(struct tsi_fetcher *fetcher, struct tsi_fetch *fetch, const char *text)
 {
     fetcher->done(fetcher->context, fetch->key, fetch->peer, fetch->chunk, text);
     tsi_free(fetch);
+}
+
+// Takes in what the lender of `peer` has answered. The callback may make the peer go.
+static void
+take_borrowed(struct tsi_fetcher *fetcher, uint32_t peer)
+{
+    struct tsi_source *source = find_source(fetcher, peer);
+    for (int i = 0; i < MESSAGES_PER_TURN && source != NULL && source->borrower != NULL; i++) {
+        struct tsi_borrowed borrowed;
+        const enum tsi_lease_received received = tsi_borrower_next(source->borrower, &borrowed);
+        if (received == TSI_LEASE_NOTHING) {
+            break;
+        }
+        struct tsi_fetch *fetch =
+            received == TSI_LEASE_GOT ? tsi_source_find(source, borrowed.key) : NULL;
+        if (received == TSI_LEASE_END) {
+            lose_lender(fetcher, source);
+        } else if (fetch == NULL || !fetch->is_wanted ||
+                   (borrowed.chunk != NULL && borrowed.chunk->bytes != fetch->bytes)) {
+            tsi_buf_unref(borrowed.chunk);
+        } else if (borrowed.chunk == NULL) {
+            give_up_borrowing(fetcher, source, fetch);
+        } else {
+            tsi_source_unlink_wanted(source, fetch);
+            fetcher->under_way--;
+            fetcher->borrowed++;
+            fetch->chunk = borrowed.chunk;
+            report(fetcher, fetch, NULL);
+        }
+        source = find_source(fetcher, peer);
+    }
+    if (source != NULL && source->borrower != NULL && !tsi_source_ask_wanted(source)) {
+        lose_lender(fetcher, source);
+    }
+}
+
+static void
+take_all_borrowed(struct tsi_fetcher *fetcher)
+{
+    struct epoll_event events[EVENTS_PER_TURN];
+    const int count = epoll_wait(fetcher->events, events, EVENTS_PER_TURN, 0);
+    for (int i = 0; i < count; i++) {
+        take_borrowed(fetcher, events[i].data.u32);
+    }
 }
 
 static void
@@ -259,7 +395,7 @@ take_message(struct tsi_fetcher *fetcher, struct tsi_source *source, zmq_msg_t *
     const bool is_segment = message.type == TSI_MESSAGE_SEGMENT;
     struct tsi_fetch *fetch =
         tsi_source_find(source, is_segment ? message.segment.key : message.missing.key);
-    if (fetch == NULL || fetch->gets == 0) {
+    if (fetch == NULL || fetch->gets == 0 || fetch->is_wanted) {
         return;
     }
     if (is_segment) {
@@ -297,6 +433,10 @@ check(struct tsi_fetcher *fetcher, struct tsi_source *source, uint64_t now_ns)
     if (tsi_source_broke(source) && !tsi_source_start_again(source)) {
         fail_all(fetcher, source, "the connection to the peer breaks again and again");
     }
+    const struct tsi_fetch *wanted = source->wanted_first;
+    if (wanted != NULL && wanted->gets > 0 && now_ns > wanted->heard_ns + TIMEOUT_NS) {
+        lose_lender(fetcher, source);
+    }
     const struct tsi_fetch *first = source->first;
     if (first != NULL && first->gets > 0 && now_ns > first->heard_ns + TIMEOUT_NS) {
         fail_all(fetcher, source, "the peer does not answer");
@@ -307,6 +447,7 @@ check(struct tsi_fetcher *fetcher, struct tsi_source *source, uint64_t now_ns)
 void
 tsi_fetcher_turn(struct tsi_fetcher *fetcher, uint64_t now_ns)
 {
+    take_all_borrowed(fetcher);
     for (size_t i = 0; i < fetcher->sources.count; i++) {
         receive_from(fetcher, fetcher->sources.items[i]->peer);
     }
@@ -326,6 +467,18 @@ tsi_fetcher_deadline(const struct tsi_fetcher *fetcher)
         return 0;
     }
     return fetcher->under_way > 0 ? fetcher->next_check_ns : UINT64_MAX;
+}
+
+int
+tsi_fetcher_fd(const struct tsi_fetcher *fetcher)
+{
+    return fetcher->events;
+}
+
+uint64_t
+tsi_fetcher_borrowed(const struct tsi_fetcher *fetcher)
+{
+    return fetcher->borrowed;
 }
 
 uint64_t

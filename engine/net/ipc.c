@@ -33,14 +33,14 @@ tsi_ipc_is_abstract(const char *address)
 
 // The error of connecting to `path`, 0 if somebody listens there.
 static int
-try_connecting(const char *path)
+try_connecting(const char *path, int kind)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
         return ENAMETOOLONG;
     }
     memcpy(address.sun_path, path, strlen(path));
-    const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int probe = socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0) {
         return errno;
     }
@@ -52,7 +52,7 @@ try_connecting(const char *path)
 bool
 tsi_ipc_is_live(const char *path)
 {
-    const int result = try_connecting(path);
+    const int result = try_connecting(path, SOCK_STREAM);
     return result == 0 || result == EAGAIN;
 }
 
@@ -65,6 +65,14 @@ process_of(const char *name)
     return number > 0 && number <= INT32_MAX && (*end == '\0' || *end == '-') ? (pid_t)number : 0;
 }
 
+// Whether `name` is that of a lender's socket (lease.h). It is given only to one that listens.
+static bool
+is_lender(const char *name)
+{
+    return name[0] == 'm' && strlen(name) == 17 &&
+           strspn(name + 1, "0123456789abcdef") == strlen(name) - 1;
+}
+
 static void
 sweep_one(const char *directory, const char *name)
 {
@@ -72,9 +80,11 @@ sweep_one(const char *directory, const char *name)
     struct stat info;
     const pid_t process = process_of(name);
     const int length = snprintf(path, sizeof path, "%s/%s", directory, name);
-    if (process > 0 && length > 0 && (size_t)length < sizeof path && lstat(path, &info) == 0 &&
-        S_ISSOCK(info.st_mode) && kill(process, 0) != 0 && errno == ESRCH &&
-        try_connecting(path) == ECONNREFUSED) {
+    const bool is_dead =
+        is_lender(name) || (process > 0 && kill(process, 0) != 0 && errno == ESRCH);
+    if (is_dead && length > 0 && (size_t)length < sizeof path && lstat(path, &info) == 0 &&
+        S_ISSOCK(info.st_mode) &&
+        try_connecting(path, is_lender(name) ? SOCK_SEQPACKET : SOCK_STREAM) == ECONNREFUSED) {
         unlink(path);
     }
 }

@@ -18,7 +18,7 @@ bool tsi_ipc_is_abstract(const char *address);
 bool tsi_ipc_is_live(const char *path);
 
 // Removes the sockets that processes which died left in `directory`: those named by a letter and
-// the number of a process that is not there, and at which nobody listens.
+// the number of a process that is not there, and of lenders, at which nobody listens.
 void tsi_ipc_sweep(const char *directory);
 
 #endif

@@ -18,7 +18,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/vec.h"
-#include "engine/net/transfer.h"
+#include "engine/net/lender.h"
 
 enum {
     REQUESTS_PER_TURN = 256,
@@ -59,6 +59,7 @@ struct payload {
 
 struct tsi_server {
     void *socket;
+    struct tsi_lender *lender; // NULL: nothing is lent
     tsi_server_lookup *lookup;
     void *context;
     TSI_VEC(struct reader *) readers;
@@ -84,6 +85,7 @@ tsi_server_new(struct tsi_net *net, const char *address, tsi_server_lookup *look
         tsi_free(server);
         return NULL;
     }
+    server->lender = tsi_lender_new(endpoint, tsi_net_member_public(net), lookup, context);
     return server;
 }
 
@@ -102,6 +104,7 @@ tsi_server_free(struct tsi_server *server)
     if (server == NULL) {
         return;
     }
+    tsi_lender_free(server->lender);
     for (size_t i = 0; i < server->readers.count; i++) {
         unref_reader(server->readers.items[i]);
     }
@@ -116,6 +119,12 @@ void *
 tsi_server_socket(const struct tsi_server *server)
 {
     return server->socket;
+}
+
+int
+tsi_server_fd(const struct tsi_server *server)
+{
+    return server->lender != NULL ? tsi_lender_fd(server->lender) : -1;
 }
 
 enum sent { SENT, FULL, GONE };
@@ -357,6 +366,9 @@ go_on(struct tsi_server *server)
 void
 tsi_server_turn(struct tsi_server *server)
 {
+    if (server->lender != NULL) {
+        tsi_lender_turn(server->lender, tsi_clock_ns());
+    }
     go_on(server);
     for (int i = 0; i < REQUESTS_PER_TURN; i++) {
         struct tsi_route route;
@@ -385,7 +397,7 @@ tsi_server_deadline(const struct tsi_server *server)
             return tsi_clock_ns() + RETRY_NS;
         }
     }
-    return UINT64_MAX;
+    return server->lender != NULL ? tsi_lender_deadline(server->lender) : UINT64_MAX;
 }
 
 uint64_t

@@ -16,18 +16,20 @@
 
 enum {
     GETS_MAX = 32,
+    WANTS_MAX = 64, // fewer than fit into the queue of a socket of the kernel's
     BREAKS_MAX = 3,
 };
 
 #define BYTES_AHEAD (4 * (uint64_t)TSI_WIRE_SEGMENT_MAX)
 
 struct tsi_source *
-tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint)
+tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint, bool may_borrow)
 {
     struct tsi_source *source = tsi_calloc(1, sizeof *source);
     if (source != NULL) {
         source->net = net;
         source->peer = peer;
+        source->may_borrow = may_borrow;
         snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
     }
     return source;
@@ -60,7 +62,9 @@ tsi_source_free(struct tsi_source *source)
         return;
     }
     tsi_source_disconnect(source);
+    tsi_borrower_free(source->borrower, false);
     tsi_source_free_fetches(source->first);
+    tsi_source_free_fetches(source->wanted_first);
     tsi_map_fini(&source->by_key);
     tsi_wire_buf_fini(&source->out);
     tsi_free(source);
@@ -99,6 +103,51 @@ tsi_source_unlink(struct tsi_source *source, struct tsi_fetch *fetch)
     tsi_map_remove(&source->by_key, fetch->key);
 }
 
+bool
+tsi_source_link_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    if (!tsi_map_put(&source->by_key, fetch->key, (uint64_t)(uintptr_t)fetch)) {
+        return false;
+    }
+    fetch->is_wanted = true;
+    fetch->before = source->wanted_last;
+    *(source->wanted_last != NULL ? &source->wanted_last->next : &source->wanted_first) = fetch;
+    source->wanted_last = fetch;
+    source->wanted_asking = source->wanted_asking != NULL ? source->wanted_asking : fetch;
+    return true;
+}
+
+void
+tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    *(fetch->before != NULL ? &fetch->before->next : &source->wanted_first) = fetch->next;
+    *(fetch->next != NULL ? &fetch->next->before : &source->wanted_last) = fetch->before;
+    if (source->wanted_asking == fetch) {
+        source->wanted_asking = fetch->next;
+    }
+    source->wanted_asked -= fetch->gets;
+    fetch->gets = 0;
+    fetch->is_wanted = false;
+    fetch->next = fetch->before = NULL;
+    tsi_map_remove(&source->by_key, fetch->key);
+}
+
+bool
+tsi_source_ask_wanted(struct tsi_source *source)
+{
+    while (source->wanted_asking != NULL && source->wanted_asked < WANTS_MAX) {
+        struct tsi_fetch *fetch = source->wanted_asking;
+        if (!tsi_borrower_want(source->borrower, fetch->key, fetch->bytes)) {
+            return false;
+        }
+        fetch->gets = 1;
+        fetch->heard_ns = tsi_clock_ns();
+        source->wanted_asked++;
+        source->wanted_asking = fetch->next;
+    }
+    return true;
+}
+
 static bool
 is_connected(struct tsi_source *source)
 {
@@ -115,7 +164,7 @@ is_connected(struct tsi_source *source)
 static uint64_t
 segment_bytes(const struct tsi_fetch *fetch, uint64_t offset)
 {
-    const uint64_t left = fetch->chunk->bytes - offset;
+    const uint64_t left = fetch->bytes - offset;
     return left < TSI_WIRE_SEGMENT_MAX ? left : TSI_WIRE_SEGMENT_MAX;
 }
 
@@ -156,7 +205,7 @@ tsi_source_ask(struct tsi_source *source)
     }
     while (source->asking != NULL && source->gets < GETS_MAX && source->bytes_ahead < BYTES_AHEAD &&
            send_get(source, source->asking)) {
-        if (source->asking->asked == source->asking->chunk->bytes) {
+        if (source->asking->asked == source->asking->bytes) {
             source->asking = source->asking->next;
         }
     }

@@ -7,6 +7,7 @@
 #define TSI_NET_SOURCE_H
 
 #include "engine/base/map.h"
+#include "engine/net/borrower.h"
 #include "engine/net/transfer.h"
 
 struct tsi_fetch {
@@ -14,10 +15,12 @@ struct tsi_fetch {
     uint32_t peer;
     struct tsi_fetch *next; // in the list of its source, or of those that failed
     struct tsi_fetch *before;
-    struct tsi_buf *chunk;
-    uint64_t asked;   // up to here
-    uint64_t arrived; // up to here
-    uint32_t gets;    // under way
+    uint64_t bytes;
+    bool is_wanted;        // it is to be borrowed
+    struct tsi_buf *chunk; // NULL while it is
+    uint64_t asked;        // up to here
+    uint64_t arrived;      // up to here
+    uint32_t gets;         // under way
     uint64_t heard_ns;
     const char *failed; // why, once it has
 };
@@ -26,7 +29,13 @@ struct tsi_source {
     struct tsi_net *net;
     uint32_t peer;
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
-    void *socket; // NULL until it is needed
+    bool may_borrow;
+    struct tsi_borrower *borrower;  // NULL until it is needed
+    struct tsi_fetch *wanted_first; // to be borrowed, in order of their start
+    struct tsi_fetch *wanted_last;
+    struct tsi_fetch *wanted_asking; // all before it have been asked for
+    uint32_t wanted_asked;           // how many these are
+    void *socket;                    // NULL until it is needed
     void *monitor;
     struct tsi_fetch *first; // in order of their start
     struct tsi_fetch *last;
@@ -38,7 +47,8 @@ struct tsi_source {
     struct tsi_wire_buf out;
 };
 
-struct tsi_source *tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint);
+struct tsi_source *tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint,
+                                  bool may_borrow);
 void tsi_source_free(struct tsi_source *source); // with its fetches
 void tsi_source_free_fetches(struct tsi_fetch *fetch);
 
@@ -48,6 +58,13 @@ struct tsi_fetch *tsi_source_find(const struct tsi_source *source, tsi_key key);
 // Puts a fetch to the end, or takes it out. False when memory is out.
 bool tsi_source_link(struct tsi_source *source, struct tsi_fetch *fetch);
 void tsi_source_unlink(struct tsi_source *source, struct tsi_fetch *fetch);
+
+// The same for one that is to be borrowed.
+bool tsi_source_link_wanted(struct tsi_source *source, struct tsi_fetch *fetch);
+void tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch);
+
+// Asks to borrow as many as may be asked for at once; false if the lender cannot be reached.
+bool tsi_source_ask_wanted(struct tsi_source *source);
 
 // Asks for as much as may be under way; false if the peer cannot be connected to.
 bool tsi_source_ask(struct tsi_source *source);

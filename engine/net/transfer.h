@@ -4,7 +4,9 @@
 //
 // A server answers GET with SEGMENTs, sent straight from the chunk's memory. A fetcher has one
 // DEALER for each peer that it pulls from, asks for a few segments ahead, and puts them together in
-// a fresh chunk. Both belong to the thread that makes them, which polls their sockets.
+// a fresh chunk. Large chunks of a peer on the same host are borrowed instead (lease.h): what the
+// fetcher gives is then the peer's own memory, which cannot be written. Both belong to the thread
+// that makes them, which polls their sockets.
 
 #ifndef TSI_NET_TRANSFER_H
 #define TSI_NET_TRANSFER_H
@@ -25,6 +27,9 @@ struct tsi_server *tsi_server_new(struct tsi_net *net, const char *address,
 void tsi_server_free(struct tsi_server *server);
 void *tsi_server_socket(const struct tsi_server *server);
 
+// Another descriptor to poll for reading, -1 if there is none.
+int tsi_server_fd(const struct tsi_server *server);
+
 // Answers what has arrived, a bounded number of requests. Bad frames are dropped and counted.
 void tsi_server_turn(struct tsi_server *server);
 
@@ -44,8 +49,10 @@ typedef void tsi_fetcher_done(void *context, tsi_key key, uint32_t peer, struct 
 struct tsi_fetcher *tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context);
 void tsi_fetcher_free(struct tsi_fetcher *fetcher); // fetches under way are forgotten
 
-// Tells where `peer` serves, or that it is gone: then fetches from it fail in the next turn.
-bool tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoint);
+// Tells where `peer` serves, and whether that is this host; or that it is gone: then fetches from
+// it fail in the next turn.
+bool tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoint,
+                      bool is_here);
 void tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer);
 
 // Starts to fetch chunk `key`, which has `bytes`, from `peer`; false when memory is out, and then
@@ -57,8 +64,14 @@ bool tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, 
 // The sockets to poll for reading, at most `max`; returns how many there are.
 int tsi_fetcher_sockets(struct tsi_fetcher *fetcher, void **sockets, int max);
 
+// Another descriptor to poll for reading, -1 if there is none.
+int tsi_fetcher_fd(const struct tsi_fetcher *fetcher);
+
 // Takes in what has arrived and reports fetches that ended.
 void tsi_fetcher_turn(struct tsi_fetcher *fetcher, uint64_t now_ns);
+
+// Chunks that were borrowed, so far.
+uint64_t tsi_fetcher_borrowed(const struct tsi_fetcher *fetcher);
 
 // Segments that did not fit their checksums, so far.
 uint64_t tsi_fetcher_damaged(const struct tsi_fetcher *fetcher);

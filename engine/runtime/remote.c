@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/machine.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 #include "engine/net/interface.h"
 #include "engine/program/codec.h"
 
@@ -131,6 +133,8 @@ open_sockets(struct tsi_remote *remote, struct tsi_error *error)
     if (remote->net == NULL) {
         return error->status;
     }
+    // Without shared memory chunks are sent; that is only slower.
+    (void)tsi_pages_share(tsi_machine_chunk_bytes());
     remote->server =
         tsi_server_new(remote->net, address, tsi_remote_lookup, remote, remote->endpoint, error);
     remote->fetcher = tsi_fetcher_new(remote->net, tsi_remote_fetched, remote);

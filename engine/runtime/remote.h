@@ -76,6 +76,7 @@ struct tsi_remote {
     struct tsi_server *server;
     struct tsi_fetcher *fetcher;
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
+    char host[TSI_WIRE_NAME_MAX + 1]; // identity
     uint32_t peer;
     uint64_t next_token;
     uint64_t next_heartbeat_ns;

@@ -188,7 +188,11 @@ static void
 fetch_done(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task,
            const struct tsi_buf *chunk)
 {
-    if (!deliver(job, task, chunk->data, chunk->bytes)) {
+    const bool is_wanted = deliver(job, task, chunk->data, chunk->bytes);
+    if (!tsi_buf_is_sound(chunk)) {
+        fail_job(remote, job, TESS_ELOST,
+                 "compute: the worker took a chunk of the result back while it was read");
+    } else if (!is_wanted) {
         fail_job(remote, job, TESS_EPROTOCOL,
                  "compute: a worker sent a result that was not asked for");
     } else {

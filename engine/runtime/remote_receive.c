@@ -2,6 +2,8 @@
 //
 // What the scheduler says to a client.
 
+#include <string.h>
+
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/remote.h"
@@ -140,7 +142,8 @@ take_news(struct tsi_remote *remote, const struct tsi_peer_news *news)
     remote->worker_threads += news->is_there ? news->threads : 0u - news->threads;
     pthread_mutex_unlock(&remote->lock);
     if (news->is_there) {
-        tsi_fetcher_peer(remote->fetcher, news->peer, news->endpoint);
+        tsi_fetcher_peer(remote->fetcher, news->peer, news->endpoint,
+                         strcmp(news->host, remote->host) == 0);
     } else {
         tsi_fetcher_peer_gone(remote->fetcher, news->peer);
     }

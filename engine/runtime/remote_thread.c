@@ -11,7 +11,7 @@
 #include "tessera/version.h"
 
 enum {
-    FIXED_ITEMS = 4,
+    FIXED_ITEMS = 6,
     SOCKETS_MAX = 1024, // of workers that are polled at once
     TURN_MS_MAX = 200,  // to look at timeouts
 };
@@ -24,14 +24,13 @@ enum {
 static void
 say_hello(struct tsi_remote *remote)
 {
-    char host[TSI_WIRE_NAME_MAX + 1];
-    tsi_net_host_identity(host, sizeof host);
+    tsi_net_host_identity(remote->host, sizeof remote->host);
     struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
                                 .hello = {.role = TSI_ROLE_CLIENT,
                                           .name = "client",
                                           .library = tess_version(),
                                           .endpoint = remote->endpoint,
-                                          .host = host,
+                                          .host = remote->host,
                                           .pid = (uint32_t)getpid()}};
     if (tsi_message_encode(&hello, &remote->out)) {
         tsi_net_send(remote->socket, NULL, remote->out.bytes, remote->out.count);
@@ -157,6 +156,8 @@ wait_for_events(struct tsi_remote *remote)
     items[count++] = (zmq_pollitem_t){.socket = remote->socket, .events = ZMQ_POLLIN};
     items[count++] =
         (zmq_pollitem_t){.socket = tsi_server_socket(remote->server), .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = tsi_server_fd(remote->server), .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = tsi_fetcher_fd(remote->fetcher), .events = ZMQ_POLLIN};
     const int peers = tsi_fetcher_sockets(remote->fetcher, sockets, SOCKETS_MAX);
     for (int i = 0; i < peers; i++) {
         items[count++] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};

@@ -165,14 +165,15 @@ int
 main(int argc, char **argv)
 {
     static const char *const flags[] = {"--worker-ttl", "2s", NULL};
+    static const char *const limit[] = {"--memory-limit", "500MB", NULL}; // a part of it is kept
     struct test_cluster cluster = {.scheduler = 0};
     if (argc > 1) {
         return run_client(argv[1]);
     }
     test_place_open(60);
     test_scheduler_start(&cluster, flags);
-    test_worker_start(&cluster, 1, NULL);
-    test_worker_start(&cluster, 1, NULL);
+    test_worker_start(&cluster, 1, limit);
+    test_worker_start(&cluster, 1, limit);
     test_log_wait("scheduler.log", "worker joined", 2, 8000);
     stop_a_client(&cluster);
     ask_and_do_not_read(&cluster);

@@ -10,6 +10,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 #include "tests/support/random.h"
 #include "tests/support/transfer_case.h"
 
@@ -19,6 +20,7 @@ enum { PEER = 5, SEGMENT = 4 << 20, MANY = 500 };
 
 static struct tsi_connection connection;
 static const char *place; // what is listened at
+static bool borrows;      // large chunks are lent
 static struct tsi_net *net;
 static struct tsi_fetcher *fetcher;
 
@@ -57,11 +59,13 @@ run_until(int count)
     const uint64_t end = tsi_clock_ns() + PATIENCE_NS;
     while (right + failed < count) {
         void *sockets[4];
-        zmq_pollitem_t items[4];
-        const int socket_count = tsi_fetcher_sockets(fetcher, sockets, 4);
+        zmq_pollitem_t items[5];
+        int socket_count = tsi_fetcher_sockets(fetcher, sockets, 4);
         for (int i = 0; i < socket_count; i++) {
             items[i] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};
         }
+        items[socket_count++] =
+            (zmq_pollitem_t){.fd = tsi_fetcher_fd(fetcher), .events = ZMQ_POLLIN};
         const uint64_t now = tsi_clock_ns();
         const uint64_t deadline = tsi_fetcher_deadline(fetcher);
         require(now < end, "it takes too long");
@@ -91,7 +95,7 @@ start_fetcher(const char *endpoint)
     struct tsi_error error = {.status = TESS_OK};
     net = tsi_net_new(&connection, NULL, &error);
     fetcher = net != NULL ? tsi_fetcher_new(net, take, NULL) : NULL;
-    require(fetcher != NULL && tsi_fetcher_peer(fetcher, PEER, endpoint), error.text);
+    require(fetcher != NULL && tsi_fetcher_peer(fetcher, PEER, endpoint, borrows), error.text);
     forget_counts();
 }
 
@@ -176,7 +180,7 @@ lose_the_peer(const char *endpoint)
     tsi_fetcher_peer_gone(fetcher, PEER);
     require(tsi_fetcher_deadline(fetcher) == 0, "it is told at once");
     // The same chunk from the next incarnation, before the failure was told.
-    require(tsi_fetcher_peer(fetcher, PEER, endpoint), "a peer");
+    require(tsi_fetcher_peer(fetcher, PEER, endpoint, borrows), "a peer");
     start_fetch(test_transfer_key(20, 3 * SEGMENT), PEER);
     run_until(3);
     require(failed == 2 && right == 1 && strcmp(why, "the peer is gone") == 0, "the peer is gone");
@@ -342,6 +346,8 @@ test_place(const char *address)
     lose_the_peer(server.endpoint);
     break_connection(&server);
 
+    require((tsi_fetcher_borrowed(fetcher) > 0) == borrows, "lent or not");
+
     // Fetches under way when the fetcher goes.
     start_fetch(test_transfer_key(60, 10 * SEGMENT), PEER);
     stop_fetcher();
@@ -361,6 +367,8 @@ main(void)
     setenv("XDG_RUNTIME_DIR", directory, 1);
     require(tsi_net_data_address("ipc://", "", address, sizeof address, NULL) == TESS_OK,
             "an address");
+    test_place(address);
+    borrows = tsi_pages_share((uint64_t)1 << 30);
     test_place(address);
     require(tsi_net_make_keys(&connection, secret, NULL) == TESS_OK, "keys");
     test_place("tcp://127.0.0.1:*");

@@ -105,9 +105,10 @@ serve(void *argument)
     }
     atomic_store(&shared->ready, true);
     while (server != NULL && !atomic_load(&shared->stop)) {
-        zmq_pollitem_t item = {.socket = tsi_server_socket(server), .events = ZMQ_POLLIN};
+        zmq_pollitem_t items[] = {{.socket = tsi_server_socket(server), .events = ZMQ_POLLIN},
+                                  {.fd = tsi_server_fd(server), .events = ZMQ_POLLIN}};
         const bool waits = tsi_server_deadline(server) != UINT64_MAX;
-        zmq_poll(&item, 1, waits || is_paused(shared) ? 2 : 20);
+        zmq_poll(items, 2, waits || is_paused(shared) ? 2 : 20);
         if (!is_paused(shared)) {
             tsi_server_turn(server);
         }

@@ -93,24 +93,37 @@ tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error)
     return TESS_OK;
 }
 
+// Adds what the data plane of this connection has counted.
+static void
+count_transfers(struct tsi_worker_loop *loop)
+{
+    if (loop->fetcher != NULL) {
+        loop->borrowed += tsi_fetcher_borrowed(loop->fetcher);
+        loop->damaged += tsi_fetcher_damaged(loop->fetcher);
+    }
+    if (loop->server != NULL) {
+        loop->bad_frames += tsi_server_bad_frames(loop->server);
+    }
+}
+
 void
 tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
 {
     struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, linger_ms);
-    loop->bad_frames += loop->server != NULL ? tsi_server_bad_frames(loop->server) : 0;
-    tsi_server_free(loop->server);
-    loop->damaged += loop->fetcher != NULL ? tsi_fetcher_damaged(loop->fetcher) : 0;
+    count_transfers(loop);
     tsi_fetcher_free(loop->fetcher);
-    tsi_net_free(loop->net);
     loop->monitor = loop->socket = NULL;
-    loop->server = NULL;
     loop->fetcher = NULL;
-    loop->net = NULL;
     loop->peer = 0;
+    // What is borrowed goes back first: others may wait for it to end as this worker does.
     tsi_worker_loop_event(loop, &event);
     tsi_worker_loop_act(loop);
+    tsi_server_free(loop->server);
+    tsi_net_free(loop->net);
+    loop->server = NULL;
+    loop->net = NULL;
 }
 
 void

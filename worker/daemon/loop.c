@@ -14,12 +14,13 @@
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 #include "engine/base/signals.h"
 #include "tessera/version.h"
 
 enum {
     SOCKETS_MAX = 1024, // of peers that are polled at once
-    FIXED_ITEMS = 5,
+    FIXED_ITEMS = 7,
     RETRY_MS = 200, // between tries to find a scheduler
 };
 
@@ -73,6 +74,8 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
     loop->memory_bytes =
         options->memory_bytes != 0 ? options->memory_bytes : tsi_machine_chunk_bytes();
+    // Without shared memory chunks are sent; that is only slower.
+    (void)tsi_pages_share(loop->memory_bytes);
     loop->alone_since_ns = tsi_clock_ns();
     loop->signals = tsi_signals_open();
     choose_name(loop);
@@ -116,6 +119,9 @@ wait_for_events(struct tsi_worker_loop *loop)
         items[count++] = (zmq_pollitem_t){.socket = loop->monitor, .events = ZMQ_POLLIN};
         items[count++] =
             (zmq_pollitem_t){.socket = tsi_server_socket(loop->server), .events = ZMQ_POLLIN};
+        items[count++] = (zmq_pollitem_t){.fd = tsi_server_fd(loop->server), .events = ZMQ_POLLIN};
+        items[count++] =
+            (zmq_pollitem_t){.fd = tsi_fetcher_fd(loop->fetcher), .events = ZMQ_POLLIN};
         const int peers = tsi_fetcher_sockets(loop->fetcher, sockets, SOCKETS_MAX);
         for (int i = 0; i < peers; i++) {
             items[count++] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};
@@ -265,7 +271,8 @@ tsi_worker_loop_run(const struct tsi_worker_options *options)
         }
     }
     finish(&loop);
-    tsi_log(TSI_LOG_INFO, "worker ended", "name=%s damaged=%llu bad_frames=%llu", loop.name,
-            (unsigned long long)loop.damaged, (unsigned long long)loop.bad_frames);
+    tsi_log(TSI_LOG_INFO, "worker ended", "name=%s borrowed=%llu damaged=%llu bad_frames=%llu",
+            loop.name, (unsigned long long)loop.borrowed, (unsigned long long)loop.damaged,
+            (unsigned long long)loop.bad_frames);
     return loop.exit_code;
 }

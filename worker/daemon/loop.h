@@ -47,6 +47,7 @@ struct tsi_worker_loop {
     bool draining;           // told the scheduler that it wants to go
     uint64_t drain_until_ns; // unless something changes in what it has
     size_t drain_left;       // assignments and chunks, as last seen
+    uint64_t borrowed;       // chunks that others lent
     uint64_t damaged;        // chunks that did not fit their checksums
     uint64_t bad_frames;     // on the data socket
     bool stopping;

@@ -30,7 +30,9 @@ execute(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
     }
     for (size_t i = 0; i < count; i++) {
         const struct tsi_buf *chunk = action->execute.inputs[i];
-        slot->inputs[i] = (struct tsi_exec_chunk){.data = chunk != NULL ? chunk->data : NULL};
+        const bool is_lent = chunk != NULL && chunk->is_sound != NULL;
+        slot->inputs[i] = (struct tsi_exec_chunk){.data = chunk != NULL ? chunk->data : NULL,
+                                                  .lent = is_lent ? chunk : NULL};
     }
     slot->program = action->execute.program;
     slot->op = action->execute.op;
@@ -39,14 +41,34 @@ execute(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
     tsi_attempts_start(attempts, run);
 }
 
+// A task that has read memory that was taken back meanwhile has read anything. The worker starts
+// anew, since what it holds is not what the scheduler believes.
+static void
+check_lent(struct tsi_worker_loop *loop, struct tsi_attempt_slot *slot)
+{
+    for (size_t i = 0; i < slot->input_count; i++) {
+        if (slot->inputs[i].lent == NULL || tsi_buf_is_sound(slot->inputs[i].lent)) {
+            continue;
+        }
+        tsi_log(TSI_LOG_ERROR, "memory was taken back", "a chunk that another process lent is gone");
+        loop->heard_ns = 0;
+        tsi_buf_unref(slot->output);
+        slot->output = NULL;
+        tsi_error_set(&slot->error, TESS_EIO,
+                      "an input was taken back by the process that lent it");
+        return;
+    }
+}
+
 void
 tsi_worker_loop_collect(struct tsi_worker_loop *loop)
 {
     uint32_t runs[TSI_ATTEMPT_SLOTS];
     const size_t count = tsi_pool_ended(loop->pool, runs);
     for (size_t i = 0; i < count; i++) {
-        const struct tsi_attempt_slot *slot = &tsi_pool_attempts(loop->pool)->slots[runs[i]];
+        struct tsi_attempt_slot *slot = &tsi_pool_attempts(loop->pool)->slots[runs[i]];
         struct tsi_worker_event event = {.kind = TSI_WORKER_EXECUTED};
+        check_lent(loop, slot);
         event.executed.run = runs[i];
         event.executed.status = slot->error.status;
         event.executed.handle = slot->output;
