@@ -50,7 +50,8 @@ check_lent(struct tsi_worker_loop *loop, struct tsi_attempt_slot *slot)
         if (slot->inputs[i].lent == NULL || tsi_buf_is_sound(slot->inputs[i].lent)) {
             continue;
         }
-        tsi_log(TSI_LOG_ERROR, "memory was taken back", "a chunk that another process lent is gone");
+        tsi_log(TSI_LOG_ERROR, "memory was taken back",
+                "a chunk that another process lent is gone");
         loop->heard_ns = 0;
         tsi_buf_unref(slot->output);
         slot->output = NULL;
