@@ -13,9 +13,9 @@
 
 #include "engine/program/program.h"
 
-// One chunk of an input. `strides` are in bytes for each axis of the source; NULL is C order.
 struct tsi_buf;
 
+// One chunk of an input. `strides` are in bytes for each axis of the source; NULL is C order.
 struct tsi_exec_chunk {
     const void *data;
     const int64_t *strides;

@@ -152,7 +152,7 @@ add_input(struct serial *serial, const struct tsi_chunk_op *op, int input, int64
     }
     struct tsi_chunk_set set = tsi_index_map_deps(&from->map, &op->loop, &source->array, chunk);
     while (tsi_chunk_set_next(&set, &next)) {
-        struct tsi_exec_chunk part = {NULL, NULL};
+        struct tsi_exec_chunk part = {.data = NULL};
         if (in_place) {
             part.data = (const unsigned char *)serial->held[source->held.array].data +
                         place_of(source, next, size);
