@@ -31,7 +31,7 @@ struct chart {
 void
 bench_chart_escape(FILE *out, const char *text)
 {
-    for (; *text != '\0'; text++) {
+    for (; text != NULL && *text != '\0'; text++) {
         switch (*text) {
         case '&':
             fputs("&amp;", out);

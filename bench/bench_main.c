@@ -27,21 +27,8 @@ list(void)
     return EXIT_SUCCESS;
 }
 
-// The command as it could be typed again.
 static json_t *
-command_of(int argc, char **argv)
-{
-    char text[1024] = "tessera-bench";
-    size_t used = strlen(text);
-    for (int i = 1; i < argc && used < sizeof text; i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used, " %s", argv[i]);
-    }
-    json_t *command = json_string(text);
-    return command != NULL ? command : json_string("tessera-bench");
-}
-
-static json_t *
-start_document(const struct bench_command *command, int argc, char **argv)
+start_document(const struct bench_command *command, const char *typed)
 {
     char started[32] = "";
     const time_t now = time(NULL);
@@ -49,9 +36,9 @@ start_document(const struct bench_command *command, int argc, char **argv)
     if (gmtime_r(&now, &utc) != NULL) {
         strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
     }
-    return json_pack("{s:i, s:o, s:s, s:b, s:i, s:o, s:o, s:[]}", "format", FORMAT, "command",
-                     command_of(argc, argv), "started", started, "quick", command->run.quick,
-                     "repeat", command->run.repeat, "machine", bench_machine_describe(), "versions",
+    return json_pack("{s:i, s:s, s:s, s:b, s:i, s:o, s:o, s:[]}", "format", FORMAT, "command",
+                     typed, "started", started, "quick", command->run.quick, "repeat",
+                     command->run.repeat, "machine", bench_machine_describe(), "versions",
                      bench_machine_versions(command->run.peers), "benches");
 }
 
@@ -95,14 +82,14 @@ compare(const struct bench_command *command, const json_t *document, const json_
 }
 
 static int
-run(const struct bench_command *command, int argc, char **argv)
+run(const struct bench_command *command, const char *typed)
 {
     json_t *baseline = command->baseline != NULL ? bench_report_read(command->baseline) : NULL;
     if ((command->baseline != NULL && baseline == NULL) || !bench_options_try_outputs(command)) {
         json_decref(baseline);
         return EXIT_FAILURE;
     }
-    json_t *document = start_document(command, argc, argv);
+    json_t *document = start_document(command, typed);
     bool ok = document != NULL;
     for (int s = 0; bench_suites[s] != NULL && document != NULL; s++) {
         for (const struct bench *bench = bench_suites[s]->benches; bench->name != NULL; bench++) {
@@ -151,10 +138,22 @@ report(const struct bench_command *command)
     return code;
 }
 
+// The command as it could be typed again, before its words are moved about.
+static void
+note_command(int argc, char **argv, char *out, size_t bytes)
+{
+    size_t used = (size_t)snprintf(out, bytes, "tessera-bench");
+    for (int i = 1; i < argc && used < bytes; i++) {
+        used += (size_t)snprintf(out + used, bytes - used, " %s", argv[i]);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     struct bench_command command;
+    char typed[1024];
+    note_command(argc, argv, typed, sizeof typed);
     int code = bench_options_read(&command, argc, argv);
     if (code >= 0) {
         return code;
@@ -170,7 +169,7 @@ main(int argc, char **argv)
         code = report(&command);
         break;
     default:
-        code = run(&command, argc, argv);
+        code = run(&command, typed);
     }
     bench_options_free(&command);
     return code;

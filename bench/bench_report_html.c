@@ -156,7 +156,10 @@ print_bench(FILE *out, const json_t *bench)
     bench_chart_escape(out, bench_view_text(bench, "name"));
     fprintf(out, "</h3>\n<p class=\"soft note\">");
     bench_chart_escape(out, bench_view_text(bench, "work"));
-    fprintf(out, "; n = %lld", json_integer_value(json_object_get(bench, "size")));
+    const json_int_t size = json_integer_value(json_object_get(bench, "size"));
+    if (size > 1) {
+        fprintf(out, "; n = %lld", size);
+    }
     if (own.why != NULL) {
         fprintf(out, "</p>\n<p class=\"%s\">%s: ", own.absent ? "soft" : "bad",
                 own.absent ? "Skipped" : "Failed");

@@ -45,7 +45,12 @@ print_row(FILE *out, const json_t *bench)
 {
     char value[BENCH_TEXT_BYTES];
     const struct bench_view own = bench_view_own(bench);
-    fprintf(out, "| `%s` | %s | ", bench_view_text(bench, "name"), bench_view_text(bench, "work"));
+    const json_int_t size = json_integer_value(json_object_get(bench, "size"));
+    fprintf(out, "| `%s` | %s", bench_view_text(bench, "name"), bench_view_text(bench, "work"));
+    if (size > 1) {
+        fprintf(out, ", n = %lld", size);
+    }
+    fprintf(out, " | ");
     if (own.why != NULL) {
         fprintf(out, "%s: %s | | |\n", own.absent ? "skipped" : "failed", own.why);
         return;

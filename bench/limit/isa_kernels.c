@@ -1,142 +1,170 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Philox4x32-10 and the method of Box and Muller, a block in each lane: block b gives the elements
-// 2b and 2b + 1, from its two halves. The polynomials are the power series of the logarithm, the
-// sine and the cosine, with as many terms as double precision needs; unlike Tessera's kernels,
-// these may fuse multiplications with additions.
+// 2b and 2b + 1, from its two halves. The first half is −ln of a uniform, the second a direction: a
+// bit for the nearest axis, a bit for its side, and an angle of at most an eighth of a turn from
+// it. The polynomials are the power series of the logarithm, the sine and the cosine, of as many
+// terms as minimal ones have that reach double precision; unlike Tessera's kernels, these may fuse
+// multiplications with additions.
+//
+// Registers are taken in groups, step by step, since each step waits for the one before.
 
 #include "bench/limit/isa_lanes.h"
 #include "bench/limit/limit_isa.h"
 
 #define ROUNDS 10
-#define GROUP 2 // registers of blocks side by side
+#define GROUP 4
 #define LOW_WORD UINT64_C(0xFFFFFFFF)
+#define PI 3.141592653589793
+#define LN_2 0x1.62e42fefa39efp-1
 
-struct block {
-    bits word[4];
+#define EACH_OF_GROUP _Pragma("GCC unroll 4") for (int g = 0; g < GROUP; g++)
+
+struct blocks {
+    bits word[4][GROUP];
 };
 
-LANES_INLINE void
-make_blocks(struct block out[GROUP], uint64_t first)
+struct start {
+    bits block; // in the first register
+    bits upper; // the upper half of all of them
+};
+
+// From the block `first` on; those of one loop have the same upper half.
+LANES_INLINE struct start
+start_at(uint64_t first)
 {
-    bits c[GROUP][4];
-    bits lane;
+    struct start start = {.upper = all(first >> 32)};
     for (int i = 0; i < LANES; i++) {
-        lane[i] = (uint64_t)i;
+        start.block[i] = first + (uint64_t)i;
     }
-    for (int g = 0; g < GROUP; g++) {
-        c[g][0] = lane + (first + (uint64_t)(g * LANES));
-        c[g][1] = c[g][0] >> 32;
-        c[g][2] = all(1);
-        c[g][3] = all(0);
-    }
+    return start;
+}
+
+// What the first rounds compute of the stream and the upper half alone is the same in all turns of
+// a loop, and the compiler takes it out.
+LANES_INLINE struct blocks
+make_blocks(const struct start *start, int64_t at)
+{
+    struct blocks out;
     uint32_t key[2] = {12345, 67890};
+    EACH_OF_GROUP
+    {
+        out.word[0][g] = start->block + (uint64_t)(at + g * LANES);
+        out.word[1][g] = start->upper;
+        out.word[2][g] = all(1);
+        out.word[3][g] = all(0);
+    }
+    bits(*const c)[GROUP] = out.word;
 #pragma GCC unroll 10
     for (int round = 0; round < ROUNDS; round++) {
-#pragma GCC unroll 4
-        for (int g = 0; g < GROUP; g++) {
-            const bits p0 = multiply_words(c[g][0], all(0xD2511F53));
-            const bits p1 = multiply_words(c[g][2], all(0xCD9E8D57));
-            c[g][0] = (p1 >> 32) ^ c[g][1] ^ all(key[0]);
-            c[g][1] = p1;
-            c[g][2] = (p0 >> 32) ^ c[g][3] ^ all(key[1]);
-            c[g][3] = p0;
+        EACH_OF_GROUP
+        {
+            const bits p0 = multiply_words(c[0][g], all(0xD2511F53));
+            const bits p1 = multiply_words(c[2][g], all(0xCD9E8D57));
+            c[0][g] = (p1 >> 32) ^ c[1][g] ^ all(key[0]);
+            c[1][g] = p1;
+            c[2][g] = (p0 >> 32) ^ c[3][g] ^ all(key[1]);
+            c[3][g] = p0;
         }
         key[0] += 0x9E3779B9;
         key[1] += 0xBB67AE85;
     }
-    for (int g = 0; g < GROUP; g++) {
-        for (int w = 0; w < 4; w++) {
-            out[g].word[w] = c[g][w];
-        }
-    }
+    return out;
 }
 
-// The upper 52 of 64 bits as a number in [1, 2).
-LANES_INLINE reals
-one_to_two(bits low, bits high)
+LANES_INLINE bits
+join_words(bits low, bits high)
 {
-    const bits word = (high << 32) | (low & LOW_WORD);
+    return (high << 32) | (low & LOW_WORD);
+}
+
+// Numbers in [1, 2) of the upper 52 bits.
+LANES_INLINE reals
+one_to_two(bits word)
+{
     return (reals)((word >> 12) | UINT64_C(0x3FF0000000000000));
 }
 
-// −2 ln u of 0 < u <= 1.
-LANES_INLINE reals
-minus_two_log(reals u)
-{
-    const bits shifted = (bits)u + (UINT64_C(0x3FF0000000000000) - UINT64_C(0x3FE6A09E667F3BCD));
-    const reals exponent = (reals)((shifted >> 52) | UINT64_C(0x4330000000000000));
-    const reals k = exponent - (0x1p52 + 1023.0);
-    const reals m =
-        (reals)((shifted & UINT64_C(0x000FFFFFFFFFFFFF)) + UINT64_C(0x3FE6A09E667F3BCD));
-    const reals s = (m - 1.0) / (m + 1.0);
-    const reals z = s * s;
-    reals p = z * (4.0 / 17) + 4.0 / 15;
-    p = p * z + 4.0 / 13;
-    p = p * z + 4.0 / 11;
-    p = p * z + 4.0 / 9;
-    p = p * z + 4.0 / 7;
-    p = p * z + 4.0 / 5;
-    p = p * z + 4.0 / 3;
-    p = p * z + 4.0;
-    return k * -0x1.62e42fefa39efp+0 - s * p;
-}
-
-#define TURN 6.283185307179586
-
-// The cosine and the sine of v turns, times `radius`.
+// √(−2 ln u) of u = (the first half, or 1)·2^−64.
 LANES_INLINE void
-turn(reals v, reals radius, reals *even, reals *odd)
+radii(const struct blocks *blocks, reals radius[GROUP])
 {
-    // The nearest quarter, by rounding to a whole number at the end of the significand.
-    const reals shifted = v * 4.0 + 0x1.8p52;
-    const bits quarter = (bits)shifted;
-    const reals x = (v - (shifted - 0x1.8p52) * 0.25) * TURN;
-    const reals y = x * x;
-    reals s = y * (1.0 / 6227020800) - 1.0 / 39916800;
-    s = s * y + 1.0 / 362880;
-    s = s * y - 1.0 / 5040;
-    s = s * y + 1.0 / 120;
-    s = s * y - 1.0 / 6;
-    s = s * y * x + x;
-    reals c = y * (-1.0 / 87178291200) + 1.0 / 479001600;
-    c = c * y - 1.0 / 3628800;
-    c = c * y + 1.0 / 40320;
-    c = c * y - 1.0 / 720;
-    c = c * y + 1.0 / 24;
-    c = c * y - 0.5;
-    c = c * y + 1.0;
-    const bits odd_quarter = -(quarter & 1);
-    const bits cosine = ((bits)s & odd_quarter) | ((bits)c & ~odd_quarter);
-    const bits sine = ((bits)c & odd_quarter) | ((bits)s & ~odd_quarter);
-    const bits cosine_sign = ((quarter + 1) & 2) << 62;
-    const bits sine_sign = (quarter & 2) << 62;
-    *even = radius * (reals)(cosine ^ cosine_sign);
-    *odd = radius * (reals)(sine ^ sine_sign);
+    reals k[GROUP];
+    reals s[GROUP];
+    reals z[GROUP];
+    reals p[GROUP];
+    EACH_OF_GROUP
+    {
+        reals m;
+        split(join_words(blocks->word[0][g], blocks->word[1][g]) | 1, &k[g], &m);
+        s[g] = (m - 1.0) / (m + 1.0);
+        z[g] = s[g] * s[g];
+        p[g] = z[g] * (4.0 / 17) + 4.0 / 15;
+    }
+#pragma GCC unroll 8
+    for (int term = 13; term >= 1; term -= 2) {
+        EACH_OF_GROUP
+        {
+            p[g] = p[g] * z[g] + 4.0 / term;
+        }
+    }
+    EACH_OF_GROUP
+    {
+        radius[g] = square_root((64.0 - k[g]) * (2 * LN_2) - s[g] * p[g]);
+    }
 }
 
 LANES_INLINE void
-normals(const struct block *block, reals *even, reals *odd)
+normals(const struct blocks *blocks, reals even[GROUP], reals odd[GROUP])
 {
-    const reals u = 2.0 - one_to_two(block->word[0], block->word[1]);
-    const reals v = one_to_two(block->word[2], block->word[3]) - 1.0;
-    turn(v, square_root(minus_two_log(u)), even, odd);
+    static const double sine[] = {-1.0 / 39916800, 1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6};
+    static const double cosine[] = {1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320,
+                                    -1.0 / 720,      1.0 / 24,       -0.5};
+    reals radius[GROUP];
+    reals x[GROUP];
+    reals y[GROUP];
+    reals s[GROUP];
+    reals c[GROUP];
+    radii(blocks, radius);
+    EACH_OF_GROUP
+    {
+        x[g] = (one_to_two(join_words(blocks->word[2][g], blocks->word[3][g])) - 1.5) * (PI / 2);
+        y[g] = x[g] * x[g];
+        s[g] = y[g] * (1.0 / 6227020800) + sine[0];
+        c[g] = y[g] * cosine[0] + cosine[1];
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        EACH_OF_GROUP
+        {
+            s[g] = s[g] * y[g] + sine[i + 1];
+            c[g] = c[g] * y[g] + cosine[i + 2];
+        }
+    }
+    EACH_OF_GROUP
+    {
+        const reals away = radius[g] * (s[g] * y[g] * x[g] + x[g]);
+        const bits along = (bits)(radius[g] * (c[g] * y[g] + 1.0)) ^ (blocks->word[2][g] << 63);
+        const bits axis = -((blocks->word[2][g] >> 1) & 1);
+        even[g] = (reals)(((bits)away & axis) | (along & ~axis));
+        odd[g] = (reals)((along & axis) | ((bits)away & ~axis));
+    }
 }
 
 static void
 add_normals(uint64_t first, int64_t pairs, double *even, double *odd)
 {
-    struct block blocks[GROUP];
+    const struct start start = start_at(first / 2);
     for (int64_t i = 0; i + GROUP * LANES <= pairs; i += GROUP * LANES) {
-        make_blocks(blocks, first / 2 + (uint64_t)i);
-#pragma GCC unroll 4
-        for (int g = 0; g < GROUP; g++) {
+        const struct blocks blocks = make_blocks(&start, i);
+        reals a[GROUP];
+        reals b[GROUP];
+        normals(&blocks, a, b);
+        EACH_OF_GROUP
+        {
             const int64_t at = i + g * LANES;
-            reals a;
-            reals b;
-            normals(&blocks[g], &a, &b);
-            store(even + at, load(even + at) + a);
-            store(odd + at, load(odd + at) + b);
+            store(even + at, load(even + at) + a[g]);
+            store(odd + at, load(odd + at) + b[g]);
         }
     }
 }
@@ -144,42 +172,43 @@ add_normals(uint64_t first, int64_t pairs, double *even, double *odd)
 static void
 sum_normals(uint64_t first, int64_t pairs, double sums[2])
 {
-    struct block blocks[GROUP];
-    reals sum = {0};
-    reals squares = {0};
+    const struct start start = start_at(first / 2);
+    reals sum[GROUP] = {{0}};
+    reals squares[GROUP] = {{0}};
     for (int64_t i = 0; i < pairs; i += GROUP * LANES) {
-        make_blocks(blocks, first / 2 + (uint64_t)i);
-#pragma GCC unroll 4
-        for (int g = 0; g < GROUP; g++) {
-            reals a;
-            reals b;
-            normals(&blocks[g], &a, &b);
-            sum += a + b;
-            squares += a * a + b * b;
+        const struct blocks blocks = make_blocks(&start, i);
+        reals a[GROUP];
+        reals b[GROUP];
+        normals(&blocks, a, b);
+        EACH_OF_GROUP
+        {
+            sum[g] += a[g] + b[g];
+            squares[g] += a[g] * a[g] + b[g] * b[g];
         }
     }
-    sums[0] = sum_lanes(sum);
-    sums[1] = sum_lanes(squares);
+    sums[0] = sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    sums[1] = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
 }
 
 static void
 sum_uniforms(uint64_t first, int64_t pairs, double sums[2])
 {
-    struct block blocks[GROUP];
-    reals sum = {0};
+    const struct start start = start_at(first / 2);
+    reals sum[GROUP] = {{0}};
     for (int64_t i = 0; i < pairs; i += GROUP * LANES) {
-        make_blocks(blocks, first / 2 + (uint64_t)i);
-#pragma GCC unroll 4
-        for (int g = 0; g < GROUP; g++) {
-            sum += one_to_two(blocks[g].word[0], blocks[g].word[1]) +
-                   one_to_two(blocks[g].word[2], blocks[g].word[3]) - 2.0;
+        const struct blocks blocks = make_blocks(&start, i);
+        EACH_OF_GROUP
+        {
+            const bits even = join_words(blocks.word[0][g], blocks.word[1][g]);
+            const bits odd = join_words(blocks.word[2][g], blocks.word[3][g]);
+            sum[g] += (one_to_two(even) + one_to_two(odd)) - 2.0;
         }
     }
-    sums[0] = sum_lanes(sum);
+    sums[0] = sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
     sums[1] = 0;
 }
 
-// Four sums side by side, since each addition waits for the one before.
+// Eight sums side by side, since each addition waits for the one before.
 static double
 sum(int64_t count, const double *x)
 {

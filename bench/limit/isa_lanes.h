@@ -59,6 +59,28 @@ square_root(reals x)
 #endif
 }
 
+LANES_INLINE bits
+all(uint64_t x)
+{
+    return x - (bits){0};
+}
+
+// The exponent k and the significand m, from 3/4 to 3/2, of a whole number that is not 0.
+LANES_INLINE void
+split(bits number, reals *k, reals *m)
+{
+#if defined __AVX512DQ__
+    const __m512d x = _mm512_cvtepu64_pd((__m512i)number);
+    *k = (reals)_mm512_getexp_pd(_mm512_mul_pd(x, _mm512_set1_pd(4.0 / 3)));
+    *m = (reals)_mm512_getmant_pd(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+#else
+    const bits x = (bits) __builtin_convertvector(number, reals);
+    const bits shifted = x + (UINT64_C(0x3FF0000000000000) - UINT64_C(0x3FE8000000000000));
+    *k = (reals)((shifted >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023.0);
+    *m = (reals)((shifted & UINT64_C(0x000FFFFFFFFFFFFF)) + UINT64_C(0x3FE8000000000000));
+#endif
+}
+
 LANES_INLINE reals
 load(const double *from)
 {
@@ -86,12 +108,6 @@ stream(double *to, reals x)
 #else
     store(to, x);
 #endif
-}
-
-LANES_INLINE bits
-all(uint64_t x)
-{
-    return x - (bits){0};
 }
 
 LANES_INLINE double
