@@ -36,8 +36,13 @@ start_document(const struct bench_command *command, const char *typed)
     if (gmtime_r(&now, &utc) != NULL) {
         strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
     }
-    return json_pack("{s:i, s:s, s:s, s:b, s:i, s:o, s:o, s:[]}", "format", FORMAT, "command",
-                     typed, "started", started, "quick", command->run.quick, "repeat",
+    // A word that is no UTF-8 has no place in a document.
+    json_t *command_text = json_string(typed);
+    if (command_text == NULL) {
+        command_text = json_string("tessera-bench");
+    }
+    return json_pack("{s:i, s:o, s:s, s:b, s:i, s:o, s:o, s:[]}", "format", FORMAT, "command",
+                     command_text, "started", started, "quick", command->run.quick, "repeat",
                      command->run.repeat, "machine", bench_machine_describe(), "versions",
                      bench_machine_versions(command->run.peers), "benches");
 }
@@ -91,6 +96,9 @@ run(const struct bench_command *command, const char *typed)
     }
     json_t *document = start_document(command, typed);
     bool ok = document != NULL;
+    if (!ok) {
+        fprintf(stderr, "tessera-bench: out of memory\n");
+    }
     for (int s = 0; bench_suites[s] != NULL && document != NULL; s++) {
         for (const struct bench *bench = bench_suites[s]->benches; bench->name != NULL; bench++) {
             if (is_chosen(command, bench_suites[s], bench)) {

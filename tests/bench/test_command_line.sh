@@ -78,6 +78,10 @@ says "1 benches"
 runs 0 "$bench" --quick --only 'no-*'
 says "0 benches"
 
+# Words that are no UTF-8 are left out of the document.
+runs 0 "$bench" --quick --only "$(printf 'x\377')" --json -
+says '"command": "tessera-bench"'
+
 # In a directory without daemons, limits and peers these are absent, what needs them fails, and the
 # rest goes on.
 mkdir -p alone/bin
