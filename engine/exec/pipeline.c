@@ -9,34 +9,13 @@
 // own
 //   that nothing overwrites. Constants are filled once, the others when what they show has changed.
 // - The last step may write straight to the sink's memory.
+// - A step may do the work of others, which are then left out (pipeline_combine.c).
 //
 // All other steps use the register that the planner gave them.
 
-#include "engine/exec/pipeline.h"
+#include "engine/exec/pipeline_step.h"
 
 #include "engine/exec/box.h"
-
-struct tsi_step {
-    uint8_t code;
-    uint8_t bytes; // of one element of the value
-    bool is_direct;
-    bool is_kept;   // in a register of its own that may still hold the value of an earlier tile
-    bool is_filled; // it does
-    uint32_t shape; // of the tile that filled it
-    int in[3];      // steps; −1 beyond the arity
-    tsi_kernel_map *map;
-    tsi_kernel_cast *cast; // NULL for a cast that changes nothing
-    tsi_kernel_source *source;
-    struct tsi_scalar constant;
-    const struct tsi_operand *view;
-    const struct tsi_source_params *params;
-    const int64_t *step; // along the loop axes: bytes of a view, indices of a source
-    int64_t first;       // index of a source at the first element of the loop chunk
-    int64_t filled;      // what the value shows: its place in the view or its first index
-    void *buffer;
-    const void *value;
-    struct tsi_reach reach;
-};
 
 tess_dtype
 tsi_pipeline_dtype(const struct tsi_tile *tile, int index)
@@ -109,19 +88,6 @@ prepare_step(const struct tsi_run *run, const struct tsi_tiling *tiling,
     }
 }
 
-static int
-arity_of(const struct tsi_tile_instruction *instruction)
-{
-    switch (instruction->code) {
-    case TSI_TILE_MAP:
-        return tsi_op_row((enum tsi_op)instruction->operand)->arity;
-    case TSI_TILE_CAST:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 // A register of the step's own, or the planner's.
 static tess_status
 place_value(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_step *step,
@@ -164,12 +130,14 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
     for (int i = 0; i < tile->instruction_count; i++) {
         const struct tsi_tile_instruction *const instruction = &tile->instructions[i];
         struct tsi_step *const step = &pipeline->steps[i];
-        const int arity = arity_of(instruction);
+        const int arity = tsi_tile_arity(instruction);
         step->code = instruction->code;
         step->bytes = (uint8_t)tess_dtype_bytes(tsi_pipeline_dtype(tile, i));
         step->is_direct = is_direct && i == tile->instruction_count - 1;
         step->is_kept = false;
         step->is_filled = false;
+        step->is_absorbed = false;
+        step->combine = NULL;
         step->buffer = NULL;
         for (int k = 0; k < 3; k++) {
             step->in[k] = k < arity ? writer[instruction->in[k]] : -1;
@@ -183,6 +151,7 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
         }
         writer[instruction->out] = i;
     }
+    tsi_pipeline_combine(run, pipeline);
     return TESS_OK;
 }
 
@@ -294,7 +263,11 @@ map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
     for (int k = 0; k < 3; k++) {
         in[k] = step->in[k] < 0 ? NULL : pipeline->steps[step->in[k]].value;
     }
-    step->map(at->elements, out, in[0], in[1], in[2]);
+    if (step->combine != NULL) {
+        step->combine(at->elements, out, in[0], step->scale[0], in[1], step->scale[1]);
+    } else {
+        step->map(at->elements, out, in[0], in[1], in[2]);
+    }
     step->value = out;
 }
 
@@ -319,6 +292,9 @@ tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, vo
     for (int i = 0; i < pipeline->count; i++) {
         struct tsi_step *const step = &pipeline->steps[i];
         void *const to = step->is_direct ? out : step->buffer;
+        if (step->is_absorbed) {
+            continue;
+        }
         switch (step->code) {
         case TSI_TILE_LOAD:
             load_tile(tiling, at, step, to);

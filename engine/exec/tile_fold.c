@@ -7,6 +7,9 @@
 //   … kept, folded     across: each row is folded into its accumulator, if these are consecutive
 //   otherwise          one row at a time
 //
+// Rows of a few elements would cost more to begin and to end than to fold. They are transposed
+// first, and folded down.
+//
 // and the others are looped over. Accumulators of a chunk are in C order of its kept axes, so those
 // of the last kept axis are always consecutive. Every accumulator gets its elements in the C order
 // of the tiles and, inside a tile, of the elements; both follow from the sizes of the loop chunk,
@@ -16,6 +19,9 @@
 // neighbours where it does not are kept apart.
 
 #include "engine/exec/tile_fold.h"
+
+// Columns from which rows are folded across.
+#define LONG_ROW 16
 
 static bool
 tells_index(const struct tsi_tile_reduce *reduce)
@@ -34,7 +40,7 @@ tsi_tile_fold_count(const struct tsi_run *run)
 }
 
 tess_status
-tsi_tile_fold_make(const struct tsi_run *run, const struct tsi_tiling *tiling, void *memory,
+tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *tiling, void *memory,
                    struct tsi_tile_fold *fold)
 {
     const struct tsi_tile_reduce *const reduce = &run->op->tile.reduce;
@@ -60,8 +66,14 @@ tsi_tile_fold_make(const struct tsi_run *run, const struct tsi_tiling *tiling, v
         count *= is_folded ? 1 : run->size[i];
     }
     fold->accumulators = count;
+    fold->turned = NULL;
     if (tiling != NULL) {
         tsi_reach_make(tiling, step, reduce->axes, &fold->reach);
+        const size_t bytes = (size_t)(tiling->elements * fold->element_bytes);
+        const tess_status status = tsi_run_take(run, bytes, &fold->turned);
+        if (status != TESS_OK) {
+            return status;
+        }
     }
     tsi_run_planes(&layout, count, memory, fold->planes);
     for (int i = 0; i < TSI_ACC_PLANES_MAX; i++) {
@@ -83,6 +95,21 @@ fold_rows(const struct tsi_tile_fold *fold, tsi_kernel_fold *kernel, int64_t row
                         : (unsigned char *)fold->planes[i] + (size_t)acc * fold->plane_bytes[i];
     }
     kernel(rows, columns, x, planes, index);
+}
+
+// Rows of few columns, folded as few rows of many columns.
+static void
+fold_turned(const struct tsi_tile_fold *fold, int64_t rows, int64_t columns, const unsigned char *x,
+            int64_t acc, const struct tsi_fold_index *index)
+{
+    const int64_t bytes = fold->element_bytes;
+    const struct tsi_fold_index turned = {.first = index->first, .row_step = index->column_step};
+    if (columns > 1) {
+        tsi_kernel_copy(columns, rows, (size_t)bytes, fold->turned, rows * bytes, bytes, x, bytes,
+                        columns * bytes);
+        x = fold->turned;
+    }
+    fold_rows(fold, fold->kernel->down, columns, rows, x, acc, &turned);
 }
 
 static bool
@@ -147,9 +174,15 @@ tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *a
         .column_step = shape.column_step,
     };
     const unsigned char *from = x;
+    const bool is_turned =
+        shape.kernel == fold->kernel->across && shape.rows > 1 && shape.columns < LONG_ROW;
     const int64_t taken = shape.rows * shape.columns * fold->element_bytes;
     for (;;) {
-        fold_rows(fold, shape.kernel, shape.rows, shape.columns, from, acc, &index);
+        if (is_turned) {
+            fold_turned(fold, shape.rows, shape.columns, from, acc, &index);
+        } else {
+            fold_rows(fold, shape.kernel, shape.rows, shape.columns, from, acc, &index);
+        }
         from += taken;
         int i = shape.outer - 1;
         for (; i >= 0; i--) {

@@ -14,6 +14,7 @@ struct tsi_tile_fold {
     uint32_t axes; // that are folded
     int64_t element_bytes;
     int64_t accumulators;              // of the chunk
+    void *turned;                      // room for a tile that is transposed before it is folded
     int64_t acc_step[TESS_NDIM_MAX];   // by loop axis, in accumulators; 0 where folded
     int64_t order_step[TESS_NDIM_MAX]; // by loop axis; 0 where kept, and where no index is told
     int64_t first;                     // order of the first element of the loop chunk
@@ -27,8 +28,8 @@ int64_t tsi_tile_fold_count(const struct tsi_run *run);
 
 // Makes ready to fold the run's tiles into accumulators in `memory`, and starts them. `tiling` is
 // NULL for an empty chunk, which has no tiles.
-tess_status tsi_tile_fold_make(const struct tsi_run *run, const struct tsi_tiling *tiling,
-                               void *memory, struct tsi_tile_fold *fold);
+tess_status tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *tiling, void *memory,
+                               struct tsi_tile_fold *fold);
 
 // Folds the tile at `at`, whose elements are at `x`.
 void tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,

@@ -3,7 +3,8 @@
 // A tile takes whole inner axes as long as they fit, and a block of the next one; axes outside are
 // stepped through. So (1000000, 3) has tiles of hundreds of rows, and (1000, 1000000) tiles of a
 // part of one row, and in a C-order chunk every tile is one run. Blocks are even: of 3000 elements
-// a tile has 1500, not 2048 and then 952.
+// a tile has 1500, not 2048 and then 952. What passes by a tile's registers must not push them out
+// of the first-level cache, so a tile is the shorter the more inputs and registers there are.
 //
 // An input that is dense along another axis than the last, such as a transposed one, would waste
 // most of every cache line it brings in. If an input is, the tile is a rectangle with a side on
@@ -18,8 +19,10 @@
 
 // Elements along the dense axis of an input that make good use of its cache lines.
 #define DENSE_MIN 16
-// The shorter side of a rectangle.
-#define RECTANGLE_COLUMNS 64
+// The least elements of a tile of runs, where the chunk has them.
+#define RUN_MIN 512
+// The side of a rectangle on the last axis: as long as the one on the dense axis leaves it.
+#define RECTANGLE_COLUMNS 128
 // Tiles of long axes begin at multiples of this many elements of the chunk, for the sake of
 // vectors.
 #define ROUND_TO 16
@@ -43,10 +46,24 @@ even_block(int64_t size, int64_t most)
     return block > 4 * ROUND_TO && rounded <= most ? rounded : block;
 }
 
-static void
-choose_runs(struct tsi_tiling *tiling)
+// Elements of a tile of runs: the registers and what is read for them are to fill half of a cache
+// of 32 KiB, but a tile is not so short that going through the program costs more than its kernels.
+static int64_t
+run_elements(const struct tsi_chunk_op *op)
 {
-    int64_t room = TSI_TILE_ELEMENTS;
+    const int64_t wanted = 16384 / (int64_t)sizeof(uint64_t);
+    const int64_t streams = op->input_count + op->tile.register_count;
+    int64_t elements = TSI_TILE_ELEMENTS;
+    while (elements > RUN_MIN && op->input_count > 0 && elements * (streams - 1) > wanted) {
+        elements /= 2;
+    }
+    return elements;
+}
+
+static void
+choose_runs(struct tsi_tiling *tiling, int64_t elements)
+{
+    int64_t room = elements;
     for (int i = tiling->ndim - 1; i >= 0; i--) {
         tiling->block[i] = room == 0 ? 1 : even_block(tiling->size[i], room);
         room = tiling->block[i] == tiling->size[i] ? room / tiling->block[i] : 0;
@@ -99,7 +116,7 @@ tsi_tiling_choose(const struct tsi_run *run, struct tsi_tiling *tiling)
             tiling->size[tiling->ndim++] = run->size[i];
         }
     }
-    choose_runs(tiling);
+    choose_runs(tiling, run_elements(run->op));
     for (int i = 0; i < run->op->input_count; i++) {
         const int dense = dense_axis(run, tiling, &run->op->inputs[i]);
         if (dense >= 0 && dense != tiling->ndim - 1 &&

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Moving elements without looking at them. Loads and stores go through memcpy of a constant size,
-// which is one instruction and needs no alignment.
+// which is one instruction and needs no alignment. Where rows of one side are columns of the other,
+// and both are dense, the table's transposes do it.
 
 #include <string.h>
 
@@ -89,6 +90,12 @@ swap_steps(int64_t *a, int64_t *b)
     *b = c;
 }
 
+static tsi_kernel_transpose *
+transpose_of(size_t bytes)
+{
+    return tsi_kernel()->transpose[__builtin_ctzll(bytes)];
+}
+
 void
 tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t out_row_step,
                 int64_t out_column_step, const void *in, int64_t in_row_step,
@@ -98,6 +105,14 @@ tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t 
     const uint8_t *from = in;
     const int64_t step = (int64_t)bytes;
     if (rows <= 0 || columns <= 0) {
+        return;
+    }
+    if (rows > 1 && columns > 1 && in_row_step == step && out_column_step == step) {
+        transpose_of(bytes)(rows, columns, out, out_row_step, in, in_column_step);
+        return;
+    }
+    if (rows > 1 && columns > 1 && in_column_step == step && out_row_step == step) {
+        transpose_of(bytes)(columns, rows, out, out_column_step, in, in_row_step);
         return;
     }
     if (columns >= SHORT && is_transpose(rows, columns, bytes, in_row_step, in_column_step)) {

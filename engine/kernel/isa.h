@@ -37,6 +37,7 @@ void TSI_ISA_NAME(tsi_isa_fill_fold_var)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_order)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_logic)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_matmul)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_transpose)(struct tsi_kernel_table *table);
 
 // The casts of this instruction set from and to float64.
 tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_f64)(tess_dtype to);
@@ -79,6 +80,9 @@ void tsi_isa_fill_avx512(struct tsi_kernel_table *table);
 #else
 #define TSI_INDEPENDENT _Pragma("GCC ivdep")
 #endif
+
+// Put before a loop over a few registers, so that they are registers.
+#define TSI_UNROLL _Pragma("GCC unroll 16")
 
 // Vectors that fill one register.
 #if defined(TSI_ISA_avx512)

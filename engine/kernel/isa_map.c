@@ -117,6 +117,23 @@ MAP(greater_equal, truth, uint8_t, uint8_t, (x != 0) | (y == 0))
 
 TSI_FOR_INTEGER(POWER)
 
+#define COMBINE(NAME, suffix, T, U)                                                                \
+    static void combine_##suffix(int64_t count, void *out, const void *a, double scale_a,          \
+                                 const void *b, double scale_b)                                    \
+    {                                                                                              \
+        T *r = out;                                                                                \
+        const T *xs = a;                                                                           \
+        const T *ys = b;                                                                           \
+        const T x_scale = (T)scale_a;                                                              \
+        const T y_scale = (T)scale_b;                                                              \
+        TSI_INDEPENDENT                                                                            \
+        for (int64_t i = 0; i < count; i++) {                                                      \
+            r[i] = xs[i] * x_scale + ys[i] * y_scale;                                              \
+        }                                                                                          \
+    }
+
+TSI_FOR_FLOAT(COMBINE)
+
 #define SET(OP, name, NAME, suffix) table->map[TSI_OP_##OP][TESS_##NAME] = name##_##suffix;
 
 #define SET_BOOL(NAME, suffix, T, U)                                                               \
@@ -141,6 +158,7 @@ TSI_FOR_INTEGER(POWER)
 #define SET_POWER(NAME, suffix, T, U) SET(POWER, power, NAME, suffix)
 
 #define SET_FLOAT(NAME, suffix, T, U)                                                              \
+    table->combine[TESS_##NAME] = combine_##suffix;                                                \
     SET(DIVIDE, divide, NAME, suffix)                                                              \
     SET(SQRT, sqrt, NAME, suffix)
 

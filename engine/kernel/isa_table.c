@@ -18,4 +18,5 @@ TSI_ISA_NAME(tsi_isa_fill)(struct tsi_kernel_table *table)
     TSI_ISA_NAME(tsi_isa_fill_fold_order)(table);
     TSI_ISA_NAME(tsi_isa_fill_fold_logic)(table);
     TSI_ISA_NAME(tsi_isa_fill_matmul)(table);
+    TSI_ISA_NAME(tsi_isa_fill_transpose)(table);
 }

@@ -26,6 +26,10 @@
 // have the type that the kernel was asked for, but the condition of `where`, which is bool.
 typedef void tsi_kernel_map(int64_t count, void *out, const void *a, const void *b, const void *c);
 
+// out[i] = a[i]·scale_a + b[i]·scale_b of floats, each operation rounded to their type.
+typedef void tsi_kernel_combine(int64_t count, void *out, const void *a, double scale_a,
+                                const void *b, double scale_b);
+
 // out[i] = (type of out) in[i]
 typedef void tsi_kernel_cast(int64_t count, void *out, const void *in);
 
@@ -84,14 +88,21 @@ struct tsi_kernel_matrix {
 typedef void tsi_kernel_product(int64_t m, int64_t n, int64_t k, const struct tsi_kernel_matrix *a,
                                 const struct tsi_kernel_matrix *b, void *c);
 
+// out[i][j] = in[j][i] for rows × columns elements of `out`. Rows are dense; steps are the
+// distances of rows in bytes. Neither is aligned. The two do not overlap.
+typedef void tsi_kernel_transpose(int64_t rows, int64_t columns, void *out, int64_t out_step,
+                                  const void *in, int64_t in_step);
+
 struct tsi_kernel_table {
     const char *isa; // "baseline", "avx2", "avx512"
     // By the type that tsi_op_compute_dtype() gives; NULL where the operation is not defined.
     tsi_kernel_map *map[TSI_OP_COUNT][TESS_DTYPE_COUNT];
+    tsi_kernel_combine *combine[TESS_DTYPE_COUNT];             // NULL but for floats
     tsi_kernel_cast *cast[TESS_DTYPE_COUNT][TESS_DTYPE_COUNT]; // [from][to]
     tsi_kernel_source *source[TSI_SOURCE_COUNT][TESS_DTYPE_COUNT];
     struct tsi_kernel_reduction reduction[TSI_REDUCE_COUNT][TESS_DTYPE_COUNT];
     tsi_kernel_product *product[TESS_DTYPE_COUNT];
+    tsi_kernel_transpose *transpose[4]; // of elements of 1, 2, 4, 8 bytes
 };
 
 // The best table that the processor supports, or the one that the environment variable TESSERA_ISA

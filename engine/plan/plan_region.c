@@ -247,26 +247,13 @@ visit(struct region *region, const struct tess_array *array, const struct tsi_in
     return 0;
 }
 
-static int
-operand_count(const struct tsi_tile_instruction *instruction)
-{
-    switch (instruction->code) {
-    case TSI_TILE_MAP:
-        return tsi_op_row((enum tsi_op)instruction->operand)->arity;
-    case TSI_TILE_CAST:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 static void
 find_last_uses(struct region *region)
 {
     for (int i = 0; i < region->value_count; i++) {
         const struct tsi_tile_instruction *instruction = &region->values[i].instruction;
         region->values[i].last_use = i;
-        for (int k = 0; k < operand_count(instruction); k++) {
+        for (int k = 0; k < tsi_tile_arity(instruction); k++) {
             region->values[instruction->in[k]].last_use = i;
         }
     }
@@ -285,7 +272,7 @@ static void
 release_operands(const struct region *region, int i, bool same_width, struct registers *registers)
 {
     const struct value *user = &region->values[i];
-    for (int k = 0; k < operand_count(&user->instruction); k++) {
+    for (int k = 0; k < tsi_tile_arity(&user->instruction); k++) {
         const int in = user->instruction.in[k];
         const struct value *operand = &region->values[in];
         bool seen = false;
@@ -317,7 +304,7 @@ deal_registers(const struct region *region, struct tsi_tile_instruction *instruc
                               ? registers.free_list[--registers.free_count]
                               : registers.count++;
         release_operands(region, i, false, &registers);
-        for (int k = 0; k < operand_count(instruction); k++) {
+        for (int k = 0; k < tsi_tile_arity(instruction); k++) {
             instruction->in[k] = (uint8_t)registers.of[instruction->in[k]];
         }
         instruction->out = (uint8_t)registers.of[i];

@@ -165,7 +165,8 @@ fold_bytes(const struct tsi_chunk_op *op, enum tsi_reduction reduction, tess_dty
 }
 
 // Registers and the notes of instructions and inputs. Constants, and loads and sources that several
-// tiles show, get registers beside those of the program.
+// tiles show, get registers beside those of the program, and so does a tile that is turned before
+// it is folded.
 static size_t
 tile_bytes(const struct tsi_chunk_op *op)
 {
@@ -173,7 +174,7 @@ tile_bytes(const struct tsi_chunk_op *op)
     const struct tsi_tile *tile = &op->tile;
     const int64_t chunk = tsi_grid_chunk_elements_max(&op->loop);
     const size_t tile_elements = (size_t)(chunk < TSI_TILE_ELEMENTS ? chunk : TSI_TILE_ELEMENTS);
-    size_t registers = (size_t)tile->register_count;
+    size_t registers = (size_t)tile->register_count + (tile->sink == TSI_SINK_REDUCE ? 1 : 0);
     for (int i = 0; i < tile->instruction_count; i++) {
         const uint8_t code = tile->instructions[i].code;
         registers += code == TSI_TILE_MAP || code == TSI_TILE_CAST ? 0 : 1;

@@ -40,6 +40,20 @@ struct tsi_tile_instruction {
     uint8_t operand;
 };
 
+// How many registers an instruction reads.
+static inline int
+tsi_tile_arity(const struct tsi_tile_instruction *instruction)
+{
+    switch (instruction->code) {
+    case TSI_TILE_MAP:
+        return tsi_op_row((enum tsi_op)instruction->operand)->arity;
+    case TSI_TILE_CAST:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 // A source, and how its index follows from the loop index: first + Σ step[axis]·i[axis].
 struct tsi_tile_source {
     uint8_t source; // enum tsi_source

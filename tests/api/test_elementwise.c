@@ -227,6 +227,36 @@ Test(api_elementwise, broadcasting)
     free(right);
 }
 
+// Sums and differences of multiples are one step of a task; values that others use too, and
+// operands whose register is wanted meanwhile, must not be lost by it.
+Test(api_elementwise, sums_of_multiples)
+{
+    for (int round = 0; round < 60; round++) {
+        const tess_dtype dtype = round % 2 == 0 ? TESS_F64 : TESS_F32;
+        tess_session *session = open_embedded(2);
+        void *data = special_elements(dtype, 2100, round);
+        tess_array *value[24];
+        value[0] =
+            tess_from_memory(session, data, dtype, TESS_SHAPE(3, 700), NULL, TESS_CHUNKS(2, 600));
+        value[1] = tess_negative(value[0]);
+        value[2] = tess_add(value[0], tess_scalar(session, 0.5));
+        uint32_t bits = (uint32_t)round * 2654435761U + 1;
+        for (int i = 3; i < 24; i++) {
+            bits = bits * 1664525U + 1013904223U;
+            tess_array *x = value[(bits >> 8) % (uint32_t)i];
+            tess_array *y = value[i - 1 - (int)((bits >> 16) % 2)];
+            tess_array *two = tess_scalar(session, (double)(bits >> 28) - 6.5);
+            value[i] = i % 3 != 2              ? tess_multiply(y, two)
+                       : (bits >> 20 & 1) != 0 ? tess_add(x, y)
+                                               : tess_subtract(y, x);
+        }
+        expect_oracle("multiples", tess_add(tess_multiply(value[20], tess_scalar(session, 2)),
+                                            tess_multiply(tess_scalar(session, 3), value[23])));
+        tess_session_close(session);
+        free(data);
+    }
+}
+
 // Longer than the instructions of one task: the chain is cut, and the result is the same.
 Test(api_elementwise, long_chains_and_wide_sums)
 {

@@ -73,6 +73,35 @@ Test(kernel_copy, copies_any_steps)
     }
 }
 
+Test(kernel_copy, every_instruction_set_transposes)
+{
+    static const int64_t sizes[][2] = {{1, 80},  {80, 1},  {3, 70},  {70, 3}, {16, 16},
+                                       {17, 33}, {64, 79}, {80, 80}, {0, 7},  {7, 0}};
+    const struct tsi_kernel_table *table;
+    fill_input();
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+            for (int log = 0; log < 4; log++) {
+                const int64_t bytes = INT64_C(1) << log;
+                const int64_t out_step = SIDE * bytes + 3;
+                const int64_t in_step = (SIDE + 1) * bytes + 1;
+                memset(out, 0xEE, sizeof(out));
+                memset(wanted, 0xEE, sizeof(wanted));
+                for (int64_t i = 0; i < sizes[s][0]; i++) {
+                    for (int64_t j = 0; j < sizes[s][1]; j++) {
+                        memcpy(wanted + 5 + i * out_step + j * bytes,
+                               in + 7 + j * in_step + i * bytes, (size_t)bytes);
+                    }
+                }
+                table->transpose[log](sizes[s][0], sizes[s][1], out + 5, out_step, in + 7, in_step);
+                cr_assert(memcmp(out, wanted, sizeof(out)) == 0, "%s: %lldx%lld of %lld bytes",
+                          table->isa, (long long)sizes[s][0], (long long)sizes[s][1],
+                          (long long)bytes);
+            }
+        }
+    }
+}
+
 Test(kernel_copy, fills_with_the_first_bytes_of_the_scalar)
 {
     const struct tsi_scalar scalar = {UINT64_C(0x8877665544332211)};

@@ -227,6 +227,35 @@ Test(kernel_isa, reductions_give_the_same_bits)
     }
 }
 
+Test(kernel_isa, combinations_are_products_and_a_sum)
+{
+    static uint64_t part[2][COUNT];
+    static uint64_t scale[COUNT];
+    const struct tsi_kernel_table *table;
+    for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {
+        for (int type = TESS_F32; type <= TESS_F64; type++) {
+            const tess_dtype dtype = (tess_dtype)type;
+            const double scales[2] = {dtype == TESS_F32 ? (double)0.3F : 0.3, -7.0};
+            kernel_case_fill(KERNEL_VALUES_ANY, dtype, COUNT, memory[0], 7);
+            kernel_case_fill(KERNEL_VALUES_ANY, dtype, COUNT, memory[1], 8);
+            forget_results();
+            for (int k = 0; k < 2; k++) {
+                for (int64_t i = 0; i < 1000; i++) {
+                    if (dtype == TESS_F32) {
+                        ((float *)scale)[i] = (float)scales[k];
+                    } else {
+                        ((double *)scale)[i] = scales[k];
+                    }
+                }
+                table->map[TSI_OP_MULTIPLY][dtype](1000, part[k], memory[k], scale, NULL);
+            }
+            table->map[TSI_OP_ADD][dtype](1000, expected, part[0], part[1], NULL);
+            table->combine[dtype](1000, got, memory[0], scales[0], memory[1], scales[1]);
+            check_same(dtype, 1000, 0, table->isa, "combine");
+        }
+    }
+}
+
 Test(kernel_isa, products_give_the_same_bits)
 {
     static const int64_t sizes[][3] = {{1, 1, 1}, {7, 61, 40}, {30, 33, 130}, {5, 130, 33}};

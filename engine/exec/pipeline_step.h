@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One instruction of a tile program, made ready: what the files of the pipeline share.
+
+#ifndef TSI_EXEC_PIPELINE_STEP_H
+#define TSI_EXEC_PIPELINE_STEP_H
+
+#include "engine/exec/pipeline.h"
+
+struct tsi_step {
+    uint8_t code;
+    uint8_t bytes; // of one element of the value
+    bool is_direct;
+    bool is_kept;     // in a register of its own that may still hold the value of an earlier tile
+    bool is_filled;   // it does
+    uint32_t shape;   // of the tile that filled it
+    bool is_absorbed; // a later step does its work
+    int in[3];        // steps; −1 beyond the arity
+    tsi_kernel_map *map;
+    tsi_kernel_combine *combine; // instead of `map` where not NULL, with these scales
+    double scale[2];
+    tsi_kernel_cast *cast; // NULL for a cast that changes nothing
+    tsi_kernel_source *source;
+    struct tsi_scalar constant;
+    const struct tsi_operand *view;
+    const struct tsi_source_params *params;
+    const int64_t *step; // along the loop axes: bytes of a view, indices of a source
+    int64_t first;       // index of a source at the first element of the loop chunk
+    int64_t filled;      // what the value shows: its place in the view or its first index
+    void *buffer;
+    const void *value;
+    struct tsi_reach reach;
+};
+
+// Lets single steps do the work of several where the bits are the same: a sum or difference of
+// floats does the multiplications of its operands by constants.
+void tsi_pipeline_combine(const struct tsi_run *run, struct tsi_pipeline *pipeline);
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transposes of elements of 1, 2, 4 and 8 bytes, in squares that fit the registers: all of what is
+// read from a cache line is used at once, and all of one is written.
+//
+// A square of N rows becomes its transpose by log2 N rounds, each of which zips row i with row
+// i + N/2 into rows 2i and 2i + 1: a round moves the highest bit of the row's number to the lowest
+// bit of the column's, and shifts the others by one.
+
+#include "engine/kernel/isa.h"
+
+#define ZIP_LOW_2(x, y) __builtin_shufflevector(x, y, 0, 2)
+#define ZIP_HIGH_2(x, y) __builtin_shufflevector(x, y, 1, 3)
+#define ZIP_LOW_4(x, y) __builtin_shufflevector(x, y, 0, 4, 1, 5)
+#define ZIP_HIGH_4(x, y) __builtin_shufflevector(x, y, 2, 6, 3, 7)
+#define ZIP_LOW_8(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH_8(x, y) __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15)
+#define ZIP_LOW_16(x, y)                                                                           \
+    __builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH_16(x, y)                                                                          \
+    __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+
+// Columns of the output that are made before the next rows: rows of the input that are read side by
+// side.
+#define PANEL 64
+
+#define TRANSPOSE(bits, N)                                                                         \
+    typedef uint##bits##_t row_##bits __attribute__((vector_size(N * bits / 8)));                  \
+    static inline __attribute__((always_inline)) void square_##bits(                               \
+        uint8_t *out, int64_t out_step, const uint8_t *in, int64_t in_step)                        \
+    {                                                                                              \
+        row_##bits x[N];                                                                           \
+        row_##bits y[N];                                                                           \
+        for (int i = 0; i < N; i++) {                                                              \
+            __builtin_memcpy(&x[i], in + i * in_step, sizeof(x[i]));                               \
+        }                                                                                          \
+        TSI_UNROLL                                                                                 \
+        for (int side = 1; side < N; side *= 2) {                                                  \
+            for (int i = 0; i < N / 2; i++) {                                                      \
+                y[2 * i] = ZIP_LOW_##N(x[i], x[i + N / 2]);                                        \
+                y[2 * i + 1] = ZIP_HIGH_##N(x[i], x[i + N / 2]);                                   \
+            }                                                                                      \
+            for (int i = 0; i < N; i++) {                                                          \
+                x[i] = y[i];                                                                       \
+            }                                                                                      \
+        }                                                                                          \
+        for (int i = 0; i < N; i++) {                                                              \
+            __builtin_memcpy(out + i * out_step, &x[i], sizeof(x[i]));                             \
+        }                                                                                          \
+    }                                                                                              \
+    static void single_##bits(int64_t rows, int64_t columns, uint8_t *out, int64_t out_step,       \
+                              const uint8_t *in, int64_t in_step)                                  \
+    {                                                                                              \
+        for (int64_t i = 0; i < rows; i++) {                                                       \
+            for (int64_t j = 0; j < columns; j++) {                                                \
+                __builtin_memcpy(out + i * out_step + j * (bits / 8),                              \
+                                 in + j * in_step + i * (bits / 8), bits / 8);                     \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static void transpose_##bits(int64_t rows, int64_t columns, void *out, int64_t out_step,       \
+                                 const void *in, int64_t in_step)                                  \
+    {                                                                                              \
+        uint8_t *const to = out;                                                                   \
+        const uint8_t *const from = in;                                                            \
+        const int64_t whole_rows = rows / N * N;                                                   \
+        const int64_t whole_columns = columns / N * N;                                             \
+        for (int64_t panel = 0; panel < whole_columns; panel += PANEL) {                           \
+            const int64_t end = panel + PANEL < whole_columns ? panel + PANEL : whole_columns;     \
+            for (int64_t i = 0; i < whole_rows; i += N) {                                          \
+                for (int64_t j = panel; j < end; j += N) {                                         \
+                    square_##bits(to + i * out_step + j * (bits / 8), out_step,                    \
+                                  from + j * in_step + i * (bits / 8), in_step);                   \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        single_##bits(rows, columns - whole_columns, to + whole_columns * (bits / 8), out_step,    \
+                      from + whole_columns * in_step, in_step);                                    \
+        single_##bits(rows - whole_rows, whole_columns, to + whole_rows * out_step, out_step,      \
+                      from + whole_rows * (bits / 8), in_step);                                    \
+    }
+
+TRANSPOSE(8, 16)
+TRANSPOSE(16, 8)
+#if defined(TSI_ISA_avx512)
+TRANSPOSE(32, 16)
+TRANSPOSE(64, 8)
+#elif defined(TSI_ISA_avx2)
+TRANSPOSE(32, 8)
+TRANSPOSE(64, 4)
+#else
+TRANSPOSE(32, 4)
+TRANSPOSE(64, 2)
+#endif
+
+void
+TSI_ISA_NAME(tsi_isa_fill_transpose)(struct tsi_kernel_table *table)
+{
+    table->transpose[0] = transpose_8;
+    table->transpose[1] = transpose_16;
+    table->transpose[2] = transpose_32;
+    table->transpose[3] = transpose_64;
+}
