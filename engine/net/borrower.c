@@ -261,6 +261,15 @@ tsi_borrower_free(struct tsi_borrower *borrower, bool keeps)
     unref(borrower);
 }
 
+bool
+tsi_borrower_is_idle(struct tsi_borrower *borrower)
+{
+    pthread_mutex_lock(&borrower->lock);
+    const bool is_idle = borrower->leases.count == 0 && borrower->unreturned.count == 0;
+    pthread_mutex_unlock(&borrower->lock);
+    return is_idle;
+}
+
 int
 tsi_borrower_socket(const struct tsi_borrower *borrower)
 {

@@ -18,6 +18,9 @@ struct tsi_borrower *tsi_borrower_new(const char *endpoint, const char *member_p
 // `keeps`: what is still lent is copied, since it will be used; otherwise nobody will.
 void tsi_borrower_free(struct tsi_borrower *borrower, bool keeps); // accepts NULL
 
+// Whether nothing is borrowed.
+bool tsi_borrower_is_idle(struct tsi_borrower *borrower);
+
 int tsi_borrower_socket(const struct tsi_borrower *borrower);
 
 // Asks for a chunk. False if the connection is over.

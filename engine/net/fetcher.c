@@ -34,6 +34,10 @@ enum {
 #define TIMEOUT_NS (60 * TSI_SECOND)
 #define CHECK_NS (1 * TSI_SECOND)
 
+// Connections over which nothing was fetched for so long are closed; they are made again when they
+// are needed.
+#define IDLE_NS (60 * TSI_SECOND)
+
 struct tsi_fetcher {
     struct tsi_net *net;
     tsi_fetcher_done *done;
@@ -187,13 +191,13 @@ let_borrower_go(struct tsi_fetcher *fetcher, struct tsi_source *source)
         tsi_borrower_free(source->borrower, true);
         source->borrower = NULL;
     }
-    source->may_borrow = false;
 }
 
 static void
 lose_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
 {
     let_borrower_go(fetcher, source);
+    source->may_borrow = false;
     while (source->wanted_first != NULL) {
         give_up_borrowing(fetcher, source, source->wanted_first);
     }
@@ -256,6 +260,9 @@ tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint6
         return false;
     }
     *fetch = (struct tsi_fetch){.key = key, .peer = peer, .bytes = bytes};
+    if (source != NULL) {
+        source->used_ns = tsi_clock_ns();
+    }
     if (source == NULL || tsi_source_find(source, key) != NULL) {
         put_to_failed(fetcher, fetch,
                       source == NULL ? "the peer is not known" : "is being fetched already");
@@ -426,6 +433,19 @@ receive_from(struct tsi_fetcher *fetcher, uint32_t peer)
     }
 }
 
+static void
+close_idle(struct tsi_fetcher *fetcher, struct tsi_source *source, uint64_t now_ns)
+{
+    if (source->first != NULL || source->wanted_first != NULL ||
+        now_ns < source->used_ns + IDLE_NS) {
+        return;
+    }
+    tsi_source_disconnect(source);
+    if (source->borrower != NULL && tsi_borrower_is_idle(source->borrower)) {
+        let_borrower_go(fetcher, source);
+    }
+}
+
 // Fetches are asked for and answered in order, so the first is the one that has waited longest.
 static void
 check(struct tsi_fetcher *fetcher, struct tsi_source *source, uint64_t now_ns)
@@ -455,6 +475,7 @@ tsi_fetcher_turn(struct tsi_fetcher *fetcher, uint64_t now_ns)
         fetcher->next_check_ns = now_ns + CHECK_NS;
         for (size_t i = 0; i < fetcher->sources.count; i++) {
             check(fetcher, fetcher->sources.items[i], now_ns);
+            close_idle(fetcher, fetcher->sources.items[i], now_ns);
         }
     }
     report_failures(fetcher);

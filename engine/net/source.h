@@ -29,6 +29,7 @@ struct tsi_source {
     struct tsi_net *net;
     uint32_t peer;
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
+    uint64_t used_ns; // when the last fetch was started
     bool may_borrow;
     struct tsi_borrower *borrower;  // NULL until it is needed
     struct tsi_fetch *wanted_first; // to be borrowed, in order of their start

@@ -330,6 +330,19 @@ break_connection(struct test_transfer_server *server)
     require(right == 51, "all arrive over the new connection");
 }
 
+// A connection that nobody needs is closed, and made again.
+static void
+leave_idle(void)
+{
+    void *sockets[4];
+    require(tsi_fetcher_sockets(fetcher, sockets, 4) == 1, "a connection");
+    tsi_fetcher_turn(fetcher, tsi_clock_ns() + 59 * TSI_SECOND);
+    require(tsi_fetcher_sockets(fetcher, sockets, 4) == 1, "it stays for a minute");
+    tsi_fetcher_turn(fetcher, tsi_clock_ns() + 70 * TSI_SECOND);
+    require(tsi_fetcher_sockets(fetcher, sockets, 4) == 0, "it is closed then");
+    stop_fetcher();
+}
+
 static void
 test_place(const char *address)
 {
@@ -344,6 +357,10 @@ test_place(const char *address)
     read_slowly(&server);
     ask_and_leave(server.endpoint);
     lose_the_peer(server.endpoint);
+    fetch_all_sizes();
+    leave_idle();
+    start_fetcher(server.endpoint);
+    fetch_all_sizes();
     break_connection(&server);
 
     require((tsi_fetcher_borrowed(fetcher) > 0) == borrows, "lent or not");
