@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small buffers are one allocation, the header in the 64 bytes before the data. Large ones are
+// Small buffers are one allocation, the header before the data. It is not asked for with its
+// alignment, which the C library does slowly, but with room to move the data up. Large ones are
 // pages of their own (pages.c), so that their memory goes back to the system when it is not needed,
 // whatever else was allocated in between, and so that other processes can be allowed to read them.
 
@@ -8,12 +9,6 @@
 
 #include "engine/base/memory.h"
 #include "engine/base/pages.h"
-
-enum {
-    HEADER_BYTES = TSI_BUF_ALIGN,
-};
-
-_Static_assert(sizeof(struct tsi_buf) <= HEADER_BYTES, "the header fits in front of the data");
 
 static atomic_uint_fast64_t bytes_now;
 static atomic_uint_fast64_t bytes_peak;
@@ -45,12 +40,12 @@ start(struct tsi_buf *buf, void *data, size_t bytes)
 static struct tsi_buf *
 new_small(size_t bytes)
 {
-    unsigned char *block = tsi_alloc_aligned(TSI_BUF_ALIGN, HEADER_BYTES + bytes);
-    if (block == NULL) {
+    struct tsi_buf *buf = tsi_alloc(sizeof *buf + TSI_BUF_ALIGN - 1 + bytes);
+    if (buf == NULL) {
         return NULL;
     }
-    struct tsi_buf *buf = (void *)block;
-    start(buf, block + HEADER_BYTES, bytes);
+    unsigned char *after = (unsigned char *)(buf + 1);
+    start(buf, after + -(uintptr_t)after % TSI_BUF_ALIGN, bytes);
     return buf;
 }
 
