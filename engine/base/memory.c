@@ -105,6 +105,13 @@ tsi_alloc_pages(size_t bytes)
 }
 
 void
+tsi_drop_pages(void *pages, size_t bytes)
+{
+    // Where pages are larger than what is dropped this fails, and the pages stay, as they are.
+    (void)madvise(pages, bytes, MADV_DONTNEED);
+}
+
+void
 tsi_free_pages(void *pages, size_t bytes)
 {
     if (pages != NULL) {

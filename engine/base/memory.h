@@ -24,6 +24,8 @@ void *tsi_alloc_aligned(size_t alignment, size_t bytes);
 // `bytes` of zeros that cost nothing until they are touched; freed with tsi_free_pages(pages,
 // bytes).
 void *tsi_alloc_pages(size_t bytes);
+// Makes whole pages as they were when they were fresh, zero and without memory.
+void tsi_drop_pages(void *pages, size_t bytes);
 void tsi_free_pages(void *pages, size_t bytes);
 
 // Makes the allocation after `successes` more ones fail, and all after it; negative: none fails.

@@ -269,10 +269,9 @@ visit_inputs(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
 static void
 open_target(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
-    struct tsi_sched_task *record = &job->tasks[task];
     const bool is_target = job->ops[op].target_mode != TSI_SCHED_NO_TARGET;
-    if (is_target && (record->bits & TSI_TASK_OPENED) == 0) {
-        record->bits |= TSI_TASK_OPENED;
+    if (is_target && !tsi_sched_job_is_opened(job, task)) {
+        tsi_sched_bits_set(job->opened, task);
         if (job->ops[op].target_mode == TSI_TARGET_DELIVER) {
             job->deliver_bytes += tsi_sched_job_bytes(job, op, task);
             job->deliver_count++;

@@ -67,6 +67,8 @@ mix_tasks(uint64_t hash, const struct tsi_sched *sched, const struct tsi_sched_j
                 continue;
             }
             hash = mix(hash, (uint64_t)(first + i) << 32 | record->bits);
+            hash = mix(hash, (tsi_sched_job_is_opened(job, first + i) ? 1U : 0U) |
+                                 (tsi_sched_job_is_satisfied(job, first + i) ? 2U : 0U));
             hash = mix(hash, (uint64_t)record->where << 32 | record->users_left);
             if (!tsi_sched_task_is_there(record)) {
                 hash = mix(hash, record->link);

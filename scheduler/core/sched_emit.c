@@ -174,8 +174,7 @@ emit_targets(struct tsi_sched *sched, struct tsi_sched_job *job, struct tsi_sche
         const uint32_t task = job->ready.items[job->ready_sent++];
         const uint32_t op = tsi_sched_job_op(job, task);
         const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(sched, job, op, task);
-        if (!tsi_sched_task_is_there(&job->tasks[task]) ||
-            tsi_sched_task_is_satisfied(&job->tasks[task])) {
+        if (!tsi_sched_task_is_there(&job->tasks[task]) || tsi_sched_job_is_satisfied(job, task)) {
             continue;
         }
         uint32_t bytes = 0;

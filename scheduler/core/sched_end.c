@@ -210,17 +210,16 @@ void
 tsi_sched_target_satisfied(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                            uint32_t task)
 {
-    struct tsi_sched_task *record = &job->tasks[task];
-    if (tsi_sched_task_is_satisfied(record)) {
+    if (tsi_sched_job_is_satisfied(job, task)) {
         return;
     }
     if (job->ops[op].target_mode == TSI_TARGET_DELIVER) {
-        TSI_CHECK((record->bits & TSI_TASK_OPENED) != 0);
+        TSI_CHECK(tsi_sched_job_is_opened(job, task));
         job->deliver_bytes -= tsi_sched_job_bytes(job, op, task);
         job->deliver_count--;
         sched->policy_due = true;
     }
-    record->bits |= TSI_TASK_SATISFIED;
+    tsi_sched_bits_set(job->satisfied, task);
     count_done(sched, job);
     tsi_sched_hold_drop(sched, job, task);
 }
@@ -237,7 +236,7 @@ void
 tsi_sched_target_reached(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                          uint32_t task)
 {
-    if (tsi_sched_task_is_satisfied(&job->tasks[task])) {
+    if (tsi_sched_job_is_satisfied(job, task)) {
         return;
     }
     switch (job->ops[op].target_mode) {
@@ -267,7 +266,7 @@ tell_again(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
 {
     const struct tsi_sched_task *record = &job->tasks[task];
     if (job->ops[op].target_mode != TSI_TARGET_DELIVER || !tsi_sched_task_is_there(record) ||
-        tsi_sched_task_is_satisfied(record) || (record->bits & TSI_TASK_OPENED) == 0 ||
+        tsi_sched_job_is_satisfied(job, task) || !tsi_sched_job_is_opened(job, task) ||
         !has_client(sched, job)) {
         return;
     }

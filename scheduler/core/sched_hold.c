@@ -42,8 +42,8 @@ are_users_wanted(const struct tsi_sched_job *job, uint32_t op)
 uint64_t
 tsi_sched_hold_claims(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
-    const bool wanted = job->ops[op].target_mode != TSI_SCHED_NO_TARGET &&
-                        !tsi_sched_task_is_satisfied(&job->tasks[task]);
+    const bool wanted =
+        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_job_is_satisfied(job, task);
     uint64_t claims = wanted ? 1 : 0;
     if (!job->disturbed && tsi_sched_job_is_retired(job, task)) {
         // A target that was made as an input before its turn came is not made again.

@@ -16,6 +16,8 @@
 
 enum {
     SHRINK_BY = 4,
+    // Tasks of which it is asked at the beginning whether they will run.
+    ASKED_MAX = 16384,
     SHRINK_INPUTS_MAX = 64, // beyond, looking whether they are there takes too long
 };
 
@@ -37,9 +39,9 @@ tasks_bytes(const struct tsi_sched_job *job)
 }
 
 static size_t
-retired_bytes(const struct tsi_sched_job *job)
+bits_bytes(const struct tsi_sched_job *job)
 {
-    return ((size_t)job->program->task_count + 63) / 64 * sizeof *job->retired;
+    return ((size_t)job->program->task_count + 63) / 64 * sizeof(uint64_t);
 }
 
 static size_t
@@ -94,9 +96,6 @@ describe_op(struct tsi_sched_job *job, uint32_t i)
     info->workspace = tsi_chunk_op_workspace_max(job->program, op);
     info->duration_us = cost_us < UINT32_MAX / 2 ? (uint32_t)cost_us + 1 : UINT32_MAX / 2;
     info->kept_slot = TSI_SLOT_NONE;
-    if (tsi_sched_op_runs(info)) {
-        job->tasks_total += info->count;
-    }
 }
 
 // Turns inputs around: for each operation, who uses it.
@@ -167,6 +166,28 @@ describe_targets(struct tsi_sched_job *job)
     job->cursors_open = job->cursor_count;
 }
 
+// Counts the tasks that will run. Where that depends on each task, it is asked of as many as take
+// no time to speak of; of larger operations all are counted.
+static void
+count_tasks(struct tsi_sched_job *job)
+{
+    uint32_t left = ASKED_MAX;
+    for (int i = 0; i < job->program->op_count; i++) {
+        const struct tsi_sched_op *op = &job->ops[i];
+        if (!tsi_sched_op_runs(op)) {
+            continue;
+        }
+        if (op->all_wanted || op->count > left) {
+            job->tasks_total += op->count;
+            continue;
+        }
+        left -= op->count;
+        for (uint32_t k = 0; k < op->count; k++) {
+            job->tasks_total += tsi_sched_want(job, (uint32_t)i, op->base + k) ? 1 : 0;
+        }
+    }
+}
+
 struct tsi_sched_job *
 tsi_sched_job_new(const struct tsi_program *program)
 {
@@ -185,10 +206,13 @@ tsi_sched_job_new(const struct tsi_program *program)
     job->identity_inputs = tsi_calloc(inputs, sizeof *job->identity_inputs);
     job->cursors = tsi_calloc((size_t)program->target_count, sizeof *job->cursors);
     job->tasks = tsi_alloc_pages(tasks_bytes(job));
-    job->retired = tsi_alloc_pages(retired_bytes(job));
+    job->retired = tsi_alloc_pages(bits_bytes(job));
+    job->opened = tsi_alloc_pages(bits_bytes(job));
+    job->satisfied = tsi_alloc_pages(bits_bytes(job));
     job->active = tsi_alloc_pages(active_bytes(job));
     if (job->ops == NULL || job->edges == NULL || job->identity_inputs == NULL ||
-        job->cursors == NULL || job->tasks == NULL || job->retired == NULL || job->active == NULL) {
+        job->cursors == NULL || job->tasks == NULL || job->retired == NULL || job->opened == NULL ||
+        job->satisfied == NULL || job->active == NULL) {
         tsi_sched_job_free(job);
         return NULL;
     }
@@ -204,6 +228,7 @@ tsi_sched_job_new(const struct tsi_program *program)
         tsi_sched_job_free(job);
         return NULL;
     }
+    count_tasks(job);
     job->counts[TSI_TASK_RELEASED] = program->task_count;
     job->progress_workers = -1;
     return job;
@@ -213,7 +238,9 @@ void
 tsi_sched_job_free(struct tsi_sched_job *job)
 {
     tsi_free_pages(job->tasks, tasks_bytes(job));
-    tsi_free_pages(job->retired, retired_bytes(job));
+    tsi_free_pages(job->retired, bits_bytes(job));
+    tsi_free_pages(job->opened, bits_bytes(job));
+    tsi_free_pages(job->satisfied, bits_bytes(job));
     tsi_free_pages(job->active, active_bytes(job));
     tsi_sched_want_fini(job);
     tsi_free(job->ops);
@@ -250,14 +277,36 @@ tsi_sched_job_bytes(const struct tsi_sched_job *job, uint32_t op, uint32_t task)
                          : tsi_chunk_op_bytes(&job->program->ops[op], task - info->base);
 }
 
+// Whether all tasks of a block, which is not the last one of its job, are retired.
+static bool
+is_all_retired(const struct tsi_sched_job *job, uint32_t block)
+{
+    enum { WORDS = TSI_SCHED_BLOCK / 64 };
+    if (((uint64_t)block + 1) * TSI_SCHED_BLOCK > job->program->task_count) {
+        return false;
+    }
+    const uint64_t *words = job->retired + (size_t)block * WORDS;
+    uint64_t all = UINT64_MAX;
+    for (int i = 0; i < WORDS; i++) {
+        all &= words[i];
+    }
+    return all == UINT64_MAX;
+}
+
 void
 tsi_sched_job_set_retired(struct tsi_sched_job *job, uint32_t task, bool retired)
 {
+    const uint32_t block = task / TSI_SCHED_BLOCK;
     const uint64_t bit = UINT64_C(1) << (task % 64);
-    if (retired) {
-        job->retired[task / 64] |= bit;
-    } else {
+    if (!retired) {
         job->retired[task / 64] &= ~bit;
+        return;
+    }
+    job->retired[task / 64] |= bit;
+    // The record of a RELEASED task is all zero, as the page that comes in its place.
+    if (job->active[block] == 0 && is_all_retired(job, block)) {
+        tsi_drop_pages(job->tasks + (size_t)block * TSI_SCHED_BLOCK,
+                       TSI_SCHED_BLOCK * sizeof *job->tasks);
     }
 }
 
@@ -284,7 +333,7 @@ tsi_sched_job_move(struct tsi_sched_job *job, uint32_t op, uint32_t task, enum t
     }
     job->counts[from]--;
     job->counts[to]++;
-    record->bits = (record->bits & ~UINT32_C(7)) | (uint32_t)to;
+    record->bits = (record->bits & ~UINT32_C(0xFF)) | (uint32_t)to;
 }
 
 void

@@ -93,8 +93,10 @@ struct tsi_sched_job {
     uint32_t next_rank;   // of the next task that is opened
 
     struct tsi_sched_task *tasks;
-    uint64_t *retired; // one bit a task: nobody will need it, unless a chunk is lost
-    uint32_t *active;  // tasks of each block that are not RELEASED
+    uint64_t *retired;   // one bit a task: nobody will need it, unless a chunk is lost
+    uint64_t *opened;    // likewise: a target that was demanded before
+    uint64_t *satisfied; // likewise: a target of which nothing more is wanted
+    uint32_t *active;    // tasks of each block that are not RELEASED
     uint64_t counts[TSI_TASK_STATES];
     uint64_t *answers; // of sched_want.c; NULL if every task is wanted
     bool disturbed;    // something was lost, so claims are counted one by one
@@ -165,6 +167,19 @@ tsi_sched_job_is_retired(const struct tsi_sched_job *job, uint32_t task)
     return (job->retired[task / 64] >> (task % 64) & 1) != 0;
 }
 
+static inline bool
+tsi_sched_job_is_opened(const struct tsi_sched_job *job, uint32_t task)
+{
+    return (job->opened[task / 64] >> (task % 64) & 1) != 0;
+}
+
+static inline bool
+tsi_sched_job_is_satisfied(const struct tsi_sched_job *job, uint32_t task)
+{
+    return (job->satisfied[task / 64] >> (task % 64) & 1) != 0;
+}
+
+// Gives the records of tasks back to the system when a whole block of them is retired.
 void tsi_sched_job_set_retired(struct tsi_sched_job *job, uint32_t task, bool retired);
 
 // Changes the state of a task of operation `op`. The one place that does.

@@ -85,9 +85,8 @@ lose_aliases(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task)
 static void
 lose(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
-    struct tsi_sched_task *record = &job->tasks[task];
     const bool wanted =
-        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_task_is_satisfied(record);
+        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_job_is_satisfied(job, task);
     job->disturbed = true;
     sched->policy_due = true;
     tsi_sched_job_move(job, op, task, TSI_TASK_RELEASED);

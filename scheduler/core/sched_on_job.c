@@ -164,14 +164,13 @@ tsi_sched_on_targets_taken(struct tsi_sched *sched, const struct tsi_sched_event
         const uint32_t task = event->targets_taken.tasks[i];
         const uint32_t op = task < job->program->task_count ? tsi_sched_job_op(job, task) : 0;
         if (job->restored && task < job->program->task_count &&
-            (job->tasks[task].bits & TSI_TASK_OPENED) == 0) {
+            !tsi_sched_job_is_opened(job, task)) {
             tsi_sched_job_note_taken(sched, job, task);
             sched->settle_due = true;
             continue;
         }
         if (task >= job->program->task_count || job->ops[op].target_mode != TSI_TARGET_DELIVER ||
-            (job->tasks[task].bits & TSI_TASK_OPENED) == 0 ||
-            tsi_sched_task_is_satisfied(&job->tasks[task])) {
+            !tsi_sched_job_is_opened(job, task) || tsi_sched_job_is_satisfied(job, task)) {
             sched->stale_reports++;
             continue;
         }

@@ -35,11 +35,11 @@ void
 tsi_sched_job_note_taken(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task)
 {
     const uint32_t op = tsi_sched_job_op(job, task);
-    struct tsi_sched_task *record = &job->tasks[task];
-    if (job->ops[op].target_mode != TSI_TARGET_DELIVER || tsi_sched_task_is_satisfied(record)) {
+    if (job->ops[op].target_mode != TSI_TARGET_DELIVER || tsi_sched_job_is_satisfied(job, task)) {
         return;
     }
-    record->bits |= TSI_TASK_OPENED | TSI_TASK_SATISFIED;
+    tsi_sched_bits_set(job->opened, task);
+    tsi_sched_bits_set(job->satisfied, task);
     job->targets_done++;
     tsi_sched_hold_drop(sched, job, task);
 }
@@ -121,9 +121,9 @@ tell_targets(struct tsi_sched *sched, struct tsi_sched_job *job)
     for (uint32_t i = 0; i < job->cursor_count; i++) {
         const struct tsi_sched_op *op = &job->ops[job->cursors[i].op];
         for (uint32_t k = 0; op->target_mode == TSI_TARGET_DELIVER && k < op->count; k++) {
-            const struct tsi_sched_task *record = &job->tasks[op->base + k];
-            if (tsi_sched_task_is_there(record) && (record->bits & TSI_TASK_OPENED) != 0 &&
-                !tsi_sched_task_is_satisfied(record) && !tsi_vec_push(&job->ready, op->base + k)) {
+            const uint32_t task = op->base + k;
+            if (tsi_sched_task_is_there(&job->tasks[task]) && tsi_sched_job_is_opened(job, task) &&
+                !tsi_sched_job_is_satisfied(job, task) && !tsi_vec_push(&job->ready, task)) {
                 tsi_sched_job_doom_memory(sched, job);
                 return;
             }

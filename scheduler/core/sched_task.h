@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Task records: what the scheduler knows of one task, in 16 bytes. All zero is a task that nobody
-// asked for yet, so that the records of a job are pages that cost nothing until they are touched.
+// asked for yet, or that nobody will ask for again, so that the records of a job are pages that
+// cost nothing until they are touched, and that go back when all their tasks are done.
 //
 //     state      where                      link                  count
 //     RELEASED   –                          –                     –
@@ -33,12 +34,6 @@ enum tsi_task_state {
     TSI_TASK_STATES
 };
 
-// Flags of a task. They stay when it is released.
-enum {
-    TSI_TASK_SATISFIED = 8, // a target of which nothing more is wanted
-    TSI_TASK_OPENED = 16,   // a target that was demanded before
-};
-
 #define TSI_SLOT_NONE UINT32_C(0xFFFFFFFF)
 
 // The largest number of inputs of one task.
@@ -48,7 +43,7 @@ struct tsi_sched_task {
     uint32_t where;
     uint32_t link;
     uint32_t users_left;
-    uint32_t bits; // count << 8 | flags | state
+    uint32_t bits; // count << 8 | state
 };
 
 static_assert(sizeof(struct tsi_sched_task) == 16, "a task record has 16 bytes");
@@ -57,12 +52,6 @@ static inline enum tsi_task_state
 tsi_sched_task_state(const struct tsi_sched_task *task)
 {
     return (enum tsi_task_state)(task->bits & 7);
-}
-
-static inline bool
-tsi_sched_task_is_satisfied(const struct tsi_sched_task *task)
-{
-    return (task->bits & TSI_TASK_SATISFIED) != 0;
 }
 
 // Whether the task is on its way to its chunk.

@@ -36,7 +36,7 @@ check_claims(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, 
 {
     const struct tsi_sched_task *record = &job->tasks[task];
     const bool wanted =
-        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_task_is_satisfied(record);
+        job->ops[op].target_mode != TSI_SCHED_NO_TARGET && !tsi_sched_job_is_satisfied(job, task);
     uint64_t claims = wanted ? 1 : 0;
     struct tsi_sched_walk walk;
     uint32_t user = 0;
@@ -131,8 +131,8 @@ check_target(struct tsi_verify *verify, const struct tsi_sched_job *job, uint32_
 {
     const struct tsi_sched_task *record = &job->tasks[task];
     const enum tsi_task_state state = tsi_sched_task_state(record);
-    const bool satisfied = tsi_sched_task_is_satisfied(record);
-    const bool opened = (record->bits & TSI_TASK_OPENED) != 0;
+    const bool satisfied = tsi_sched_job_is_satisfied(job, task);
+    const bool opened = tsi_sched_job_is_opened(job, task);
     const bool kept = job->ops[op].target_mode == TSI_TARGET_KEEP;
     sums->targets_done += satisfied || (kept && tsi_sched_task_is_there(record)) ? 1 : 0;
     sums->targets_active += tsi_sched_task_is_pending(state) ? 1 : 0;

@@ -3,9 +3,11 @@
 // The life of tasks: every transition as the messages to and from workers show it.
 
 #include <criterion/criterion.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "scheduler/core/sched_task.h"
+#include "scheduler/core/sched_job.h"
 #include "tests/support/sched_case.h"
 #include "tests/support/sched_programs.h"
 
@@ -402,4 +404,41 @@ Test(sched_task, refused_for_ever_it_fails)
     sched_case_poll(&c);
     cr_assert(c.ended == TESS_EMEMLIMIT, "%s", c.ended_text);
     sched_case_fini(&c, 0);
+}
+
+static bool
+is_resident(const void *record)
+{
+    unsigned char resident = 0;
+    const uintptr_t page = (uintptr_t)record / 4096 * 4096;
+    cr_assert(mincore((void *)page, 1, &resident) == 0);
+    return (resident & 1) != 0;
+}
+
+Test(sched_task, the_records_of_tasks_that_are_done_go_back)
+{
+    struct tsi_program *program = sched_program_leaves(3 * TSI_SCHED_BLOCK, TSI_TARGET_RUN);
+    struct tsi_sched_job *job = tsi_sched_job_new(program);
+    cr_assert(job != NULL);
+    for (uint32_t task = 0; task < 2 * TSI_SCHED_BLOCK; task++) {
+        tsi_sched_job_move(job, 0, task, TSI_TASK_QUEUED);
+        tsi_sched_job_move(job, 0, task, TSI_TASK_ASSIGNED);
+        tsi_sched_job_move(job, 0, task, TSI_TASK_MEMORY);
+        job->tasks[task].link = task;
+    }
+    // The last one of the second block stays.
+    for (uint32_t task = 0; task < 2 * TSI_SCHED_BLOCK - 1; task++) {
+        cr_assert(is_resident(&job->tasks[TSI_SCHED_BLOCK - 1]) == (task < TSI_SCHED_BLOCK));
+        tsi_sched_job_move(job, 0, task, TSI_TASK_RELEASED);
+        tsi_sched_job_set_retired(job, task, true);
+    }
+    cr_assert(is_resident(&job->tasks[2 * TSI_SCHED_BLOCK - 1]));
+    cr_assert(job->tasks[2 * TSI_SCHED_BLOCK - 1].link == 2 * TSI_SCHED_BLOCK - 1);
+    for (uint32_t task = 0; task < 2 * TSI_SCHED_BLOCK - 1; task++) {
+        const struct tsi_sched_task *record = &job->tasks[task];
+        cr_assert(record->bits == 0 && record->where == 0 && record->link == 0 &&
+                  record->users_left == 0 && tsi_sched_job_is_retired(job, task));
+    }
+    tsi_sched_job_free(job);
+    tsi_program_free(program);
 }

@@ -47,6 +47,7 @@ Test(sched_want, every_task_of_random_programs)
         struct tsi_program *program = test_program_random(seed, &options);
         struct tsi_sched_job *job = tsi_sched_job_new(program);
         cr_assert(job != NULL);
+        uint64_t total = 0;
         for (uint32_t task = 0; task < program->task_count; task++) {
             const bool expected = needs(program, task);
             const bool found = tsi_sched_want(job, tsi_sched_job_op(job, task), task);
@@ -58,7 +59,10 @@ Test(sched_want, every_task_of_random_programs)
                           (unsigned long)seed, task);
             }
             unwanted += found ? 0 : 1;
+            total += found && tsi_sched_op_runs(&job->ops[tsi_sched_job_op(job, task)]) ? 1 : 0;
         }
+        cr_assert(job->tasks_total == total, "seed %lu: progress counts what never runs",
+                  (unsigned long)seed);
         tsi_sched_job_free(job);
         tsi_program_free(program);
     }
@@ -124,4 +128,25 @@ Test(sched_want, two_reductions_of_one_array_do_not_keep_it)
     cr_assert(c.ended == TESS_OK);
     cr_assert(most < 300 * 800, "%lu of 800000 bytes at once", (unsigned long)most);
     sched_case_fini(&c, 0);
+}
+
+Test(sched_want, as_many_tasks_run_as_were_counted)
+{
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        const struct test_program_options options = {.tasks_max = 80};
+        struct tsi_program *program = test_program_random(seed, &options);
+        struct tsi_sched_job *job = tsi_sched_job_new(program);
+        cr_assert(job != NULL);
+        const uint64_t total = job->tasks_total;
+        tsi_sched_job_free(job);
+        struct sched_case c;
+        sched_case_init(&c, NULL);
+        const uint32_t client = sched_case_client(&c);
+        sched_case_worker(&c, 2, 0);
+        sched_case_submit(&c, client, program);
+        sched_case_play(&c);
+        cr_assert(c.ended == TESS_OK && c.run_count <= total, "seed %lu: %lu of %lu",
+                  (unsigned long)seed, (unsigned long)c.run_count, (unsigned long)total);
+        sched_case_fini(&c, 1 - c.programs_dropped);
+    }
 }
