@@ -23,6 +23,7 @@
     X(lost_retry, "a task that failed is not tried again")                                         \
     X(reused_sequence, "an attempt has the number of the one before")                              \
     X(overfull_worker, "a worker is given tasks without end")                                      \
+    X(blamed_silence, "workers are blamed for the time in which the scheduler did not listen")     \
     X(worker_swapped_inputs, "a task gets its inputs in the wrong order")                          \
     X(worker_kept_input, "what was fetched for a task that did not run is kept")                   \
     X(worker_leaked_memory, "the memory of a run that ended stays reserved")                       \

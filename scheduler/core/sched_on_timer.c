@@ -2,9 +2,9 @@
 //
 // What happens because time passed: silent workers, pauses that are over, leases, progress.
 //
-// A worker is judged by its silence only while the core itself was awake. If the core was not
-// called for longer than it asked to be, nobody could be heard, and all workers get that time as a
-// present.
+// A worker is judged by its silence only while the core itself was awake, and so is a client that
+// is expected back. If the core was not called for longer than it asked to be, nobody could be
+// heard, and all get that time as a present.
 
 #include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
@@ -49,7 +49,12 @@ tsi_sched_timer_advance(struct tsi_sched *sched, uint64_t now_ns)
         return;
     }
     for (size_t i = 0; i < sched->workers.count; i++) {
-        sched->workers.items[i]->heard_ns += gap;
+        sched->workers.items[i]->heard_ns += TSI_PLANTED(blamed_silence) ? 0 : gap;
+    }
+    for (size_t i = 0; i < sched->clients.count; i++) {
+        struct tsi_sched_client *client = &sched->clients.items[i];
+        client->lease_ns =
+            client->lease_ns > UINT64_MAX - gap ? UINT64_MAX : client->lease_ns + gap;
     }
 }
 

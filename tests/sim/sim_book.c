@@ -9,6 +9,7 @@
 //        worker holds that has nothing to do, the scheduler knows of
 //   I9   no action refers to a peer that has left
 //   I10  a worker has at most its threads and the prefetch to do, and no message is too long
+//   I13  no worker is lost for a silence in which the scheduler did not listen
 //   I12  without a loss nothing is made twice, and with losses no task more often than those
 //   explain
 //
@@ -269,6 +270,19 @@ sim_book_compare(const struct sim_worker *worker)
              chunk = chunk->next) {
             compare_chunk(worker, chunk->key);
         }
+    }
+}
+
+void
+sim_book_lost(struct sim_world *world, uint32_t peer)
+{
+    // The scheduler looks now and then, and gives away up to two of these times.
+    const uint64_t grain = 2 * world->sched_config.suspect_ns / 5;
+    const uint64_t awake = world->now - world->stalled_ns;
+    const uint64_t silence = awake - world->links.items[peer].heard_ns;
+    if (silence + grain < world->sched_config.lost_ns) {
+        sim_fail(world, "I13: peer %u is lost after a silence of %llu ms", peer,
+                 (unsigned long long)(silence / TSI_MILLISECOND));
     }
 }
 

@@ -26,7 +26,8 @@ sim_fault_draw(struct sim_world *world)
         &world->faults.freeze,      &world->faults.late,          &world->faults.drain,
         &world->faults.kernel_io,   &world->faults.kernel_poison, &world->faults.fetch,
         &world->faults.tight,       &world->faults.vanish,        &world->faults.cancel,
-        &world->faults.kernel_kill, &world->faults.kernel_memory,
+        &world->faults.kernel_kill, &world->faults.kernel_memory, &world->faults.partition,
+        &world->faults.stall,       &world->faults.clock,         &world->faults.corrupt,
     };
     const bool is_calm =
         sim_chance(random, 100) || world->config.big_workers > 0 || world->config.is_tiny;
@@ -137,6 +138,83 @@ join_late(struct sim_world *world)
     join_later(world, sim_worker_new(world), 0);
 }
 
+// A time for something to stand still: short, or longer than a worker may be silent.
+static uint64_t
+standstill(struct sim_world *world)
+{
+    const bool is_long = sim_chance(&world->random, 300);
+    return sim_delay(world, is_long ? 2 * world->sched_config.lost_ns : TSI_SECOND / 5);
+}
+
+// What was put off to the end of one standstill must not be overtaken in another.
+static void
+lengthen(uint64_t *until, uint64_t time)
+{
+    *until = time > *until ? time : *until;
+}
+
+// Messages to a worker, from it, both, or fetches from it, stand still. None is lost: that is for
+// the end of a connection.
+static void
+part(struct sim_world *world)
+{
+    struct sim_worker *worker = pick_worker(world);
+    if (worker == NULL) {
+        return;
+    }
+    struct sim_link *link = &world->links.items[worker->peer];
+    const uint64_t until = world->now + standstill(world);
+    const uint64_t way = sim_below(&world->random, 4);
+    if (way == 0 || way == 2) {
+        lengthen(&link->to_cut, until);
+    }
+    if (way == 1 || way == 2) {
+        lengthen(&link->from_cut, until);
+    }
+    if (way == 3) {
+        lengthen(&worker->cut_until, until);
+    }
+    static const char *const ways[] = {"to", "from", "to and from", "fetches from"};
+    sim_trace(world, "partition: %s worker %d, for %llu ms", ways[way], worker->id,
+              (unsigned long long)((until - world->now) / TSI_MILLISECOND));
+}
+
+static void
+stall(struct sim_world *world)
+{
+    if (world->stalled_until <= world->now) {
+        const uint64_t time = standstill(world);
+        world->stalled_until = world->now + time;
+        world->stalled_ns += time;
+        sim_trace(world, "the scheduler stands still for %llu ms",
+                  (unsigned long long)(time / TSI_MILLISECOND));
+    }
+}
+
+// So far that nobody could have been heard meanwhile.
+static void
+jump(struct sim_world *world)
+{
+    const uint64_t time =
+        world->sched_config.suspect_ns + sim_below(&world->random, 60 * TSI_SECOND);
+    world->skew_ns += time;
+    world->tick_time = UINT64_MAX; // its deadlines come earlier
+    sim_at(world, world->now, SIM_TICK);
+    sim_trace(world, "the scheduler's clock jumps by %llu ms",
+              (unsigned long long)(time / TSI_MILLISECOND));
+}
+
+static void
+corrupt(struct sim_world *world)
+{
+    struct sim_worker *worker = pick_worker(world);
+    if (worker == NULL || sim_chance(&world->random, 500)) {
+        sim_corrupt_sched(world);
+    } else {
+        sim_corrupt_worker(worker);
+    }
+}
+
 void
 sim_fault_happen(struct sim_world *world)
 {
@@ -147,6 +225,8 @@ sim_fault_happen(struct sim_world *world)
         {world->faults.crash, crash_seen}, {world->faults.silent, crash_unseen},
         {world->faults.freeze, freeze},    {world->faults.drain, drain},
         {world->faults.late, join_late},   {world->faults.vanish, vanish},
+        {world->faults.partition, part},   {world->faults.stall, stall},
+        {world->faults.clock, jump},       {world->faults.corrupt, corrupt},
     };
     const size_t count = sizeof kinds / sizeof *kinds;
     const size_t first = sim_below(&world->random, count);

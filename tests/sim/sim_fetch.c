@@ -71,8 +71,11 @@ sim_fetch_serve(struct sim_world *world, struct sim_event *event)
     const struct sim_worker *holder = link->worker;
     const bool is_alive = holder != NULL ? holder->alive && holder->peer == fetch->peer
                                          : !link->client->vanished && !link->client->left;
-    if (is_alive && holder != NULL && holder->frozen_until > world->now) {
-        sim_postpone(world, event, holder->frozen_until);
+    const uint64_t frozen = holder != NULL ? holder->frozen_until : 0;
+    const uint64_t cut = holder != NULL ? holder->cut_until : 0;
+    const uint64_t until = frozen > cut ? frozen : cut;
+    if (is_alive && until > world->now) {
+        sim_postpone(world, event, until);
         return;
     }
     if (!is_alive) {

@@ -88,6 +88,7 @@ arrive_at_sched(struct sim_world *world, struct sim_mail *mail)
         sim_trace(world, "peer %u: message lost", mail->peer);
     } else {
         link->from_arrived = mail->index;
+        link->heard_ns = world->now - world->stalled_ns;
         if (is_leave) {
             sim_link_close(world, mail->peer);
         }
@@ -102,6 +103,12 @@ void
 sim_mail_arrive(struct sim_world *world, struct sim_event *event)
 {
     struct sim_mail *mail = event->mail;
+    const struct sim_link *way = &world->links.items[mail->peer];
+    const uint64_t cut = mail->kind == SIM_MAIL_TO_SCHED ? way->from_cut : way->to_cut;
+    if (cut > world->now) {
+        sim_postpone(world, event, cut);
+        return;
+    }
     if (mail->kind == SIM_MAIL_TO_SCHED) {
         arrive_at_sched(world, mail);
         sim_mail_free(world, mail);
@@ -153,6 +160,9 @@ sim_link_kill(struct sim_world *world, uint32_t peer, bool seen, bool clean)
 {
     struct sim_link *link = &world->links.items[peer];
     const uint32_t under_way = link->from_sent - link->from_arrived;
+    if (link->dead) {
+        return; // with the scheduler of that time
+    }
     link->dead = true;
     link->from_limit =
         clean ? link->from_sent

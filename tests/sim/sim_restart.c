@@ -344,6 +344,9 @@ hold(struct sim_world *world, const struct tsi_sched_event *event, uint64_t toke
         note_assigned(world, job, &event->holds.ranges[i]);
     }
     sim_sched_feed(world, event);
+    if (world->links.items[event->peer].dead) {
+        return; // it died after it had offered
+    }
     job->adopted_at = world->step;
     for (size_t i = 0; i < event->holds.count; i++) {
         note_adopted(world, job, &event->holds.ranges[i]);

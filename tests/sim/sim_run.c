@@ -100,10 +100,23 @@ is_frozen(struct sim_world *world, struct sim_event *event)
     return true;
 }
 
+// Whether the event is for the scheduler while it stands still; it is put off then.
+static bool
+is_stalled(struct sim_world *world, struct sim_event *event)
+{
+    const bool is_for_sched = event->kind == SIM_TICK || event->kind == SIM_SCHED_RESTORED ||
+                              (event->kind == SIM_MAIL && event->mail->kind == SIM_MAIL_TO_SCHED);
+    if (!is_for_sched || world->stalled_until <= world->now) {
+        return false;
+    }
+    sim_postpone(world, event, world->stalled_until);
+    return true;
+}
+
 bool
 sim_handle(struct sim_world *world, struct sim_event *event)
 {
-    if (is_frozen(world, event)) {
+    if (is_frozen(world, event) || is_stalled(world, event)) {
         return false;
     }
     const uint64_t time = event->time;

@@ -20,6 +20,12 @@ static const char *const event_names[] = {
     "copied",        "tick",
 };
 
+static const char *
+name_of(enum tsi_sched_event_kind kind)
+{
+    return (size_t)kind < sizeof event_names / sizeof *event_names ? event_names[kind] : "?";
+}
+
 // Copies the bytes that records point to behind each other, so that the message owns them.
 static unsigned char *
 data_block(struct sim_mail *mail, size_t bytes)
@@ -193,6 +199,7 @@ act(struct sim_world *world, const struct tsi_sched_action *action)
         sim_trace(world, "  worker %u dropped: %s", action->peer,
                   action->drop_worker.text != NULL ? action->drop_worker.text : "");
         world->losses++;
+        sim_book_lost(world, action->peer);
         sim_link_close(world, action->peer);
         break;
     case TSI_SCHED_WORKER_DRAINED:
@@ -232,7 +239,10 @@ check(struct sim_world *world)
 static void
 arm_tick(struct sim_world *world)
 {
-    const uint64_t deadline = tsi_sched_deadline(world->sched);
+    uint64_t deadline = tsi_sched_deadline(world->sched);
+    if (deadline != UINT64_MAX) {
+        deadline = deadline > world->skew_ns ? deadline - world->skew_ns : 0;
+    }
     if (deadline < world->tick_time) {
         world->tick_time = deadline > world->now ? deadline : world->now;
         sim_at(world, world->tick_time, SIM_TICK);
@@ -243,10 +253,10 @@ void
 sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
 {
     struct tsi_sched_event stamped = *event;
-    stamped.now_ns = world->now;
+    stamped.now_ns = world->now + world->skew_ns;
     sim_restart_event(world, &stamped);
     if (event->kind != TSI_SCHED_WORKER_HEARD && event->kind != TSI_SCHED_TICK) {
-        sim_trace(world, "scheduler: %s, peer %u", event_names[event->kind], event->peer);
+        sim_trace(world, "scheduler: %s, peer %u", name_of(event->kind), event->peer);
     }
     world->steps_sched++;
     if (world->config.big_workers == 0) {
@@ -255,7 +265,7 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
     tsi_sched_step(world->sched, &stamped);
     check(world);
     struct tsi_sched_action action;
-    while (!world->is_mute && tsi_sched_poll(world->sched, world->now, &action)) {
+    while (!world->is_mute && tsi_sched_poll(world->sched, stamped.now_ns, &action)) {
         act(world, &action);
     }
     check(world);

@@ -321,8 +321,8 @@ static bool
 may_fetches_fail(const struct sim_world *world)
 {
     const struct sim_faults *faults = &world->faults;
-    const bool may_workers_go =
-        faults->crash || faults->silent || faults->freeze || faults->drain || faults->kernel_kill;
+    const bool may_workers_go = faults->crash || faults->silent || faults->partition ||
+                                faults->freeze || faults->drain || faults->kernel_kill;
     const bool may_jobs_go =
         faults->kernel_poison || faults->kernel_memory || faults->cancel || faults->vanish;
     return may_workers_go || may_jobs_go || faults->fetch || faults->rebirth || world->early;

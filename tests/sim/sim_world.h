@@ -45,6 +45,10 @@ struct sim_faults {
     bool tight;         // workers have little memory
     bool vanish;        // clients go away
     bool cancel;        // clients cancel
+    bool partition;     // links, or one direction of them, stand still for a while
+    bool stall;         // the scheduler stands still for a while
+    bool clock;         // the scheduler's clock jumps forward
+    bool corrupt;       // records with broken fields
     bool rebirth;       // the scheduler dies and is started again with its journal
     bool none;
 };
@@ -105,6 +109,9 @@ struct sim_link {
     bool dead;        // cut: what was sent to the peer is lost
     bool closed;      // the scheduler's side is closed
     uint64_t to_time; // of the last arrival, so that order holds
+    uint64_t to_cut;  // nothing arrives before
+    uint64_t from_cut;
+    uint64_t heard_ns; // when something came last, by the time that the scheduler was awake
     uint64_t from_time;
     uint32_t from_sent;
     uint32_t from_arrived;
@@ -211,7 +218,8 @@ struct sim_worker {
     bool alive;
     bool draining;
     uint64_t frozen_until;
-    uint32_t epoch; // of its fetches: rises when they are forgotten
+    uint64_t cut_until; // nobody can fetch from it
+    uint32_t epoch;     // of its fetches: rises when they are forgotten
     int threads;
     int runs_ahead;
     uint32_t run_count;
@@ -243,11 +251,14 @@ struct sim_world {
     uint64_t step;
     uint64_t digest;
     uint64_t fault_end;
-    uint64_t task_ns; // mean time of a task
-    uint64_t net_ns;  // mean delay of a message
-    bool quiet;       // no more faults
-    bool is_replay;   // of a path that was checked before
-    bool early;       // a worker asked a client for a chunk of a job that it had not heard of yet
+    uint64_t task_ns;       // mean time of a task
+    uint64_t net_ns;        // mean delay of a message
+    uint64_t stalled_until; // of the scheduler
+    uint64_t stalled_ns;    // in all
+    uint64_t skew_ns;       // what its clock is ahead
+    bool quiet;             // no more faults
+    bool is_replay;         // of a path that was checked before
+    bool early; // a worker asked a client for a chunk of a job that it had not heard of yet
     TSI_VEC(struct sim_place) heap;
     uint64_t event_number;
     struct tsi_sched *sched;
@@ -341,6 +352,8 @@ void sim_book_event(struct sim_world *world, const struct tsi_sched_event *event
 void sim_book_check(struct sim_world *world);
 // When a worker has nothing more to do.
 void sim_book_compare(const struct sim_worker *worker);
+// A worker is dropped for its silence.
+void sim_book_lost(struct sim_world *world, uint32_t peer);
 // A link was closed, a task made.
 void sim_book_closed(struct sim_link *link);
 void sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task);
@@ -376,6 +389,12 @@ void sim_client_act(struct sim_client *client);
 void sim_client_receive(struct sim_client *client, const struct tsi_sched_action *action);
 void sim_client_fetched(struct sim_world *world, const struct sim_event *event);
 void sim_client_vanish(struct sim_client *client);
+
+// sim_corrupt.c
+
+// Feeds a core a record with broken fields.
+void sim_corrupt_sched(struct sim_world *world);
+void sim_corrupt_worker(struct sim_worker *worker);
 
 // sim_fault.c
 
