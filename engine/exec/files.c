@@ -357,3 +357,16 @@ tsi_files_check_target(const struct tsi_files *files, const char *path, struct t
     resolved[used + 1] = '\0';
     return check_allowed(files, path, resolved, error);
 }
+
+void
+tsi_files_remove_temporaries(const struct tsi_files *files, const struct tsi_program *program)
+{
+    for (int i = 0; program != NULL && i < program->op_count; i++) {
+        const struct tsi_chunk_op *op = &program->ops[i];
+        const char *temporary = op->target_file.temporary;
+        if (op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_WRITE && temporary != NULL &&
+            tsi_files_check_target(files, temporary, NULL) == TESS_OK) {
+            unlink(temporary);
+        }
+    }
+}

@@ -31,4 +31,9 @@ void tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, in
 tess_status tsi_files_check_target(const struct tsi_files *files, const char *path,
                                    struct tsi_error *error);
 
+// Removes the temporary files that tasks of `program` write, where they may: for a job that has
+// ended, of which no task runs here any more. One that was running when its job failed may have
+// made a file again after the caller had removed it.
+void tsi_files_remove_temporaries(const struct tsi_files *files, const struct tsi_program *program);
+
 #endif

@@ -104,7 +104,7 @@ static bool
 is_unchanged(const struct tsi_borrower *borrower)
 {
     const _Atomic(uint64_t) *words = (const void *)borrower->base;
-    atomic_thread_fence(memory_order_acquire);
+    __sync_synchronize(); // after what was read
     return atomic_load_explicit(&words[borrower->word], memory_order_relaxed) ==
            borrower->generation;
 }

@@ -97,7 +97,7 @@ give_word(size_t word)
     size_t count;
     _Atomic(uint64_t) *words = tsi_pages_words(&count);
     atomic_fetch_add(&words[word], 1);
-    atomic_thread_fence(memory_order_seq_cst);
+    __sync_synchronize(); // before the memory is used again
     pthread_mutex_lock(&words_mutex);
     words_taken[word] = false;
     pthread_mutex_unlock(&words_mutex);

@@ -186,6 +186,10 @@ make_segment(struct reader *reader, const struct request *request, struct tsi_bu
                     .total = chunk->bytes,
                     .count = count,
                     .checksum = tsi_checksum(chunk->data + request->offset, count)}};
+    // The checksum is that of the chunk, or of what nobody shall have.
+    if (!tsi_buf_is_sound(chunk)) {
+        return false;
+    }
     const size_t head_bytes = tsi_message_segment_head(&message, bytes);
     if (zmq_msg_init_size(head, head_bytes) != 0) {
         return false;

@@ -62,7 +62,7 @@ tsi_source_free(struct tsi_source *source)
         return;
     }
     tsi_source_disconnect(source);
-    tsi_borrower_free(source->borrower, false);
+    tsi_borrower_free(source->borrower, true);
     tsi_source_free_fetches(source->first);
     tsi_source_free_fetches(source->wanted_first);
     tsi_map_fini(&source->by_key);

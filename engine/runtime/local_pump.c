@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/exec/files.h"
 #include "engine/runtime/local.h"
 #include "engine/runtime/scatter.h"
 
@@ -32,23 +33,10 @@ tsi_local_job(struct tsi_local *local, uint32_t number)
     return job;
 }
 
-// A task that was running when its job failed may have made the temporary file again after the
-// caller had removed it. Now no task of the job runs any more.
-static void
-remove_temporaries(const struct tsi_program *program)
-{
-    for (int i = 0; program != NULL && i < program->op_count; i++) {
-        const struct tsi_chunk_op *op = &program->ops[i];
-        if (op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_WRITE) {
-            unlink(op->target_file.temporary);
-        }
-    }
-}
-
 void
 tsi_local_free_job(struct tsi_local_job *job)
 {
-    remove_temporaries(job->plan.program);
+    tsi_files_remove_temporaries(NULL, job->plan.program);
     tsi_plan_fini(&job->plan);
     tsi_free(job);
 }

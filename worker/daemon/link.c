@@ -112,14 +112,15 @@ tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
     struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, linger_ms);
-    count_transfers(loop);
-    tsi_fetcher_free(loop->fetcher);
     loop->monitor = loop->socket = NULL;
-    loop->fetcher = NULL;
     loop->peer = 0;
-    // What is borrowed goes back first: others may wait for it to end as this worker does.
+    // What is borrowed goes back first, and what stays becomes the worker's own: others may wait
+    // for it to end as this worker does.
     tsi_worker_loop_event(loop, &event);
     tsi_worker_loop_act(loop);
+    count_transfers(loop);
+    tsi_fetcher_free(loop->fetcher);
+    loop->fetcher = NULL;
     tsi_server_free(loop->server);
     tsi_net_free(loop->net);
     loop->server = NULL;

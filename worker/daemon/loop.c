@@ -251,6 +251,7 @@ finish(struct tsi_worker_loop *loop)
     }
     tsi_files_free(loop->files);
     tsi_vec_fini(&loop->completions);
+    tsi_map_fini(&loop->programs);
     tsi_arena_fini(&loop->scratch);
     tsi_wire_buf_fini(&loop->out);
 }

@@ -7,6 +7,7 @@
 #ifndef TSI_WORKER_DAEMON_LOOP_H
 #define TSI_WORKER_DAEMON_LOOP_H
 
+#include "engine/base/map.h"
 #include "engine/base/vec.h"
 #include "engine/net/transfer.h"
 #include "worker/core/worker.h"
@@ -23,6 +24,7 @@ struct tsi_worker_loop {
     struct tsi_worker *core;
     struct tsi_files *files;
     struct tsi_pool *pool;
+    struct tsi_map programs; // by their address: as which peer the worker got them
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     TSI_VEC(struct tsi_completion) completions; // scratch

@@ -5,6 +5,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/exec/files.h"
 #include "worker/daemon/loop.h"
 
 static void
@@ -113,6 +114,20 @@ report_done(struct tsi_worker_loop *loop, const struct tsi_worker_action *action
     tsi_link_send(loop, &message);
 }
 
+// The scheduler drops a program when its job has ended. One of a scheduler that was lost may be
+// that of a job that goes on elsewhere, whose files are not to be touched.
+static void
+release_program(struct tsi_worker_loop *loop, const struct tsi_program *program)
+{
+    const uint64_t key = (uint64_t)(uintptr_t)program;
+    const uint64_t *peer = tsi_map_get(&loop->programs, key);
+    if (peer != NULL && loop->peer != 0 && *peer == loop->peer) {
+        tsi_files_remove_temporaries(loop->files, program);
+    }
+    tsi_map_remove(&loop->programs, key);
+    tsi_program_free((struct tsi_program *)(uintptr_t)program);
+}
+
 static void
 act(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
 {
@@ -131,7 +146,7 @@ act(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
         tsi_buf_unref(action->release_chunk.handle);
         break;
     case TSI_WORKER_RELEASE_PROGRAM:
-        tsi_program_free((struct tsi_program *)(uintptr_t)action->release_program.program);
+        release_program(loop, action->release_program.program);
         break;
     case TSI_WORKER_REPORT_DONE:
         report_done(loop, action);

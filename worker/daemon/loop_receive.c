@@ -74,6 +74,10 @@ tsi_worker_loop_lookup(void *context, tsi_key key, const char **text)
     const struct tsi_worker_loop *loop = context;
     uint64_t bytes;
     struct tsi_buf *chunk = tsi_worker_chunk(loop->core, key, &bytes);
+    if (chunk != NULL && !tsi_buf_is_sound(chunk)) {
+        *text = "the process that lent this chunk has taken it back";
+        return NULL;
+    }
     *text = "the worker does not hold this chunk";
     return chunk != NULL ? tsi_buf_ref(chunk) : NULL;
 }
@@ -119,6 +123,7 @@ take_program(struct tsi_worker_loop *loop, const struct tsi_message *message)
     struct tsi_worker_event event = {.kind = TSI_WORKER_PROGRAM};
     event.program.job = message->program.job;
     event.program.program = program;
+    (void)tsi_map_put(&loop->programs, (uint64_t)(uintptr_t)program, loop->peer);
     tsi_worker_loop_event(loop, &event);
 }
 
