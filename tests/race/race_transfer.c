@@ -336,7 +336,7 @@ leave_idle(void)
 {
     void *sockets[4];
     require(tsi_fetcher_sockets(fetcher, sockets, 4) == 1, "a connection");
-    tsi_fetcher_turn(fetcher, tsi_clock_ns() + 59 * TSI_SECOND);
+    tsi_fetcher_turn(fetcher, tsi_clock_ns() + 20 * TSI_SECOND);
     require(tsi_fetcher_sockets(fetcher, sockets, 4) == 1, "it stays for a minute");
     tsi_fetcher_turn(fetcher, tsi_clock_ns() + 70 * TSI_SECOND);
     require(tsi_fetcher_sockets(fetcher, sockets, 4) == 0, "it is closed then");
