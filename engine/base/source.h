@@ -19,6 +19,25 @@ enum tsi_source {
     TSI_SOURCE_COUNT
 };
 
+// A guess of what an element of a source costs, in additions, as the table of operations has it.
+static inline unsigned int
+tsi_source_flops(enum tsi_source source)
+{
+    switch (source) {
+    case TSI_SOURCE_NORMAL:
+        return 6;
+    case TSI_SOURCE_UNIFORM:
+        return 3;
+    case TSI_SOURCE_INTEGERS:
+        return 4;
+    default:
+        return 1;
+    }
+}
+
+// The same for a cast.
+#define TSI_CAST_FLOPS 1u
+
 struct tsi_source_params {
     double a;
     double b;

@@ -39,29 +39,15 @@ struct instances {
 };
 
 static uint32_t
-source_flops(enum tsi_source source)
-{
-    switch (source) {
-    case TSI_SOURCE_NORMAL:
-        return 12;
-    case TSI_SOURCE_UNIFORM:
-    case TSI_SOURCE_INTEGERS:
-        return 6;
-    default:
-        return 1;
-    }
-}
-
-static uint32_t
 own_flops(const struct tess_array *array)
 {
     switch (array->kind) {
     case TSI_NODE_MAP:
         return (uint32_t)tsi_op_row(array->op)->flops;
     case TSI_NODE_SOURCE:
-        return source_flops(array->source.source);
+        return tsi_source_flops(array->source.source);
     case TSI_NODE_CAST:
-        return 1;
+        return TSI_CAST_FLOPS;
     default:
         return 0;
     }

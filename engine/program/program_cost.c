@@ -254,22 +254,20 @@ tsi_chunk_op_workspace_max(const struct tsi_program *program, const struct tsi_c
 static double
 tile_flops(const struct tsi_tile *tile)
 {
-    static const double source_flops[TSI_SOURCE_COUNT] = {
-        [TSI_SOURCE_ARANGE] = 1, [TSI_SOURCE_LINSPACE] = 1, [TSI_SOURCE_EYE] = 1,
-        [TSI_SOURCE_NORMAL] = 8, [TSI_SOURCE_UNIFORM] = 3,  [TSI_SOURCE_INTEGERS] = 3,
-    };
     double flops = tile->sink == TSI_SINK_WRITE ? 4 : 1;
     for (int i = 0; i < tile->instruction_count; i++) {
         const struct tsi_tile_instruction *step = &tile->instructions[i];
         switch ((enum tsi_tile_code)step->code) {
         case TSI_TILE_SOURCE:
-            flops += source_flops[tile->sources[step->operand].source];
+            flops += tsi_source_flops((enum tsi_source)tile->sources[step->operand].source);
             break;
         case TSI_TILE_MAP:
             flops += tsi_op_row((enum tsi_op)step->operand)->flops;
             break;
-        case TSI_TILE_LOAD:
         case TSI_TILE_CAST:
+            flops += TSI_CAST_FLOPS;
+            break;
+        case TSI_TILE_LOAD:
             flops += 1;
             break;
         default:
