@@ -16,8 +16,8 @@
 #include "tessera.h"
 #include "tests/support/eval.h"
 
-// An assertion that costs nothing where it holds. Criterion tells its runner of each of its own, which
-// is most of the time of a test that looks at many nodes.
+// An assertion that costs nothing where it holds. Criterion tells its runner of each of its own,
+// which is most of the time of a test that looks at many nodes.
 #define REQUIRE(condition)                                                                         \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -103,8 +103,8 @@ expect_view(const struct tess_array *x)
         REQUIRE(size > 1 || x->view.stride[a] == 1);
         REQUIRE(size > 0 || x->view.offset[a] == 0);
         REQUIRE(tsi_node_count(x) == 0 ||
-                  (x->view.offset[a] >= 0 && x->view.offset[a] < from->grid.axis[a].size &&
-                   last >= 0 && last < from->grid.axis[a].size));
+                (x->view.offset[a] >= 0 && x->view.offset[a] < from->grid.axis[a].size &&
+                 last >= 0 && last < from->grid.axis[a].size));
         REQUIRE(axis < 0 || (named >> axis & 1) == 0);
         named |= axis < 0 ? 0 : UINT32_C(1) << axis;
         is_same = is_same && axis == a && x->view.offset[a] == 0 && x->view.stride[a] == 1;
@@ -128,7 +128,7 @@ expect_operand(const struct tess_array *x, int i)
     if (x->kind == TSI_NODE_MAP) {
         REQUIRE(tsi_grid_equal(&from->grid, &x->grid));
         REQUIRE(from->dtype == x->operand[x->operand_count - 1]->dtype ||
-                  (x->op == TSI_OP_WHERE && i == 0 && from->dtype == TESS_BOOL));
+                (x->op == TSI_OP_WHERE && i == 0 && from->dtype == TESS_BOOL));
     } else if (x->kind == TSI_NODE_MATMUL) {
         REQUIRE(from->dtype == x->dtype && from->grid.ndim == x->grid.ndim);
         for (int a = 0; a < x->grid.ndim - 2; a++) {
@@ -160,7 +160,7 @@ expect_rules(const struct tess_session *session)
             expect_view(x);
         }
         REQUIRE(x->kind != TSI_NODE_CAST ||
-                  (x->operand[0]->kind != TSI_NODE_CONST && x->operand[0]->dtype != x->dtype));
+                (x->operand[0]->kind != TSI_NODE_CONST && x->operand[0]->dtype != x->dtype));
         REQUIRE(!x->weak || x->grid.ndim == 0);
     }
 }
