@@ -213,9 +213,11 @@ submit(struct sched_case *c, uint32_t client, struct tsi_program *program, bool 
         sched_case_stop("too many jobs");
     }
     c->programs[job] = program;
-    sched_case_feed(c, (struct tsi_sched_event){.kind = TSI_SCHED_JOB_SUBMITTED,
-                                                .peer = client,
-                                                .job_submitted = {1000 + job, program, detached}});
+    sched_case_feed(
+        c, (struct tsi_sched_event){
+               .kind = TSI_SCHED_JOB_SUBMITTED,
+               .peer = client,
+               .job_submitted = {.token = 1000 + job, .program = program, .detached = detached}});
     return job;
 }
 

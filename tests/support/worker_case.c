@@ -78,7 +78,7 @@ worker_case_init(struct worker_case *c, int threads, uint64_t memory_bytes)
     TSI_CHECK(c->worker != NULL && c->actions != NULL);
     worker_case_feed(c, (struct tsi_worker_event){
                             .kind = TSI_WORKER_PROGRAM,
-                            .program = {CASE_JOB, c->program},
+                            .program = {.job = CASE_JOB, .program = c->program},
                         });
 }
 
