@@ -57,6 +57,8 @@ struct payload {
     uint64_t pinned_bytes;
 };
 
+const char tsi_server_later[] = "not yet";
+
 struct tsi_server {
     void *socket;
     struct tsi_lender *lender; // NULL: nothing is lent
@@ -280,7 +282,9 @@ serve(struct tsi_server *server, struct reader *reader, struct request *request)
     const char *text = NULL;
     struct tsi_buf *chunk = server->lookup(server->context, request->key, &text);
     enum sent sent;
-    if (chunk == NULL) {
+    if (chunk == NULL && text == tsi_server_later) {
+        sent = FULL;
+    } else if (chunk == NULL) {
         sent = send_missing(server, &reader->route, request->key, text);
     } else if (request->offset > chunk->bytes) {
         sent = send_missing(server, &reader->route, request->key, "the chunk ends before that");

@@ -16,8 +16,12 @@
 
 struct tsi_server;
 
+// What a lookup may say: the chunk is not there yet, ask again.
+extern const char tsi_server_later[];
+
 // Looks a chunk up: a reference that the server gives back, or NULL. `*text` may say why not. A
 // chunk may be looked up several times for one question.
+// With tsi_server_later the question waits.
 typedef struct tsi_buf *tsi_server_lookup(void *context, tsi_key key, const char **text);
 
 // `address` as tsi_net_data_address() gives it; where it is bound in `endpoint`.

@@ -123,6 +123,7 @@ free_jobs(struct tsi_local *local)
 static void
 local_free(struct tsi_local *local)
 {
+    tsi_local_spill_close(local);
     tsi_worker_free(local->worker, release_chunk, NULL, NULL);
     tsi_sched_free(local->sched);
     for (size_t i = 0; i < local->deliveries.count; i++) {
@@ -131,6 +132,7 @@ local_free(struct tsi_local *local)
     free_jobs(local);
     tsi_attempts_fini(&local->attempts);
     tsi_vec_fini(&local->deliveries);
+    tsi_vec_fini(&local->awaited);
     tsi_files_free(local->attempts.files);
     pthread_cond_destroy(&local->work);
     pthread_mutex_destroy(&local->lock);
@@ -177,7 +179,12 @@ make_cores(struct tsi_local *local, uint64_t memory_bytes)
     sched.lost_ns = 0;
     sched.client_lease_ns = 0;
     const struct tsi_worker_config worker = {
-        .threads = local->thread_count, .runs_ahead = TSI_RUNS_AHEAD, .memory_bytes = memory_bytes};
+        .threads = local->thread_count,
+        .runs_ahead = TSI_RUNS_AHEAD,
+        .memory_bytes = memory_bytes,
+        .spills_max = local->spill_bytes > 0 ? TSI_SPILL_RUNS : 0,
+        .spill_bytes = local->spill_bytes,
+    };
     local->sched = tsi_sched_new(&sched);
     local->worker = tsi_worker_new(&worker);
     local->attempts.files = tsi_files_new(NULL, 0);
@@ -218,7 +225,7 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
     local->next_token = 1;
     local->armed_ns = UINT64_MAX;
     local->thread_count = count;
-    if (!make_cores(local, memory_bytes)) {
+    if (!tsi_local_spill_open(local, options) || !make_cores(local, memory_bytes)) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
         local_free(local);
         return NULL;

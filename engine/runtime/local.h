@@ -12,6 +12,7 @@
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
 #include "engine/exec/attempt.h"
+#include "engine/io/spill.h"
 #include "engine/runtime/backend.h"
 #include "scheduler/core/sched.h"
 #include "worker/core/worker.h"
@@ -51,14 +52,17 @@ struct tsi_local {
     uint64_t armed_ns;     // when the first of them wakes up by itself; UINT64_MAX: not known
     uint64_t memory_bytes; // that chunks may take
     bool joined;           // the scheduler's core knows the worker
+    uint64_t spill_bytes;  // that they may take on disk besides
     bool worker_failed;    // the worker's core had no memory for an event
     struct tsi_sched *sched;
     struct tsi_worker *worker;
+    struct tsi_spill *spill; // NULL: off
     uint64_t next_token;
     struct tsi_map jobs_by_token;                  // → struct tsi_local_job *
     struct tsi_map jobs_by_number;                 // likewise
     struct tsi_local_job *last_job;                // the one that was looked up last, or NULL
     TSI_VEC(struct tsi_local_delivery) deliveries; // to take from the back
+    TSI_VEC(tsi_key) awaited;                      // targets that are being read back
 };
 
 // local_pump.c: moves actions between the cores until both have none. The lock is held.
@@ -71,6 +75,16 @@ struct tsi_local_job *tsi_local_job(struct tsi_local *local, uint32_t number);
 void tsi_local_end_job(struct tsi_local *local, struct tsi_local_job *job, tess_status status,
                        const char *text);
 void tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, const char *text);
+
+// A target chunk becomes work for the threads, now or when it was read back; false when memory is
+// out.
+bool tsi_local_deliver(struct tsi_local *local, struct tsi_local_job *job, uint32_t task);
+
+// local_spill.c: carries chunks to the disk and back.
+bool tsi_local_spill_open(struct tsi_local *local, const struct tess_session_options *options);
+void tsi_local_spill_close(struct tsi_local *local); // the lock is not held
+void tsi_local_spill(struct tsi_local *local, const struct tsi_worker_action *action);
+void tsi_local_load(struct tsi_local *local, const struct tsi_worker_action *action);
 
 // local_recover.c: feeds the worker's core. What it has no memory for is lost; then the worker has
 // to be renewed.

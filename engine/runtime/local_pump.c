@@ -137,6 +137,25 @@ job_dropped(struct tsi_local *local, const struct tsi_program *program)
     }
 }
 
+bool
+tsi_local_deliver(struct tsi_local *local, struct tsi_local_job *job, uint32_t task)
+{
+    uint64_t bytes;
+    const tsi_key key = tsi_key_of(job->number, task);
+    struct tsi_buf *chunk = tsi_worker_chunk(local->worker, key, &bytes);
+    if (chunk == NULL) {
+        // What is neither in memory nor on disk was lost there; the scheduler's core will say again
+        // when it is ready.
+        return !tsi_worker_chunk_demand(local->worker, key) || tsi_vec_push(&local->awaited, key);
+    }
+    const struct tsi_local_delivery delivery = {job, job->number, task, tsi_buf_ref(chunk)};
+    if (!tsi_vec_push(&local->deliveries, delivery)) {
+        tsi_buf_unref(chunk);
+        return false;
+    }
+    return true;
+}
+
 // Makes target chunks work for the threads. What is lost for want of memory fails the job.
 static void
 targets_ready(struct tsi_local *local, const struct tsi_sched_action *action)
@@ -144,19 +163,7 @@ targets_ready(struct tsi_local *local, const struct tsi_sched_action *action)
     struct tsi_local_job *job = tsi_local_job(local, action->job);
     bool failed = job == NULL;
     for (size_t i = 0; i < action->ready.count && !failed; i++) {
-        const uint32_t task = action->ready.items[i].task;
-        uint64_t bytes;
-        struct tsi_buf *chunk =
-            tsi_worker_chunk(local->worker, tsi_key_of(action->job, task), &bytes);
-        if (chunk == NULL) {
-            failed = true;
-            break;
-        }
-        const struct tsi_local_delivery delivery = {job, job->number, task, tsi_buf_ref(chunk)};
-        if (!tsi_vec_push(&local->deliveries, delivery)) {
-            tsi_buf_unref(chunk);
-            failed = true;
-        }
+        failed = !tsi_local_deliver(local, job, action->ready.items[i].task);
     }
     if (failed && job != NULL) {
         tsi_local_fail_job(local, job, "compute: out of memory while gathering the result");
@@ -362,8 +369,23 @@ take_worker_action(struct tsi_local *local, const struct tsi_worker_action *acti
     case TSI_WORKER_RELEASE_PROGRAM:
         release_program(local, action->release_program.program);
         break;
+    case TSI_WORKER_SPILL:
+        tsi_local_spill(local, action);
+        break;
+    case TSI_WORKER_LOAD:
+        tsi_local_load(local, action);
+        break;
+    case TSI_WORKER_RELEASE_EXTENT:
+        tsi_spill_release(local->spill, action->release_extent.extent);
+        break;
     case TSI_WORKER_REPORT_DONE:
         report_done(local, action);
+        break;
+    case TSI_WORKER_REPORT_DROPPED:
+        event.kind = TSI_SCHED_DROPPED;
+        event.dropped.keys = action->dropped.keys;
+        event.dropped.count = action->dropped.count;
+        tsi_local_sched_event(local, &event);
         break;
     case TSI_WORKER_REPORT_ENDED:
         event.kind = TSI_SCHED_ATTEMPT_ENDED;

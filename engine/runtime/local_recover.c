@@ -25,6 +25,13 @@ take_back(struct tsi_local *local, struct tsi_worker_event *event)
     case TSI_WORKER_FETCHED:
         tsi_buf_unref(event->fetched.handle);
         break;
+    case TSI_WORKER_LOADED: // One that failed needs no memory.
+        tsi_buf_unref(event->loaded.handle);
+        event->loaded.status = TESS_ENOMEM;
+        event->loaded.handle = NULL;
+        event->loaded.text = no_memory;
+        (void)tsi_worker_step(local->worker, event);
+        break;
     case TSI_WORKER_EXECUTED: // A run that failed ends without memory.
         tsi_buf_unref(event->executed.handle);
         event->executed.status = TESS_ENOMEM;
@@ -86,6 +93,7 @@ tsi_local_join_worker(struct tsi_local *local)
     }
     event.worker_joined.threads = local->thread_count;
     event.worker_joined.memory_bytes = local->memory_bytes;
+    event.worker_joined.spill_bytes = local->spill_bytes;
     event.worker_joined.name = "embedded";
     local->joined = true; // until the core says otherwise
     tsi_local_sched_event(local, &event);

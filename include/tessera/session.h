@@ -53,6 +53,15 @@ typedef struct tess_session_options {
     // message. It must not call into the session.
     void (*on_error)(void *user, tess_status status, const char *text);
     void *on_error_user;
+
+    // Where chunks of the embedded runtime go that its memory has no room for, in a file without a
+    // name that is gone when the session is closed. NULL: the directory that the environment
+    // variable TMPDIR names, else /var/tmp. The string is not needed after the call.
+    const char *spill_directory;
+
+    // Bytes that they may take there. 0: no limit but the disk's. Negative: none go there, and what
+    // does not fit the memory fails with TESS_EMEMLIMIT.
+    int64_t spill_limit_bytes;
 } tess_session_options;
 
 #define TESS_SEED_DEFAULT 0

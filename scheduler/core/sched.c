@@ -119,6 +119,7 @@ dispatch(struct tsi_sched *sched, const struct tsi_sched_event *event)
         [TSI_SCHED_JOB_CLAIMED] = tsi_sched_on_job_claimed,
         [TSI_SCHED_WORKER_HOLDS] = tsi_sched_on_worker_holds,
         [TSI_SCHED_COPIED] = tsi_sched_on_copied,
+        [TSI_SCHED_DROPPED] = tsi_sched_on_dropped,
         [TSI_SCHED_TICK] = NULL,
     };
     if ((unsigned)event->kind < sizeof handlers / sizeof handlers[0] &&

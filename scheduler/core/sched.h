@@ -64,7 +64,8 @@ enum tsi_sched_event_kind {
     TSI_SCHED_WORKER_HOLDS, // a worker has chunks that no report of this life told
     TSI_SCHED_COPIED, // a worker holds copies: the answer to COPY, and to DROP_JOB what it holds of
                       // other jobs' chunks that only completions of the dropped one told of
-    TSI_SCHED_TICK,   // only the time
+    TSI_SCHED_DROPPED, // a worker has chunks no more, through nobody's fault
+    TSI_SCHED_TICK,    // only the time
 };
 
 struct tsi_sched_event {
@@ -76,6 +77,7 @@ struct tsi_sched_event {
             int threads;
             uint64_t memory_bytes;
             const char *name;
+            uint64_t spill_bytes; // of chunks that it may have on disk besides
         } worker_joined;
         struct {
             bool clean;       // said goodbye
@@ -117,7 +119,7 @@ struct tsi_sched_event {
         struct {
             const tsi_key *keys;
             size_t count;
-        } copied;
+        } copied, dropped;
     };
 };
 

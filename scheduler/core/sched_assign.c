@@ -102,11 +102,22 @@ list_locations(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct 
 }
 
 static bool
+has_room(uint64_t whole, uint64_t taken, uint64_t bytes)
+{
+    return taken <= whole && bytes <= whole - taken;
+}
+
+// What tasks need has to fit the memory; what the worker holds besides may be on its disk.
+static bool
 fits(const struct tsi_sched_worker *worker, uint64_t bytes)
 {
     const uint64_t taken = worker->held_bytes + worker->reserved_bytes;
+    const uint64_t all = worker->memory_bytes > UINT64_MAX - worker->spill_bytes
+                             ? UINT64_MAX
+                             : worker->memory_bytes + worker->spill_bytes;
     return worker->outstanding == 0 ||
-           (taken <= worker->memory_bytes && bytes <= worker->memory_bytes - taken);
+           (has_room(worker->memory_bytes, worker->reserved_bytes, bytes) &&
+            has_room(all, taken, bytes));
 }
 
 // How long a task is taken to run. Before one of its operation was measured it may be anything, so

@@ -131,6 +131,23 @@ forget_holder(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
     }
 }
 
+void
+tsi_sched_on_dropped(struct tsi_sched *sched, const struct tsi_sched_event *event)
+{
+    const struct tsi_sched_worker *worker = tsi_sched_peer_worker(sched, event->peer);
+    for (size_t i = 0; i < event->dropped.count; i++) {
+        const tsi_key key = event->dropped.keys[i];
+        struct tsi_sched_job *job = tsi_sched_job_find(sched, tsi_key_job(key));
+        if (worker == NULL || job == NULL || job->dropping ||
+            tsi_key_task(key) >= job->program->task_count ||
+            job->ops[tsi_sched_job_op(job, tsi_key_task(key))].work == TSI_WORK_KEPT) {
+            sched->stale_reports++;
+            continue;
+        }
+        forget_holder(sched, job, tsi_key_task(key), worker->slot);
+    }
+}
+
 // Takes the worker from the holders of all chunks.
 static void
 forget_chunks(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t slot)

@@ -311,13 +311,14 @@ on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32
 // The worker had no memory for it: it gets nothing more for a while.
 static void
 on_refused(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
-           uint32_t task, uint32_t rank)
+           uint32_t task, uint32_t rank, const char *text)
 {
     worker->refused_until_ns = sched->now_ns + refused_pause_ns;
     if (worker->refused_until_ns < sched->refused_due_ns) {
         sched->refused_due_ns = worker->refused_until_ns;
     }
-    if (worker->outstanding == 0) {
+    // What a smaller worker has no room for may fit a larger one.
+    if (worker->outstanding == 0 && worker->memory_bytes >= sched->memory_max) {
         struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
         trouble.refusals++;
         if (!tsi_sched_trouble_put(job, task, trouble)) {
@@ -327,8 +328,9 @@ on_refused(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_
         if (trouble.refusals > REFUSALS_MAX) {
             char place[TSI_ERROR_TEXT_MAX / 2];
             tsi_sched_job_place(job, task, place, sizeof place);
-            tsi_sched_job_doom(sched, job, TESS_EMEMLIMIT, "%s: no worker has memory for it",
-                               place);
+            tsi_sched_job_doom(sched, job, TESS_EMEMLIMIT, "%s: no worker has memory for it%s%s",
+                               place, text != NULL && *text != '\0' ? ": " : "",
+                               text != NULL ? text : "");
             return;
         }
     }
@@ -361,7 +363,7 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
         on_fetch_failed(sched, worker, rank, end);
         break;
     case TSI_ATTEMPT_REFUSED:
-        on_refused(sched, worker, job, end->task, rank);
+        on_refused(sched, worker, job, end->task, rank, end->text);
         break;
     default:
         if (!TSI_PLANTED(lost_retract)) {

@@ -23,6 +23,7 @@ tsi_sched_on_worker_joined(struct tsi_sched *sched, const struct tsi_sched_event
     const uint64_t memory_bytes = event->worker_joined.memory_bytes;
     worker->threads = threads < 1 ? 1 : threads;
     worker->memory_bytes = memory_bytes == 0 ? UINT64_MAX : memory_bytes;
+    worker->spill_bytes = event->worker_joined.spill_bytes;
     worker->heard_ns = sched->now_ns;
     tsi_sched_peer_sum(sched);
     tsi_sched_wake(sched, worker->slot);

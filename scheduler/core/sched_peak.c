@@ -8,6 +8,8 @@
 // jobs that it knows, and starts anew; so the peak of a job is that of the time since the worker
 // knows it, whatever else it did then.
 //
+// Beyond its limit a worker has chunks on disk alone.
+//
 // Where something may be at a worker that the books do not know of, the bound is its limit.
 
 #include "scheduler/core/sched_state.h"
@@ -46,7 +48,9 @@ add(struct tsi_sched_job *job, const struct tsi_sched_worker *worker)
 {
     if (worker->peer != TSI_PEER_NONE && tsi_sched_worker_knows(worker, job)) {
         const uint64_t before = worker->known.items[job->slot].peak_bytes;
-        job->peak_bytes = larger(job->peak_bytes, larger(before, worker->peak_bytes));
+        const uint64_t most = larger(before, worker->peak_bytes);
+        const uint64_t limit = worker->memory_bytes;
+        job->peak_bytes = larger(job->peak_bytes, most < limit ? most : limit);
     }
 }
 

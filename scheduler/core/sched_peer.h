@@ -44,6 +44,7 @@ struct tsi_sched_worker {
     char *name;
     int threads;
     uint64_t memory_bytes; // UINT64_MAX: no limit
+    uint64_t spill_bytes;  // that chunks may take on its disk besides
     uint64_t heard_ns;
     bool suspect;
     bool draining;

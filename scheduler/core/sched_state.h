@@ -219,6 +219,8 @@ void tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *wo
                             uint32_t attempt, enum tsi_task_state to);
 // A chunk that has no holder any more.
 void tsi_sched_lost_chunk(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task);
+// A worker says that it has chunks no more.
+void tsi_sched_on_dropped(struct tsi_sched *sched, const struct tsi_sched_event *event);
 // The worker is gone, with all that it had. `text` says how, for messages; NULL if it went cleanly.
 void tsi_sched_lost_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker,
                            const char *text);

@@ -24,6 +24,7 @@ struct tsi_member {
     char host[TSI_WIRE_NAME_MAX + 1];
     uint32_t threads; // of a worker
     uint64_t memory_bytes;
+    uint64_t spill_bytes;
     struct tsi_outbox *outbox;
     uint64_t joined_ns;
     uint32_t bad_frames; // that cannot be read

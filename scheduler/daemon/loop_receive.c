@@ -145,6 +145,11 @@ from_worker(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
         event.copied.keys = message->keys.keys;
         event.copied.count = message->keys.count;
         break;
+    case TSI_MESSAGE_DROPPED:
+        event.kind = TSI_SCHED_DROPPED;
+        event.dropped.keys = message->keys.keys;
+        event.dropped.count = message->keys.count;
+        break;
     case TSI_MESSAGE_DRAINING:
         event.kind = TSI_SCHED_WORKER_DRAINING;
         tsi_log(TSI_LOG_INFO, "worker drains", "peer=%u name=%s", member->peer, member->name);

@@ -103,6 +103,7 @@ new_member(struct tsi_loop *loop, const struct tsi_route *route, const struct ts
     member->outbox = tsi_outbox_new();
     member->peer = loop->next_peer;
     member->memory_bytes = hello->memory_bytes;
+    member->spill_bytes = hello->spill_bytes;
     member->joined_ns = tsi_clock_ns();
     member->role = hello->role;
     member->threads = hello->role == TSI_ROLE_WORKER ? hello->threads : 0;
@@ -136,6 +137,7 @@ introduce(struct tsi_loop *loop, const struct tsi_member *member)
         event.kind = TSI_SCHED_WORKER_JOINED;
         event.worker_joined.threads = (int)member->threads;
         event.worker_joined.memory_bytes = member->memory_bytes;
+        event.worker_joined.spill_bytes = member->spill_bytes;
         event.worker_joined.name = member->name;
         tsi_log(TSI_LOG_INFO, "worker joined", "peer=%u name=%s threads=%u endpoint=%s",
                 member->peer, member->name, member->threads, member->endpoint);

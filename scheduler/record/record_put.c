@@ -99,6 +99,15 @@ put_ranges(struct tsi_put *put, const struct tsi_task_range *ranges, size_t coun
 }
 
 static void
+put_keys(struct tsi_put *put, const tsi_key *keys, size_t count)
+{
+    tsi_put_u32(put, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        tsi_put_u64(put, keys[i]);
+    }
+}
+
+static void
 put_restored(struct tsi_put *put, const struct tsi_sched_event *event)
 {
     tsi_put_u32(put, event->job_restored.job);
@@ -119,6 +128,7 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_JOINED:
         tsi_put_u32(put, (uint32_t)event->worker_joined.threads);
         tsi_put_u64(put, event->worker_joined.memory_bytes);
+        tsi_put_u64(put, event->worker_joined.spill_bytes);
         put_text(put, event->worker_joined.name);
         break;
     case TSI_SCHED_WORKER_LEFT:
@@ -157,10 +167,10 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
         put_attempt(put, &event->attempt);
         break;
     case TSI_SCHED_COPIED:
-        tsi_put_u32(put, (uint32_t)event->copied.count);
-        for (size_t i = 0; i < event->copied.count; i++) {
-            tsi_put_u64(put, event->copied.keys[i]);
-        }
+        put_keys(put, event->copied.keys, event->copied.count);
+        break;
+    case TSI_SCHED_DROPPED:
+        put_keys(put, event->dropped.keys, event->dropped.count);
         break;
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:

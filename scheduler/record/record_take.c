@@ -146,16 +146,16 @@ take_tasks(struct tsi_take *take, struct tsi_sched_event *event)
     event->targets_taken.count = tasks != NULL ? count : 0;
 }
 
-static void
-take_copied(struct tsi_take *take, struct tsi_sched_event *event)
+static const tsi_key *
+take_keys(struct tsi_take *take, size_t *count)
 {
-    const size_t count = tsi_take_count(take, KEY_BYTES);
-    tsi_key *keys = tsi_take_array(take, count, sizeof *keys);
-    for (size_t i = 0; i < count && keys != NULL; i++) {
+    *count = tsi_take_count(take, KEY_BYTES);
+    tsi_key *keys = tsi_take_array(take, *count, sizeof *keys);
+    for (size_t i = 0; i < *count && keys != NULL; i++) {
         keys[i] = tsi_take_u64(take);
     }
-    event->copied.keys = keys;
-    event->copied.count = keys != NULL ? count : 0;
+    *count = keys != NULL ? *count : 0;
+    return keys;
 }
 
 static void
@@ -168,6 +168,7 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_JOINED:
         event->worker_joined.threads = (int)tsi_take_u32(take);
         event->worker_joined.memory_bytes = tsi_take_u64(take);
+        event->worker_joined.spill_bytes = tsi_take_u64(take);
         event->worker_joined.name = take_text(take);
         return;
     case TSI_SCHED_WORKER_LEFT:
@@ -202,7 +203,10 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
         take_attempt(take, &event->attempt);
         return;
     case TSI_SCHED_COPIED:
-        take_copied(take, event);
+        event->copied.keys = take_keys(take, &event->copied.count);
+        return;
+    case TSI_SCHED_DROPPED:
+        event->dropped.keys = take_keys(take, &event->dropped.count);
         return;
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:

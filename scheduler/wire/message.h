@@ -73,6 +73,8 @@ enum tsi_message_type {
     TSI_MESSAGE_MISSING,
     // whoever watches over a worker → scheduler
     TSI_MESSAGE_OBITUARY, // the worker has died, and how
+    // worker → scheduler
+    TSI_MESSAGE_DROPPED,
     TSI_MESSAGE_TYPE_COUNT
 };
 
@@ -84,6 +86,7 @@ struct tsi_hello {
     const char *library; // version of the library
     uint32_t threads;
     uint64_t memory_bytes;
+    uint64_t spill_bytes; // that chunks may take on its disk besides
     const char *endpoint; // where it serves chunks, as other peers reach it
     const char *host;     // identity of its host: equal on one host only
     uint32_t pid;
@@ -151,7 +154,7 @@ struct tsi_message {
         struct {
             const tsi_key *keys;
             size_t count;
-        } keys; // FREE, COPIED
+        } keys; // FREE, COPIED, DROPPED
         struct {
             const struct tsi_location *locations;
             size_t count;

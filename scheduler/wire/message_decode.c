@@ -38,6 +38,7 @@ take_hello(struct tsi_take *take, struct tsi_hello *hello)
     hello->name = tsi_take_text(take, TSI_WIRE_NAME_MAX);
     hello->threads = tsi_take_u32(take);
     hello->memory_bytes = tsi_take_u64(take);
+    hello->spill_bytes = tsi_take_u64(take);
     hello->endpoint = tsi_take_text(take, TSI_WIRE_ENDPOINT_MAX - 1);
     hello->host = tsi_take_text(take, TSI_WIRE_NAME_MAX);
     hello->pid = tsi_take_u32(take);
@@ -326,6 +327,7 @@ take_body(struct tsi_take *take, struct tsi_message *message)
         break;
     case TSI_MESSAGE_FREE:
     case TSI_MESSAGE_COPIED:
+    case TSI_MESSAGE_DROPPED:
         message->keys.keys = take_keys(take, &message->keys.count);
         break;
     case TSI_MESSAGE_COPY:

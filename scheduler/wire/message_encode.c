@@ -19,6 +19,7 @@ put_hello(struct tsi_put *put, const struct tsi_hello *hello)
     tsi_put_text(put, hello->name, TSI_WIRE_NAME_MAX);
     tsi_put_u32(put, hello->threads);
     tsi_put_u64(put, hello->memory_bytes);
+    tsi_put_u64(put, hello->spill_bytes);
     tsi_put_text(put, hello->endpoint, TSI_WIRE_ENDPOINT_MAX - 1);
     tsi_put_text(put, hello->host, TSI_WIRE_NAME_MAX);
     tsi_put_u32(put, hello->pid);
@@ -259,6 +260,7 @@ put_body(struct tsi_put *put, const struct tsi_message *message)
         break;
     case TSI_MESSAGE_FREE:
     case TSI_MESSAGE_COPIED:
+    case TSI_MESSAGE_DROPPED:
         put_keys(put, message->keys.keys, message->keys.count);
         break;
     case TSI_MESSAGE_COPY:

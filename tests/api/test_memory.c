@@ -93,16 +93,76 @@ Test(api_memory, tasks_that_cannot_fit_are_refused)
     tess_session_close(s);
 }
 
-Test(api_memory, kept_arrays_that_cannot_fit)
+Test(api_memory, kept_arrays_beyond_the_limit_go_to_disk)
 {
-    tess_session *s = open_limited(2, 4 << 20);
+    const uint64_t limit = 2 << 20;
+    tess_session *s = open_limited(2, limit);
+    tess_session *free_session = open_embedded(2);
+    tess_session *sessions[] = {s, free_session};
+    tess_array *sums[2];
+    tess_array *turned[2];
+    for (int i = 0; i < 2; i++) {
+        tess_array *x =
+            tess_random_normal(sessions[i], TESS_SHAPE(500, 5000), TESS_CHUNKS(50, 500), 0, 1);
+        cr_assert_eq(tess_persist(x), TESS_OK, "%s", tess_session_error(sessions[i]));
+        const tess_report report = tess_session_report(sessions[i]);
+        cr_assert(report.peak_bytes_measured > 0);
+        cr_assert(i > 0 || report.peak_bytes_measured <= limit);
+        cr_assert(report.peak_bytes_predicted >= report.peak_bytes_measured);
+        sums[i] = tess_sum(x, TESS_AXIS(1));
+        turned[i] = tess_sum(tess_exp(tess_transpose(x, TESS_REVERSED)), TESS_AXIS(1));
+    }
+    expect_same("sums", sums[0], sums[1]);
+    cr_assert(tess_session_report(s).peak_bytes_measured <= limit);
+    expect_same("turned", turned[0], turned[1]);
+    cr_assert(tess_session_report(s).peak_bytes_measured <= limit);
+    tess_session_close(s);
+    tess_session_close(free_session);
+}
+
+// Persists 8 MB where memory has 4; returns the status.
+static tess_status
+persist_too_much(tess_session *s)
+{
     tess_array *x = tess_random_normal(s, TESS_SHAPE(100000, 10), TESS_CHUNKS(1000, 10), 0, 1);
     const tess_status status = tess_persist(x);
-    cr_assert(status == TESS_OK || status == TESS_EMEMLIMIT, "%s", tess_session_error(s));
     double out = 0;
     cr_assert_eq(tess_compute(tess_mean(x, TESS_AXES_ALL), &out, sizeof out), TESS_OK, "%s",
                  tess_session_error(s));
-    tess_session_close(s);
+    return status;
+}
+
+static tess_session *
+open_with_disk(const char *directory, int64_t spill_limit_bytes)
+{
+    tess_session_options options = TESS_SESSION_OPTIONS_INIT;
+    options.threads = 2;
+    options.memory_limit_bytes = 4 << 20;
+    options.spill_directory = directory;
+    options.spill_limit_bytes = spill_limit_bytes;
+    tess_session *s = tess_session_open_with("embedded", &options);
+    cr_assert_eq(tess_session_status(s), TESS_OK);
+    return s;
+}
+
+Test(api_memory, kept_arrays_that_cannot_fit)
+{
+    tess_session *off = open_with_disk(NULL, -1);
+    cr_assert_eq(persist_too_much(off), TESS_EMEMLIMIT);
+    cr_assert(strstr(tess_session_error(off), "spilling is off") != NULL, "%s",
+              tess_session_error(off));
+    tess_session_close(off);
+    tess_session *small = open_with_disk(NULL, 1 << 20);
+    cr_assert_eq(persist_too_much(small), TESS_EMEMLIMIT, "%s", tess_session_error(small));
+    tess_session_close(small);
+    tess_session *large = open_with_disk("/tmp", 64 << 20);
+    cr_assert_eq(persist_too_much(large), TESS_OK, "%s", tess_session_error(large));
+    tess_session_close(large);
+    tess_session *nowhere = open_with_disk("/nowhere/at/all", 0);
+    cr_assert_eq(persist_too_much(nowhere), TESS_EIO);
+    cr_assert(strstr(tess_session_error(nowhere), "/nowhere/at/all") != NULL, "%s",
+              tess_session_error(nowhere));
+    tess_session_close(nowhere);
 }
 
 // Builds and computes something of every kind of work; the status of what failed first.

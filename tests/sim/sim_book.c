@@ -221,6 +221,11 @@ sim_book_event(struct sim_world *world, const struct tsi_sched_event *event)
             note_chunk(world, link, event->copied.keys[i]);
         }
         break;
+    case TSI_SCHED_DROPPED:
+        for (size_t i = 0; i < event->dropped.count; i++) {
+            tsi_map_remove(&link->may_hold, event->dropped.keys[i]);
+        }
+        break;
     default:
         break;
     }
@@ -260,8 +265,8 @@ sim_book_compare(const struct sim_worker *worker)
     const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
     const struct sim_link *link = &worker->world->links.items[worker->peer];
     if (worker->peer == TSI_PEER_NONE || link->closed || stats.assignments > 0 ||
-        stats.running > 0 || stats.fetches > 0 || link->from_sent != link->from_arrived ||
-        link->to_sent != link->to_arrived) {
+        stats.running > 0 || stats.fetches > 0 || stats.spills > 0 ||
+        link->from_sent != link->from_arrived || link->to_sent != link->to_arrived) {
         return;
     }
     const struct tsi_worker_job *job = worker->core->job_list;
@@ -300,7 +305,7 @@ void
 sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task)
 {
     const uint64_t explained = 1 + world->losses + world->leaves + world->fetch_failures +
-                               world->rebirths * (world->rebirths + 1);
+                               world->drops + world->rebirths * (world->rebirths + 1);
     const uint64_t most = world->faults.none ? 1 : explained;
     if (++job->executed[task] > most) {
         sim_fail(world, "I12: %u:%u was made %u times, for no reason", job->number, task,

@@ -258,7 +258,7 @@ sim_client_fetched(struct sim_world *world, const struct sim_event *event)
     if (client->vanished || client->left || job->ended || job->cancelled) {
         return;
     }
-    const struct sim_worker *worker = world->links.items[event->fetch.peer].worker;
+    struct sim_worker *worker = world->links.items[event->fetch.peer].worker;
     if (worker == NULL || !worker->alive || worker->peer != event->fetch.peer) {
         return; // the scheduler will name another place
     }
@@ -270,6 +270,10 @@ sim_client_fetched(struct sim_world *world, const struct sim_event *event)
     const tsi_key key = sim_job_key(job, event->task);
     uint64_t bytes = UINT64_MAX;
     const struct sim_handle *handle = tsi_worker_chunk(worker->core, key, &bytes);
+    if (bytes == UINT64_MAX && sim_worker_demand(worker, key)) {
+        fetch_later(client, job, event->task, event->fetch.peer);
+        return;
+    }
     if (bytes == UINT64_MAX) {
         return; // taken before, or the job has failed meanwhile
     }
@@ -352,6 +356,8 @@ is_explained(const struct sim_world *world, const struct sim_job *job, tess_stat
         return world->losses >= (uint64_t)world->sched_config.kills_max;
     case TESS_ENOMEM:
         return world->faults.kernel_memory;
+    case TESS_EIO:
+        return world->faults.disk;
     case TESS_EMEMLIMIT:
         return world->faults.tight || world->faults.kernel_memory;
     case TESS_EINVAL:

@@ -28,6 +28,7 @@ sim_fault_draw(struct sim_world *world)
         &world->faults.tight,       &world->faults.vanish,        &world->faults.cancel,
         &world->faults.kernel_kill, &world->faults.kernel_memory, &world->faults.partition,
         &world->faults.stall,       &world->faults.clock,         &world->faults.corrupt,
+        &world->faults.disk,
     };
     const bool is_calm =
         sim_chance(random, 100) || world->config.big_workers > 0 || world->config.is_tiny;

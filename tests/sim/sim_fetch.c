@@ -85,6 +85,14 @@ sim_fetch_serve(struct sim_world *world, struct sim_event *event)
         }
         return;
     }
+    uint64_t bytes = UINT64_MAX;
+    if (is_alive && holder != NULL) {
+        tsi_worker_chunk(holder->core, fetch->key, &bytes);
+        if (bytes == UINT64_MAX && sim_worker_demand(link->worker, fetch->key)) {
+            sim_postpone(world, event, world->now + sim_delay(world, world->task_ns));
+            return;
+        }
+    }
     const bool is_refused = world->faults.fetch && !world->quiet && sim_chance(&world->random, 50);
     const bool found = !is_refused && has_chunk(world, link, fetch->key);
     const uint64_t slow = holder == NULL ? 10 : 2;

@@ -151,6 +151,9 @@ sim_handle(struct sim_world *world, struct sim_event *event)
     case SIM_CLIENT_ACT:
         sim_client_act(event->client);
         break;
+    case SIM_DISK_END:
+        sim_disk_end(event);
+        break;
     case SIM_CLIENT_FETCHED:
         sim_client_fetched(world, event);
         break;
@@ -201,7 +204,8 @@ are_workers_empty(const struct sim_world *world)
             continue;
         }
         const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
-        if (stats.assignments + stats.chunks + stats.running + stats.fetches > 0) {
+        if (stats.assignments + stats.chunks + stats.running + stats.fetches + stats.spills > 0 ||
+            stats.bytes_spilled > 0) {
             return false;
         }
     }
@@ -286,6 +290,9 @@ sim_close(struct sim_world *world, bool is_over)
             }
             sim_mail_free(world, event->mail);
         }
+        if (event->kind == SIM_DISK_END && event->is_write) {
+            sim_disk_release(world, (void *)(uintptr_t)event->extent);
+        }
         free(event);
     }
     tsi_sched_free(world->sched);
@@ -294,6 +301,9 @@ sim_close(struct sim_world *world, bool is_over)
     }
     for (size_t i = 0; i < world->workers.count; i++) {
         sim_worker_free(world->workers.items[i]);
+    }
+    if (is_over && world->extents > 0) {
+        sim_fail(world, "%zu chunks are left on disk", world->extents);
     }
     if (is_over && world->handles > 0) {
         sim_fail(world, "%zu chunks were never given back", world->handles);

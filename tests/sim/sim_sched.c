@@ -13,11 +13,10 @@
 enum { DEEP_EVERY = 32, DIGEST_EVERY = 64 };
 
 static const char *const event_names[] = {
-    "worker joined", "worker heard",  "worker draining", "worker left",
-    "client joined", "client left",   "job submitted",   "job cancelled",
-    "job released",  "targets taken", "tasks done",      "attempt ended",
-    "job restored",  "restored",      "job claimed",     "worker holds",
-    "copied",        "tick",
+    "worker joined", "worker heard",  "worker draining", "worker left",  "client joined",
+    "client left",   "job submitted", "job cancelled",   "job released", "targets taken",
+    "tasks done",    "attempt ended", "job restored",    "restored",     "job claimed",
+    "worker holds",  "copied",        "dropped",         "tick",
 };
 
 static const char *

@@ -51,6 +51,8 @@ hash_to_sched(const struct tsi_sched_event *event)
         return hash;
     case TSI_SCHED_COPIED:
         return hash_keys(hash, event->copied.keys, event->copied.count);
+    case TSI_SCHED_DROPPED:
+        return hash_keys(hash, event->dropped.keys, event->dropped.count);
     default:
         return hash;
     }

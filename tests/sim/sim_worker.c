@@ -50,6 +50,12 @@ sim_worker_new(struct sim_world *world)
     if (world->faults.tight) {
         worker->memory_bytes = (uint64_t)sim_between(&world->random, 32 << 10, 200 << 10);
     }
+    worker->spill_bytes = UINT64_C(1) << 40;
+    if (world->faults.tight) {
+        worker->spills_max = (int)sim_between(&world->random, 0, 4);
+        worker->spill_bytes = sim_chance(&world->random, 300) ? sim_below(&world->random, 300 << 10)
+                                                              : UINT64_C(1) << 40;
+    }
     worker->runs_ahead =
         is_big || world->config.is_tiny ? 0 : (int)sim_between(&world->random, 0, 3);
     worker->run_count = (uint32_t)(worker->threads + worker->runs_ahead);
@@ -61,8 +67,12 @@ sim_worker_new(struct sim_world *world)
 static void
 end_core(struct sim_worker *worker)
 {
+    if (worker->core != NULL) {
+        tsi_worker_free_extents(worker->core, sim_disk_release, worker->world);
+    }
     tsi_worker_free(worker->core, free_handle, free_program, worker->world);
     worker->core = NULL;
+    worker->life++;
 }
 
 void
@@ -83,6 +93,8 @@ sim_worker_join(struct sim_worker *worker)
             .threads = worker->threads,
             .runs_ahead = worker->runs_ahead,
             .memory_bytes = worker->memory_bytes,
+            .spills_max = worker->spills_max,
+            .spill_bytes = worker->spill_bytes,
             .fetches_max = (int)sim_between(&world->random, 0, 4),
         };
         worker->core = tsi_worker_new(&config);
@@ -102,6 +114,7 @@ sim_worker_join(struct sim_worker *worker)
     mail->to_sched.kind = TSI_SCHED_WORKER_JOINED;
     mail->to_sched.worker_joined.threads = worker->threads;
     mail->to_sched.worker_joined.memory_bytes = worker->memory_bytes;
+    mail->to_sched.worker_joined.spill_bytes = worker->spills_max > 0 ? worker->spill_bytes : 0;
     mail->to_sched.worker_joined.name = "worker";
     if (world->faults.rebirth) {
         sim_restart_offer(worker, mail);
@@ -325,7 +338,8 @@ may_fetches_fail(const struct sim_world *world)
                                 faults->freeze || faults->drain || faults->kernel_kill;
     const bool may_jobs_go =
         faults->kernel_poison || faults->kernel_memory || faults->cancel || faults->vanish;
-    return may_workers_go || may_jobs_go || faults->fetch || faults->rebirth || world->early;
+    return may_workers_go || may_jobs_go || faults->fetch || faults->rebirth || faults->disk ||
+           world->early;
 }
 
 static void
@@ -356,6 +370,12 @@ report(struct sim_worker *worker, const struct tsi_worker_action *action)
         mail->to_sched.attempt = *ended;
         const char *text = ended->text != NULL ? ended->text : "";
         mail->to_sched.attempt.text = sim_mail_copy(mail, text, strlen(text) + 1);
+    } else if (action->kind == TSI_WORKER_REPORT_DROPPED) {
+        world->drops += action->dropped.count;
+        mail->to_sched.kind = TSI_SCHED_DROPPED;
+        mail->to_sched.dropped.count = action->dropped.count;
+        mail->to_sched.dropped.keys =
+            sim_mail_copy(mail, action->dropped.keys, action->dropped.count * sizeof(tsi_key));
     } else {
         mail->to_sched.kind = TSI_SCHED_COPIED;
         mail->to_sched.copied.count = action->copied.count;
@@ -395,6 +415,15 @@ act(struct sim_worker *worker, const struct tsi_worker_action *action)
     case TSI_WORKER_RELEASE_CHUNK:
         free_handle(worker->world, action->release_chunk.handle);
         break;
+    case TSI_WORKER_SPILL:
+        sim_disk_spill(worker, action);
+        break;
+    case TSI_WORKER_LOAD:
+        sim_disk_load(worker, action);
+        break;
+    case TSI_WORKER_RELEASE_EXTENT:
+        sim_disk_release(worker->world, action->release_extent.extent);
+        break;
     case TSI_WORKER_RELEASE_PROGRAM:
         free_program(worker->world, action->release_program.program);
         break;
@@ -402,6 +431,7 @@ act(struct sim_worker *worker, const struct tsi_worker_action *action)
     case TSI_WORKER_REPORT_ENDED:
     case TSI_WORKER_REPORT_COPIED:
     case TSI_WORKER_REPORT_HELD:
+    case TSI_WORKER_REPORT_DROPPED:
         report(worker, action);
         break;
     }
@@ -440,6 +470,34 @@ feed_data(struct sim_worker *worker, const struct tsi_location *places, size_t c
     }
 }
 
+// What comes inside messages is in memory before anybody is asked.
+#define INLINE_ROOM (UINT64_C(64) << 10)
+
+void
+sim_worker_poll(struct sim_worker *worker)
+{
+    struct sim_world *world = worker->world;
+    struct tsi_worker_action action;
+    while (tsi_worker_poll(worker->core, world->now, &action)) {
+        act(worker, &action);
+    }
+    check(worker);
+    const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
+    const uint64_t taken = stats.bytes_held + stats.bytes_reserved + stats.bytes_fetching;
+    if (taken > worker->memory_bytes + INLINE_ROOM || stats.bytes_spilled > worker->spill_bytes) {
+        sim_fail(world, "I13: worker %d takes %llu bytes of memory and %llu of its disk",
+                 worker->id, (unsigned long long)taken, (unsigned long long)stats.bytes_spilled);
+    }
+}
+
+bool
+sim_worker_demand(struct sim_worker *worker, tsi_key key)
+{
+    const bool is_there = tsi_worker_chunk_demand(worker->core, key);
+    sim_worker_poll(worker);
+    return is_there;
+}
+
 void
 sim_worker_feed(struct sim_worker *worker, const struct tsi_worker_event *event)
 {
@@ -452,16 +510,12 @@ sim_worker_feed(struct sim_worker *worker, const struct tsi_worker_event *event)
         TSI_CHECK(tsi_vec_push(&worker->left, event->peer_left.peer));
     }
     step(worker, event);
-    struct tsi_worker_action action;
-    while (tsi_worker_poll(worker->core, world->now, &action)) {
-        act(worker, &action);
-    }
-    check(worker);
+    sim_worker_poll(worker);
     const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
     if (world->config.big_workers == 0) {
         sim_book_compare(worker);
     }
-    if (stats.assignments > 0 && stats.running == 0 && stats.fetches == 0) {
+    if (stats.assignments > 0 && stats.running == 0 && stats.fetches == 0 && stats.spills == 0) {
         sim_fail(world, "I6: worker %d has %zu tasks and does nothing", worker->id,
                  stats.assignments);
     }

@@ -25,6 +25,7 @@
 #include "worker/core/worker.h"
 
 struct search;
+struct sim_extent;
 struct sim_world;
 struct sim_worker;
 struct sim_client;
@@ -43,6 +44,7 @@ struct sim_faults {
     bool kernel_memory; // tasks have no memory now and then
     bool fetch;         // fetches fail
     bool tight;         // workers have little memory
+    bool disk;          // disks are full, and lose chunks
     bool vanish;        // clients go away
     bool cancel;        // clients cancel
     bool partition;     // links, or one direction of them, stand still for a while
@@ -159,6 +161,7 @@ enum sim_event_kind {
     SIM_SCHED_CRASH,
     SIM_SCHED_RESTORED,
     SIM_PARTED,
+    SIM_DISK_END,
 };
 
 struct sim_fetch {
@@ -181,6 +184,9 @@ struct sim_event {
     uint32_t run;
     uint32_t task;
     uint32_t epoch;
+    uint32_t life;                   // of the worker
+    bool is_write;                   // of a chunk to disk
+    const struct sim_extent *extent; // on disk
 };
 
 // A place in the heap, with what it is ordered by, so that sifting reads nothing else.
@@ -224,6 +230,9 @@ struct sim_worker {
     int runs_ahead;
     uint32_t run_count;
     uint64_t memory_bytes;
+    int spills_max;
+    uint64_t spill_bytes;
+    uint32_t life; // how often the core was made anew
     struct tsi_worker *core;
     struct sim_run *runs;
     TSI_VEC(uint32_t) left; // peers of which it knows that they left
@@ -277,6 +286,8 @@ struct sim_world {
     bool is_mute;       // more events come before the scheduler says anything
     uint64_t adoptions; // chunks that were offered and taken over
     size_t handles;
+    size_t extents;
+    uint64_t drops; // chunks that workers said they had no more
     size_t mails;
     uint64_t losses;         // workers that died or were lost
     uint64_t leaves;         // workers that left as they wanted to, with what nobody could take
@@ -372,9 +383,20 @@ void sim_worker_crash(struct sim_worker *worker, bool seen);
 void sim_worker_feed(struct sim_worker *worker, const struct tsi_worker_event *event);
 void sim_worker_disconnected(struct sim_worker *worker);
 void sim_worker_leave(struct sim_worker *worker);
+// Carries out what the core wants.
+void sim_worker_poll(struct sim_worker *worker);
+// Whether the worker has the chunk on its disk, which it will read then.
+bool sim_worker_demand(struct sim_worker *worker, tsi_key key);
 void sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event);
 void sim_worker_heartbeat(struct sim_worker *worker);
 void sim_worker_drop_mail(struct sim_world *world, struct sim_mail *mail);
+
+// sim_disk.c
+
+void sim_disk_spill(struct sim_worker *worker, const struct tsi_worker_action *action);
+void sim_disk_load(struct sim_worker *worker, const struct tsi_worker_action *action);
+void sim_disk_release(void *context, void *extent);
+void sim_disk_end(const struct sim_event *event);
 
 // sim_fetch.c
 

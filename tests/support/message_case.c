@@ -65,6 +65,7 @@ fill_hello(struct test_random *random, struct tsi_arena *arena, struct tsi_hello
     hello->library = any_text(random, arena, TSI_WIRE_NAME_MAX);
     hello->threads = (uint32_t)test_random_between(random, 1, 64);
     hello->memory_bytes = any(random);
+    hello->spill_bytes = any(random);
     hello->endpoint = any_text(random, arena, TSI_WIRE_ENDPOINT_MAX - 1);
     hello->host = any_text(random, arena, TSI_WIRE_NAME_MAX);
     hello->pid = any32(random);
@@ -303,6 +304,7 @@ test_message_fill(struct test_random *random, uint8_t type, struct tsi_arena *ar
         break;
     case TSI_MESSAGE_FREE:
     case TSI_MESSAGE_COPIED:
+    case TSI_MESSAGE_DROPPED:
         message->keys.count = any_count(random, 20);
         message->keys.keys = any_keys(random, arena, message->keys.count);
         break;
@@ -351,7 +353,7 @@ static const char *
 hello_difference(const struct tsi_hello *a, const struct tsi_hello *b)
 {
     if (a->role != b->role || a->threads != b->threads || a->memory_bytes != b->memory_bytes ||
-        a->pid != b->pid || a->is_watched != b->is_watched) {
+        a->spill_bytes != b->spill_bytes || a->pid != b->pid || a->is_watched != b->is_watched) {
         return "a number of hello";
     }
     return strcmp(a->name, b->name) != 0 || strcmp(a->library, b->library) != 0 ||
@@ -518,6 +520,7 @@ test_message_difference(const struct tsi_message *a, const struct tsi_message *b
         break;
     case TSI_MESSAGE_FREE:
     case TSI_MESSAGE_COPIED:
+    case TSI_MESSAGE_DROPPED:
         same = a->keys.count == b->keys.count &&
                same_bytes(a->keys.keys, b->keys.keys, a->keys.count * 8);
         break;

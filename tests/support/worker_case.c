@@ -70,8 +70,20 @@ worker_case_program(void)
 void
 worker_case_init(struct worker_case *c, int threads, uint64_t memory_bytes)
 {
+    worker_case_init_disk(c, threads, memory_bytes, 0);
+}
+
+void
+worker_case_init_disk(struct worker_case *c, int threads, uint64_t memory_bytes,
+                      uint64_t spill_bytes)
+{
     memset(c, 0, sizeof *c);
-    const struct tsi_worker_config config = {.threads = threads, .memory_bytes = memory_bytes};
+    const struct tsi_worker_config config = {
+        .threads = threads,
+        .memory_bytes = memory_bytes,
+        .spills_max = spill_bytes > 0 ? 1 : 0,
+        .spill_bytes = spill_bytes,
+    };
     c->worker = tsi_worker_new(&config);
     c->program = worker_case_program();
     c->actions = tsi_calloc(CASE_ACTIONS_MAX, sizeof *c->actions);
@@ -105,6 +117,7 @@ release_program(void *context, const struct tsi_program *program)
 void
 worker_case_fini(struct worker_case *c)
 {
+    tsi_worker_free_extents(c->worker, release_handle, c);
     tsi_worker_free(c->worker, release_handle, release_program, c);
     for (int i = 0; i < c->handles; i++) {
         TSI_CHECK(c->live_handles[i] == 0);
@@ -217,6 +230,34 @@ worker_case_executed(struct worker_case *c, uint32_t run)
     return handle;
 }
 
+void *
+worker_case_spilled(struct worker_case *c, uint32_t run, bool is_good)
+{
+    void *extent = is_good ? worker_case_handle(c) : NULL;
+    worker_case_feed(c, (struct tsi_worker_event){
+                            .kind = TSI_WORKER_SPILLED,
+                            .spilled = {.run = run,
+                                        .status = is_good ? TESS_OK : TESS_EIO,
+                                        .extent = extent,
+                                        .text = "the disk is full"},
+                        });
+    return extent;
+}
+
+void *
+worker_case_loaded(struct worker_case *c, uint32_t run, bool is_good)
+{
+    void *handle = is_good ? worker_case_handle(c) : NULL;
+    worker_case_feed(c, (struct tsi_worker_event){
+                            .kind = TSI_WORKER_LOADED,
+                            .loaded = {.run = run,
+                                       .status = is_good ? TESS_OK : TESS_EIO,
+                                       .handle = handle,
+                                       .text = "the disk forgot"},
+                        });
+    return handle;
+}
+
 void
 worker_case_free(struct worker_case *c, tsi_key key)
 {
@@ -245,8 +286,14 @@ note(struct worker_case *c, struct worker_case_action *kept)
     case TSI_WORKER_REPORT_COPIED:
         memcpy(kept->copied, action->copied.keys, action->copied.count * sizeof *kept->copied);
         break;
+    case TSI_WORKER_REPORT_DROPPED:
+        memcpy(kept->dropped, action->dropped.keys, action->dropped.count * sizeof *kept->dropped);
+        break;
     case TSI_WORKER_RELEASE_CHUNK:
         release_handle(c, action->release_chunk.handle);
+        break;
+    case TSI_WORKER_RELEASE_EXTENT:
+        release_handle(c, action->release_extent.extent);
         break;
     case TSI_WORKER_RELEASE_PROGRAM:
         release_program(c, action->release_program.program);

@@ -46,6 +46,7 @@ struct worker_case_action {
     tsi_key input_keys[CASE_INPUTS_MAX];
     struct tsi_worker_done done[CASE_ACTIONS_MAX];
     tsi_key copied[CASE_ACTIONS_MAX];
+    tsi_key dropped[CASE_ACTIONS_MAX];
 };
 
 struct worker_case {
@@ -62,6 +63,9 @@ struct worker_case {
 
 // A worker that knows the program already.
 void worker_case_init(struct worker_case *c, int threads, uint64_t memory_bytes);
+// The same with room for `spill_bytes` on a disk.
+void worker_case_init_disk(struct worker_case *c, int threads, uint64_t memory_bytes,
+                           uint64_t spill_bytes);
 // Frees it; every handle that was given must have come back.
 void worker_case_fini(struct worker_case *c);
 
@@ -87,6 +91,10 @@ void worker_case_fetch_failed(struct worker_case *c, tsi_key key, uint32_t peer)
 void worker_case_fetch_lost(struct worker_case *c, tsi_key key, uint32_t peer);
 // A run ends well; the handle of its output is returned.
 void *worker_case_executed(struct worker_case *c, uint32_t run);
+// A chunk was written, or could not be; the extent is returned.
+void *worker_case_spilled(struct worker_case *c, uint32_t run, bool is_good);
+// A chunk was read back, or could not be; the handle is returned.
+void *worker_case_loaded(struct worker_case *c, uint32_t run, bool is_good);
 void worker_case_free(struct worker_case *c, tsi_key key);
 
 // Takes all actions out; the list holds those of this round. Checks the invariants.

@@ -191,18 +191,20 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
                                           .library = "1.2",
                                           .threads = 8,
                                           .memory_bytes = UINT64_C(0x100000000),
+                                          .spill_bytes = 0x3000,
                                           .endpoint = "ipc://x",
                                           .host = "h",
                                           .pid = 0x4d2,
                                           .is_watched = true}};
     check_bytes(&hello, "54530101"
                         "0000000000000000"
-                        "26000000"
+                        "2e000000"
                         "01"
                         "0300312e32"
                         "010077"
                         "08000000"
                         "0000000001000000"
+                        "0030000000000000"
                         "07006970633a2f2f78"
                         "010068"
                         "d2040000"

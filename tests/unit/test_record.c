@@ -36,6 +36,17 @@ static const struct tsi_completion completions[] = {
     {.job = 6, .task = 7, .sequence = 8, .duration_us = UINT32_MAX, .bytes = UINT64_MAX},
 };
 
+static void
+restore(struct tsi_sched_event *event)
+{
+    event->job_restored.job = 13;
+    event->job_restored.token = 98;
+    event->job_restored.program = sched_program_chain(4, 3, TSI_TARGET_DELIVER);
+    event->job_restored.ended = true;
+    event->job_restored.taken = ranges;
+    event->job_restored.taken_count = sizeof ranges / sizeof *ranges;
+}
+
 // An event of the kind with something in every field. The switch has no default: a new kind stops
 // the compiler here.
 static struct tsi_sched_event
@@ -46,6 +57,7 @@ example(enum tsi_sched_event_kind kind)
     case TSI_SCHED_WORKER_JOINED:
         event.worker_joined.threads = 12;
         event.worker_joined.memory_bytes = UINT64_C(1) << 40;
+        event.worker_joined.spill_bytes = UINT64_C(1) << 50;
         event.worker_joined.name = "worker";
         break;
     case TSI_SCHED_WORKER_LEFT:
@@ -59,12 +71,7 @@ example(enum tsi_sched_event_kind kind)
         event.job_submitted.program = sched_program_chain(4, 3, TSI_TARGET_DELIVER);
         break;
     case TSI_SCHED_JOB_RESTORED:
-        event.job_restored.job = 13;
-        event.job_restored.token = 98;
-        event.job_restored.program = sched_program_chain(4, 3, TSI_TARGET_DELIVER);
-        event.job_restored.ended = true;
-        event.job_restored.taken = ranges;
-        event.job_restored.taken_count = sizeof ranges / sizeof *ranges;
+        restore(&event);
         break;
     case TSI_SCHED_WORKER_HOLDS:
         event.holds.job = 14;
@@ -89,6 +96,7 @@ example(enum tsi_sched_event_kind kind)
         event.attempt = attempt;
         break;
     case TSI_SCHED_COPIED:
+    case TSI_SCHED_DROPPED: // its keys are in the same place
         event.copied.keys = keys;
         event.copied.count = sizeof keys / sizeof *keys;
         break;
@@ -152,6 +160,7 @@ is_same(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
     case TSI_SCHED_WORKER_JOINED:
         return same && a->worker_joined.threads == b->worker_joined.threads &&
                a->worker_joined.memory_bytes == b->worker_joined.memory_bytes &&
+               a->worker_joined.spill_bytes == b->worker_joined.spill_bytes &&
                is_same_text(a->worker_joined.name, b->worker_joined.name);
     case TSI_SCHED_WORKER_LEFT:
         return same && a->worker_left.clean == b->worker_left.clean &&
@@ -194,6 +203,9 @@ is_same(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
     case TSI_SCHED_COPIED:
         return same && a->copied.count == b->copied.count &&
                memcmp(a->copied.keys, b->copied.keys, sizeof keys) == 0;
+    case TSI_SCHED_DROPPED:
+        return same && a->dropped.count == b->dropped.count &&
+               memcmp(a->dropped.keys, b->dropped.keys, sizeof keys) == 0;
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:

@@ -193,20 +193,18 @@ Test(worker, memory_bounds_what_runs_together)
     worker_case_fini(&c);
 }
 
-Test(worker, one_task_starts_however_little_memory_there_is)
+Test(worker, a_task_that_memory_does_not_suffice_for_is_given_back)
 {
     struct worker_case c;
-    worker_case_init(&c, 4, 1);
-    for (uint32_t task = 0; task < 4; task++) {
-        worker_case_assign(&c, task, task);
-    }
-    for (uint32_t task = 0; task < 4; task++) {
-        worker_case_poll(&c);
-        cr_assert_eq(worker_case_count(&c, TSI_WORKER_EXECUTE), 1);
-        const struct worker_case_action *execute = worker_case_first(&c, TSI_WORKER_EXECUTE);
-        cr_assert_eq(execute->action.execute.task, task);
-        worker_case_executed(&c, execute->action.execute.run);
-    }
+    worker_case_init(&c, 4, CASE_CHUNK_BYTES - 1);
+    worker_case_assign(&c, 0, 0);
+    worker_case_assign(&c, 1, 1);
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_EXECUTE), 0);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_REPORT_ENDED), 2);
+    const struct tsi_attempt *ended = &worker_case_first(&c, TSI_WORKER_REPORT_ENDED)->action.ended;
+    cr_assert_eq(ended->end, TSI_ATTEMPT_REFUSED);
+    cr_assert_eq(ended->task, 1, "what runs last goes first");
     worker_case_fini(&c);
 }
 

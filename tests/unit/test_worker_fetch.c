@@ -96,7 +96,7 @@ Test(worker_fetch, fetches_start_by_rank_and_not_too_many)
 Test(worker_fetch, a_later_task_of_lower_rank_brings_a_fetch_forward)
 {
     struct worker_case c;
-    worker_case_init(&c, 1, 1);
+    worker_case_init(&c, 1, CASE_CHUNK_BYTES);
     assign_both(&c, 0, 9);
     assign_both(&c, 1, 8);
     // Little memory: one fetch at a time. The first is that of task 17.
@@ -109,8 +109,7 @@ Test(worker_fetch, a_later_task_of_lower_rank_brings_a_fetch_forward)
                              .kind = TSI_WORKER_COPY,
                              .copy = {copy, 1},
                          });
-    worker_case_fetched(&c, own(13));
-    worker_case_poll(&c);
+    worker_case_fetch_lost(&c, own(13), peer);
     cr_assert_eq(worker_case_first(&c, TSI_WORKER_FETCH)->action.fetch.key, own(12));
     worker_case_fini(&c);
 }

@@ -100,6 +100,12 @@ tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *context, 
     tsi_vec_fini(&worker->input_handles);
     tsi_vec_fini(&worker->input_keys);
     tsi_vec_fini(&worker->scratch);
+    tsi_vec_fini(&worker->resident);
+    tsi_vec_fini(&worker->spills);
+    tsi_vec_fini(&worker->victims);
+    tsi_vec_fini(&worker->extents);
+    tsi_vec_fini(&worker->dropped);
+    tsi_free((void *)worker->spill_runs);
     tsi_free((void *)worker->runs);
     tsi_free(worker->free_runs);
     tsi_free(worker->cancels);
@@ -125,7 +131,12 @@ tsi_worker_new(const struct tsi_worker_config *config)
     worker->runs = (struct tsi_worker_task **)tsi_calloc(runs, sizeof *worker->runs);
     worker->free_runs = tsi_calloc(runs, sizeof *worker->free_runs);
     worker->cancels = tsi_calloc(runs, sizeof *worker->cancels);
-    if (worker->runs == NULL || worker->free_runs == NULL || worker->cancels == NULL) {
+    worker->spills_max = config->spills_max > 0 ? (size_t)config->spills_max : 0;
+    worker->spill_limit = config->spill_bytes;
+    worker->spill_runs =
+        (struct tsi_worker_chunk **)tsi_calloc(worker->spills_max + 1, sizeof *worker->spill_runs);
+    if (worker->spill_runs == NULL || worker->runs == NULL || worker->free_runs == NULL ||
+        worker->cancels == NULL) {
         tsi_worker_free(worker, NULL, NULL, NULL);
         return NULL;
     }
@@ -240,7 +251,7 @@ free_chunks(struct tsi_worker *worker, const tsi_key *keys, size_t count)
 static bool
 is_from(const struct tsi_worker_chunk *chunk, uint32_t peer)
 {
-    return chunk->peer == peer && !TSI_PLANTED(worker_deaf_to_leaving) &&
+    return chunk->peer == peer && chunk->extent == NULL && !TSI_PLANTED(worker_deaf_to_leaving) &&
            (chunk->state == TSI_WORKER_QUEUED || chunk->state == TSI_WORKER_FETCHING);
 }
 
@@ -293,7 +304,7 @@ static void
 take_fetch_failure(struct tsi_worker *worker, const struct tsi_worker_event *event)
 {
     struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, event->fetch_failed.key);
-    if (chunk != NULL && chunk->state == TSI_WORKER_FETCHING &&
+    if (chunk != NULL && chunk->state == TSI_WORKER_FETCHING && chunk->extent == NULL &&
         chunk->peer == event->fetch_failed.peer) {
         tsi_worker_chunk_failed(worker, chunk, event->fetch_failed.text);
     }
@@ -335,6 +346,7 @@ reset(struct tsi_worker *worker)
     tsi_vec_clear(&worker->copied);
     tsi_vec_clear(&worker->lost_copies);
     tsi_vec_clear(&worker->late);
+    tsi_vec_clear(&worker->dropped);
     worker->assignments = 0;
 }
 
@@ -374,6 +386,10 @@ take_event(struct tsi_worker *worker, const struct tsi_worker_event *event)
         return true;
     case TSI_WORKER_EXECUTED:
         return tsi_worker_task_executed(worker, event);
+    case TSI_WORKER_SPILLED:
+        return tsi_worker_spill_written(worker, event);
+    case TSI_WORKER_LOADED:
+        return tsi_worker_spill_loaded(worker, event);
     case TSI_WORKER_RESET:
         reset(worker);
         return true;
@@ -404,6 +420,39 @@ tsi_worker_chunk(const struct tsi_worker *worker, tsi_key key, uint64_t *bytes)
     return chunk->handle;
 }
 
+bool
+tsi_worker_chunk_demand(struct tsi_worker *worker, tsi_key key)
+{
+    struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, key);
+    if (chunk == NULL || chunk->extent == NULL || chunk->state == TSI_WORKER_HELD) {
+        return false;
+    }
+    chunk->demanded = true;
+    if (chunk->state == TSI_WORKER_ON_DISK) {
+        tsi_worker_chunk_load(worker, chunk, 0);
+    } else if (chunk->state == TSI_WORKER_QUEUED) {
+        tsi_worker_queue_raise(&worker->fetches, &chunk->entry, 0);
+    }
+    return true;
+}
+
+void
+tsi_worker_free_extents(struct tsi_worker *worker,
+                        void (*release_extent)(void *context, void *extent), void *context)
+{
+    for (struct tsi_worker_job *job = worker->job_list; job != NULL; job = job->next) {
+        for (struct tsi_worker_chunk *chunk = job->chunks; chunk != NULL; chunk = chunk->next) {
+            if (chunk->extent != NULL) {
+                release_extent(context, chunk->extent);
+                chunk->extent = NULL;
+            }
+        }
+    }
+    while (worker->extents.count > 0) {
+        release_extent(context, tsi_vec_pop(&worker->extents));
+    }
+}
+
 struct tsi_worker_stats
 tsi_worker_stats(const struct tsi_worker *worker)
 {
@@ -414,12 +463,18 @@ tsi_worker_stats(const struct tsi_worker *worker)
         .fetches = worker->fetching_count,
         .bytes_held = worker->bytes_held,
         .bytes_reserved = worker->bytes_reserved,
+        .bytes_fetching = worker->bytes_fetching,
         .bytes_peak = worker->bytes_peak,
+        .spills = worker->spill_run_count + worker->spills.count,
+        .bytes_spilled = worker->bytes_spilled,
+        .spills_done = worker->spills_done,
+        .loads_done = worker->loads_done,
+        .chunks_lost = worker->chunks_lost,
     };
 }
 
 void
 tsi_worker_reset_peak(struct tsi_worker *worker)
 {
-    worker->bytes_peak = worker->bytes_held + worker->bytes_reserved;
+    worker->bytes_peak = worker->bytes_held + worker->bytes_reserved + worker->bytes_fetching;
 }

@@ -11,6 +11,10 @@
 // keyed by the chunk and shared by all assignments that wait for it, so that ending an assignment
 // never touches a fetch.
 //
+// Memory is strictly bounded: what is held, fetched and reserved for runs is never more than
+// memory_bytes. Where it does not suffice chunks go to disk, those first that are needed last; a
+// task that has no room even so is given back.
+//
 // What a worker holds is what the scheduler can know from its reports: outputs of tasks reported
 // done, inputs of those tasks, and copies reported. It holds them until FREE or DROP_JOB. What came
 // for tasks that did not come to be done goes when no task uses it any more. FREE of a chunk that
@@ -35,6 +39,8 @@ struct tsi_worker_config {
     int runs_ahead;
     uint64_t memory_bytes; // that chunks and workspaces may take
     int fetches_max;       // under way at once; 0: 64
+    int spills_max;        // chunks written or read at once; 0: none is ever written
+    uint64_t spill_bytes;  // that chunks may take on disk
 };
 
 enum tsi_worker_event_kind {
@@ -50,6 +56,9 @@ enum tsi_worker_event_kind {
     TSI_WORKER_FETCHED, // a chunk arrived, or came with an assignment
     TSI_WORKER_FETCH_FAILED,
     TSI_WORKER_EXECUTED, // a run ended
+    // Every SPILL and LOAD is answered by its own, also after a RESET.
+    TSI_WORKER_SPILLED,
+    TSI_WORKER_LOADED,
     // The scheduler is gone: forget everything it said. FETCHes from before are not answered any
     // more; runs end as always, unheard.
     TSI_WORKER_RESET,
@@ -112,6 +121,18 @@ struct tsi_worker_event {
             uint32_t duration_us;
             const char *text; // if not TESS_OK
         } executed;
+        struct {
+            uint32_t run;
+            tess_status status;
+            void *extent;     // if TESS_OK: the core's from here on, until RELEASE_EXTENT
+            const char *text; // if not
+        } spilled;
+        struct {
+            uint32_t run;
+            tess_status status;
+            void *handle;     // if TESS_OK, as in `fetched`
+            const char *text; // if not: the chunk is lost
+        } loaded;
     };
 };
 
@@ -121,8 +142,12 @@ enum tsi_worker_action_kind {
     TSI_WORKER_FETCH,
     TSI_WORKER_RELEASE_CHUNK,   // the handle is the driver's again
     TSI_WORKER_RELEASE_PROGRAM, // the program is the driver's again
+    TSI_WORKER_SPILL,           // write the chunk to disk; the handle stays the core's
+    TSI_WORKER_LOAD,            // read it back into a fresh handle
+    TSI_WORKER_RELEASE_EXTENT,  // the room on disk is the driver's again
     TSI_WORKER_REPORT_DONE,     // to the scheduler
     TSI_WORKER_REPORT_ENDED,    // to the scheduler; sequence 0: a copy that could not be made
+    TSI_WORKER_REPORT_DROPPED,  // to the scheduler: these chunks are here no more
     TSI_WORKER_REPORT_COPIED,   // to the scheduler; also of what only a dropped job told of
     TSI_WORKER_REPORT_HELD,     // to the scheduler: there since the offer, from the life before
 };
@@ -171,6 +196,19 @@ struct tsi_worker_action {
             const struct tsi_program *program;
         } release_program;
         struct {
+            uint32_t run; // below spills_max; of SPILLs and LOADs alike
+            void *handle;
+            uint64_t bytes;
+        } spill;
+        struct {
+            uint32_t run;
+            void *extent;
+            uint64_t bytes;
+        } load;
+        struct {
+            void *extent;
+        } release_extent;
+        struct {
             const struct tsi_worker_done *items;
             size_t count;
         } done;
@@ -178,7 +216,7 @@ struct tsi_worker_action {
         struct {
             const tsi_key *keys;
             size_t count;
-        } copied;
+        } copied, dropped;
         struct tsi_worker_offer held;
     };
 };
@@ -191,6 +229,10 @@ tsi_worker_new(const struct tsi_worker_config *config); // NULL when memory is o
 void tsi_worker_free(struct tsi_worker *worker, void (*release_chunk)(void *context, void *handle),
                      void (*release_program)(void *context, const struct tsi_program *program),
                      void *context);
+
+// Gives all extents that the core has to `release_extent`, for before it is freed.
+void tsi_worker_free_extents(struct tsi_worker *worker,
+                             void (*release_extent)(void *context, void *extent), void *context);
 
 // Takes one event in. False when memory is out: the event had no effect, and what it carried is
 // still the driver's. The driver should then end the worker.
@@ -205,18 +247,28 @@ bool tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_work
 // call. False when memory is out.
 bool tsi_worker_offer(struct tsi_worker *worker, struct tsi_worker_offer *offer);
 
-// The handle and size of a chunk that is held, NULL (and `*bytes` as it was) if it is not; for
-// serving peers.
+// The handle and size of a chunk that is held in memory, NULL (and `*bytes` as it was) if it is
+// not; for serving peers.
 void *tsi_worker_chunk(const struct tsi_worker *worker, tsi_key key, uint64_t *bytes);
+
+// Whether the worker has the chunk on disk. If so it will be read back before all others. The
+// driver should look for it with tsi_worker_chunk() before it polls after LOADED.
+bool tsi_worker_chunk_demand(struct tsi_worker *worker, tsi_key key);
 
 struct tsi_worker_stats {
     size_t assignments; // not reported yet
     size_t running;
     size_t chunks;
-    size_t fetches;          // under way
-    uint64_t bytes_held;     // in chunks
+    size_t fetches;          // under way, those from disk included
+    size_t spills;           // chunks being written, or about to be
+    uint64_t bytes_held;     // in chunks in memory
     uint64_t bytes_reserved; // for what runs: outputs and workspaces
-    uint64_t bytes_peak;     // of the two together, since the last tsi_worker_reset_peak()
+    uint64_t bytes_fetching; // for what is fetched or read
+    uint64_t bytes_peak;     // of the three together, since the last tsi_worker_reset_peak()
+    uint64_t bytes_spilled;  // on disk, or about to be
+    uint64_t spills_done;    // chunks written
+    uint64_t loads_done;     // chunks read back
+    uint64_t chunks_lost;    // that could not be read back
 };
 struct tsi_worker_stats tsi_worker_stats(const struct tsi_worker *worker);
 void tsi_worker_reset_peak(struct tsi_worker *worker);

@@ -58,7 +58,7 @@ add_input(struct tsi_worker *worker, struct tsi_worker_task *task, tsi_key key, 
     if (chunk->state == TSI_WORKER_NOWHERE) {
         chunk->bytes = bytes;
     }
-    const uint64_t priority = (uint64_t)task->rank << 32 | task->sequence;
+    const uint64_t priority = tsi_worker_task_priority(task);
     const struct tsi_location *place = is_held ? NULL : find_place(places, key);
     return tsi_worker_chunk_want(worker, chunk, priority, place) ? ADDED : NO_PLACE;
 }
@@ -94,23 +94,20 @@ add_inputs(struct tsi_worker *worker, struct tsi_worker_task *task, struct place
                : NO_MEMORY;
 }
 
-// Puts the task into the lists of waiters of what is not held.
+// Puts the task into the lists of users of its inputs, and counts those that are not held.
 static void
 await_inputs(struct tsi_worker *worker, struct tsi_worker_task *task)
 {
     for (size_t i = 0; i < task->inputs.count; i++) {
         struct tsi_worker_input *input = &task->inputs.items[i];
         struct tsi_worker_chunk *chunk = input->chunk;
-        if (chunk->state == TSI_WORKER_HELD) {
-            continue;
-        }
         input->task = task;
-        input->next = chunk->waiters;
+        input->next = chunk->users;
         if (input->next != NULL) {
             input->next->previous = input;
         }
-        chunk->waiters = input;
-        task->missing++;
+        chunk->users = input;
+        task->missing += chunk->state == TSI_WORKER_HELD ? 0 : 1;
     }
     task->state = TSI_WORKER_NEEDS_INPUTS;
     if (task->missing == 0) {
@@ -129,6 +126,8 @@ resolve(struct tsi_worker_task *task)
     task->op = tsi_program_op_of(program, task->task);
     const struct tsi_chunk_op *op = &program->ops[task->op];
     task->chunk = (int64_t)(task->task - op->task_base);
+    struct tsi_worker_needs *needs = &task->job->needs[task->op];
+    needs->frontier = task->chunk < needs->frontier ? needs->frontier : task->chunk + 1;
     return op->work != TSI_WORK_HELD && op->work != TSI_WORK_KEPT && op->work != TSI_WORK_FILE;
 }
 

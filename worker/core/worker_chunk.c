@@ -29,8 +29,10 @@ tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key)
 void
 tsi_worker_chunk_count(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
-    const bool is_taken = chunk->state == TSI_WORKER_HELD || (chunk->state == TSI_WORKER_FETCHING &&
-                                                              (chunk->pins > 0 || chunk->copying));
+    const bool is_wanted =
+        chunk->pins > 0 || chunk->copying || (chunk->known && chunk->extent != NULL);
+    const bool is_taken =
+        chunk->state == TSI_WORKER_HELD || (chunk->state == TSI_WORKER_FETCHING && is_wanted);
     const uint64_t counted =
         is_taken && chunk->mapped && !chunk->freed && !chunk->doubtful ? chunk->bytes : 0;
     worker->bytes_counted += counted - chunk->counted;
@@ -102,23 +104,34 @@ remove_record(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
     tsi_worker_job_settle(worker, job);
 }
 
+// Takes the chunk out of the queue if nobody waits for it.
+static void
+unqueue(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    if (chunk->state == TSI_WORKER_QUEUED && !chunk->demanded) {
+        tsi_worker_queue_remove(&worker->fetches, &chunk->entry);
+        chunk->state = chunk->extent != NULL ? TSI_WORKER_ON_DISK : TSI_WORKER_NOWHERE;
+    }
+}
+
 void
 tsi_worker_chunk_settle(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     tsi_worker_chunk_count(worker, chunk);
-    if (chunk->pins > 0 || chunk->copying || chunk->state == TSI_WORKER_FETCHING) {
+    if (chunk->pins > 0 || chunk->copying || chunk->state == TSI_WORKER_FETCHING ||
+        chunk->io != TSI_WORKER_NO_IO) {
         return;
     }
+    if (tsi_worker_chunk_is_here(chunk) && (chunk->known || chunk->unclaimed)) {
+        unqueue(worker, chunk);
+        return;
+    }
+    chunk->demanded = false;
+    unqueue(worker, chunk);
+    tsi_worker_spill_stay(worker, chunk);
+    tsi_worker_spill_forget(worker, chunk);
     if (chunk->state == TSI_WORKER_HELD) {
-        if (chunk->known || chunk->unclaimed) {
-            return;
-        }
-        (void)tsi_vec_push(&worker->releases, chunk->handle); // reserved when it arrived
-        worker->bytes_held -= chunk->bytes;
-        worker->held_count--;
-    } else if (chunk->state == TSI_WORKER_QUEUED) {
-        tsi_worker_queue_remove(&worker->fetches, &chunk->entry);
-        chunk->state = TSI_WORKER_NOWHERE;
+        tsi_worker_spill_leave(worker, chunk);
     }
     remove_record(worker, chunk);
 }
@@ -140,10 +153,25 @@ tsi_worker_chunk_tell_again(struct tsi_worker *worker, struct tsi_worker_chunk *
     chunk->doubtful = true;
     tsi_worker_chunk_count(worker, chunk);
     // Without memory for it the chunk may stay until its job is dropped.
-    if (chunk->known && chunk->state == TSI_WORKER_HELD &&
+    if (chunk->known && tsi_worker_chunk_is_here(chunk) &&
         tsi_vec_reserve(&worker->copied, worker->copying_count + 1)) {
         (void)tsi_vec_push(&worker->copied, chunk->key);
     }
+}
+
+void
+tsi_worker_chunk_unlock(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    chunk->locks--;
+    tsi_worker_chunk_unpin(worker, chunk);
+}
+
+void
+tsi_worker_chunk_load(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, uint64_t priority)
+{
+    chunk->state = TSI_WORKER_QUEUED;
+    chunk->entry.priority = priority;
+    tsi_worker_queue_push(&worker->fetches, &chunk->entry);
 }
 
 void
@@ -171,6 +199,9 @@ tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
         }
         tsi_worker_queue_raise(&worker->fetches, &chunk->entry, priority);
         return true;
+    case TSI_WORKER_ON_DISK:
+        tsi_worker_chunk_load(worker, chunk, priority);
+        return true;
     case TSI_WORKER_NOWHERE:
         break;
     }
@@ -188,7 +219,8 @@ tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
 bool
 tsi_worker_chunk_reserve_release(struct tsi_worker *worker)
 {
-    return tsi_vec_reserve(&worker->releases, worker->held_count + 1);
+    return tsi_vec_reserve(&worker->releases, worker->held_count + 1) &&
+           tsi_vec_reserve(&worker->resident, 1);
 }
 
 void
@@ -212,8 +244,7 @@ tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chu
     chunk->state = TSI_WORKER_HELD;
     chunk->handle = handle;
     chunk->bytes = bytes;
-    worker->held_count++;
-    worker->bytes_held += bytes;
+    tsi_worker_spill_enter(worker, chunk);
     if (chunk->copying) {
         chunk->copying = false;
         chunk->known = true;
@@ -221,12 +252,8 @@ tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chu
         (void)tsi_vec_push(&worker->copied, chunk->key); // reserved when it was asked for
     }
     tsi_worker_chunk_count(worker, chunk);
-    while (chunk->waiters != NULL) {
-        struct tsi_worker_input *input = chunk->waiters;
-        struct tsi_worker_task *task = input->task;
-        chunk->waiters = input->next;
-        input->task = NULL;
-        tsi_worker_task_input_arrived(worker, task);
+    for (struct tsi_worker_input *use = chunk->users; use != NULL; use = use->next) {
+        tsi_worker_task_input_arrived(worker, use->task);
     }
 }
 
@@ -249,8 +276,8 @@ tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
     const uint32_t peer = chunk->peer;
     tsi_worker_chunk_stop(worker, chunk);
     chunk->pins++; // keeps the record while those who wait let it go
-    while (chunk->waiters != NULL) {
-        tsi_worker_task_input_lost(worker, chunk->waiters->task, chunk->key, peer, text);
+    while (chunk->users != NULL) {
+        tsi_worker_task_input_lost(worker, chunk->users->task, chunk->key, peer, text);
     }
     if (chunk->copying) {
         chunk->copying = false;
@@ -275,16 +302,27 @@ tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 }
 
 void
+tsi_worker_chunk_call_off(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
+{
+    chunk->demanded = false;
+    if (chunk->state == TSI_WORKER_HELD || chunk->io == TSI_WORKER_READING) {
+        return;
+    }
+    tsi_worker_chunk_stop(worker, chunk);
+    if (chunk->extent != NULL) {
+        chunk->state = TSI_WORKER_ON_DISK;
+    }
+}
+
+void
 tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
-    TSI_CHECK(chunk->waiters == NULL);
+    TSI_CHECK(chunk->users == NULL);
     if (chunk->mapped) {
         tsi_table_remove(&worker->chunks, chunk->key);
         chunk->mapped = false;
     }
-    if (chunk->state != TSI_WORKER_HELD) {
-        tsi_worker_chunk_stop(worker, chunk);
-    }
+    tsi_worker_chunk_call_off(worker, chunk);
     tsi_worker_chunk_free(worker, chunk);
 }
 
@@ -296,10 +334,13 @@ tsi_worker_chunk_next_fetch(struct tsi_worker *worker)
         return NULL;
     }
     struct tsi_worker_chunk *chunk = (struct tsi_worker_chunk *)(void *)entry;
-    // Inputs fetched ahead must not take the memory that tasks need; one fetch always goes on.
-    const uint64_t taken = worker->bytes_held + worker->bytes_reserved + worker->bytes_fetching;
-    if (worker->fetching_count > 0 && taken + chunk->bytes > worker->memory_bytes) {
+    const bool is_on_disk = chunk->extent != NULL;
+    if ((is_on_disk && worker->spill_run_count == worker->spills_max) ||
+        !tsi_worker_spill_room(worker, chunk->bytes, entry->priority)) {
         return NULL;
+    }
+    if (is_on_disk) {
+        tsi_worker_spill_read(worker, chunk);
     }
     tsi_worker_queue_remove(&worker->fetches, entry);
     chunk->state = TSI_WORKER_FETCHING;

@@ -87,7 +87,7 @@ drop_tasks(struct tsi_worker *worker, struct tsi_worker_job *job)
         next = task->next;
         worker->assignments -= task->orphan ? 0 : 1;
         if (task->state == TSI_WORKER_RUNNING) {
-            worker->bytes_counted -= task->reserved;
+            worker->bytes_counted -= task->orphan ? 0 : task->reserved;
             worker->cancels[task->run] = true;
             worker->cancel_count++;
         } else if (task->state == TSI_WORKER_NEEDS_INPUTS || task->state == TSI_WORKER_READY) {

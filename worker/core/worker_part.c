@@ -23,6 +23,7 @@ part_tasks(struct tsi_worker *worker, struct tsi_worker_job *job)
     for (struct tsi_worker_task *task = job->tasks; task != NULL; task = next) {
         next = task->next;
         if (task->state == TSI_WORKER_RUNNING) {
+            worker->bytes_counted -= task->orphan ? 0 : task->reserved;
             task->orphan = true;
         } else if (task->state == TSI_WORKER_NEEDS_INPUTS || task->state == TSI_WORKER_READY) {
             tsi_worker_task_drop(worker, task);
@@ -43,9 +44,9 @@ part_chunks(struct tsi_worker *worker, struct tsi_worker_job *job)
         }
         const bool stays = chunk->known && job->program != NULL;
         chunk->known_by = TSI_JOB_NONE; // the offer tells of it
-        if (chunk->state != TSI_WORKER_HELD) {
-            tsi_worker_chunk_stop(worker, chunk);
-        }
+        chunk->doubtful = true;
+        tsi_worker_chunk_call_off(worker, chunk);
+        tsi_worker_chunk_count(worker, chunk);
         if (!stays) {
             tsi_worker_chunk_free(worker, chunk);
         }
@@ -64,6 +65,7 @@ drop_reports(struct tsi_worker *worker)
     tsi_vec_clear(&worker->copied);
     tsi_vec_clear(&worker->lost_copies);
     tsi_vec_clear(&worker->late);
+    tsi_vec_clear(&worker->dropped);
     worker->assignments = 0;
 }
 
@@ -100,6 +102,8 @@ tsi_worker_task_orphaned(struct tsi_worker *worker, struct tsi_worker_task *task
     output->known = true;
     output->freed = false;
     output->unclaimed = false;
+    output->doubtful = true;
+    tsi_worker_chunk_count(worker, output);
     return !worker->offered || tsi_vec_push(&worker->late, key);
 }
 
@@ -107,7 +111,7 @@ void
 tsi_worker_offer_again(struct tsi_worker *worker, tsi_key key)
 {
     const struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, key);
-    if (chunk != NULL && chunk->state == TSI_WORKER_HELD && chunk->known && worker->offered) {
+    if (chunk != NULL && tsi_worker_chunk_is_here(chunk) && chunk->known && worker->offered) {
         // Without memory for it the chunk stays until its job is dropped.
         (void)tsi_vec_push(&worker->late, key);
     }
@@ -127,7 +131,7 @@ collect(struct tsi_worker *worker, const struct tsi_worker_job *job)
 {
     tsi_vec_clear(&worker->scratch);
     for (const struct tsi_worker_chunk *chunk = job->chunks; chunk != NULL; chunk = chunk->next) {
-        if (chunk->state == TSI_WORKER_HELD && chunk->known && chunk->mapped &&
+        if (tsi_worker_chunk_is_here(chunk) && chunk->known && chunk->mapped &&
             !tsi_vec_push(&worker->scratch, chunk->key)) {
             return false;
         }
@@ -184,7 +188,7 @@ tsi_worker_tell_late(struct tsi_worker *worker, struct tsi_worker_action *action
     while (worker->late.count > 0) {
         const tsi_key key = tsi_vec_pop(&worker->late);
         const struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, key);
-        if (chunk != NULL && chunk->state == TSI_WORKER_HELD && chunk->known) {
+        if (chunk != NULL && tsi_worker_chunk_is_here(chunk) && chunk->known) {
             worker->late_holding = (struct tsi_holding){tsi_key_job(key), chunk->job->token, 1};
             worker->late_range = (struct tsi_task_range){tsi_key_task(key), 1};
             action->kind = TSI_WORKER_REPORT_HELD;

@@ -26,12 +26,15 @@
 // Completions of one report.
 enum { TSI_WORKER_BATCH = 256 };
 
+enum { TSI_WORKER_TEXT_MAX = 256 };
+
 struct tsi_worker_chunk;
 struct tsi_worker_task;
 
 // What a task of an operation takes, found when the first one starts.
 struct tsi_worker_needs {
     uint64_t workspace; // UINT64_MAX: not asked for yet
+    int64_t frontier;   // no task of this chunk number or a higher one was assigned here
     bool is_short;
 };
 
@@ -56,11 +59,15 @@ enum tsi_worker_chunk_state {
     TSI_WORKER_NOWHERE, // not held and not on its way
     TSI_WORKER_QUEUED,  // for a fetch
     TSI_WORKER_FETCHING,
-    TSI_WORKER_HELD,
+    TSI_WORKER_HELD,    // in memory
+    TSI_WORKER_ON_DISK, // there alone, and not asked for
 };
 
-// One use of a chunk by a task. While the chunk is not held it is in the chunk's list of waiters,
-// and `task` is set.
+// What the disk does with a chunk.
+enum tsi_worker_io { TSI_WORKER_NO_IO, TSI_WORKER_WRITING, TSI_WORKER_READING };
+
+// One use of a chunk by a task. Until the task starts it is in the chunk's list of users, and
+// `task` is set.
 struct tsi_worker_input {
     struct tsi_worker_chunk *chunk;
     struct tsi_worker_task *task;
@@ -74,8 +81,15 @@ struct tsi_worker_chunk {
     struct tsi_worker_job *job;
     struct tsi_worker_chunk *next; // of the job
     struct tsi_worker_chunk *previous;
-    struct tsi_worker_input *waiters;
+    struct tsi_worker_input *users; // by tasks that have not started
     void *handle;
+    void *extent;       // what is on disk of it; NULL: nothing
+    size_t resident_at; // its place in the list of those that take memory
+    uint32_t spill_run;
+    uint32_t locks; // uses by tasks that run, and by outputs not reported yet: it stays in memory
+    enum tsi_worker_io io;
+    bool leaving;     // from memory, as soon as it is written
+    bool demanded;    // by a peer, through the driver, since it last left memory
     uint64_t bytes;   // what is expected, until it is held
     uint64_t counted; // of them, in the worker's bytes_counted
     uint32_t pins;    // uses by tasks, and by completions not reported yet
@@ -130,6 +144,12 @@ struct tsi_worker_reports {
     struct tsi_worker_task *first;
     struct tsi_worker_task *last;
     size_t count;
+};
+
+// A chunk that could leave memory, and when it is needed next.
+struct tsi_worker_victim {
+    struct tsi_worker_chunk *chunk;
+    uint64_t next_use;
 };
 
 struct tsi_worker_lost_copy {
@@ -189,6 +209,27 @@ struct tsi_worker {
     TSI_VEC(tsi_key) input_keys;
     TSI_VEC(tsi_key) scratch;
 
+    // Spilling.
+    size_t spills_max;
+    uint64_t spill_limit;
+    struct tsi_worker_chunk **spill_runs;        // by run; NULL: free
+    size_t spill_run_count;                      // that are busy
+    TSI_VEC(struct tsi_worker_chunk *) resident; // chunks in memory that take some
+    TSI_VEC(struct tsi_worker_chunk *) spills;   // to be written
+    TSI_VEC(struct tsi_worker_victim) victims;   // scratch
+    TSI_VEC(void *) extents;                     // to give back
+    TSI_VEC(tsi_key) dropped;                    // to tell
+    bool dropped_told;
+    size_t extent_count; // that chunks have, or will have
+    uint64_t bytes_spilled;
+    uint64_t bytes_leaving;
+    bool spill_failed; // and was not tried again
+    tess_status spill_status;
+    char spill_text[TSI_WORKER_TEXT_MAX];
+    uint64_t spills_done;
+    uint64_t loads_done;
+    uint64_t chunks_lost;
+
     size_t assignments;
     size_t held_count;
     size_t fetching_count;
@@ -228,6 +269,13 @@ void tsi_worker_chunk_tell_again(struct tsi_worker *worker, struct tsi_worker_ch
 // Sees to it that the chunk is held or on its way. `location` may be NULL. False if nobody has it.
 bool tsi_worker_chunk_want(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
                            uint64_t priority, const struct tsi_location *location);
+// In memory or on disk.
+static inline bool
+tsi_worker_chunk_is_here(const struct tsi_worker_chunk *chunk)
+{
+    return chunk->state == TSI_WORKER_HELD || chunk->extent != NULL;
+}
+
 // Counts the chunk's bytes, or not any more, after something of it changed.
 void tsi_worker_chunk_count(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // Room for one more handle to be given back; false when memory is out.
@@ -244,9 +292,16 @@ void tsi_worker_chunk_lost(struct tsi_worker *worker, struct tsi_worker_chunk *c
 void tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // Takes the chunk out of the queue or off its way.
 void tsi_worker_chunk_stop(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// The same if nobody waits for it any more; what the disk reads it still gives.
+void tsi_worker_chunk_call_off(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 // Takes the key from the record; it goes when the last task that uses it has ended.
 void tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
-// The next chunk to fetch, started; NULL if none may be now.
+// Lets go of a chunk that a task ran with, or that was reported.
+void tsi_worker_chunk_unlock(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// Asks for a chunk that is on disk; `priority` as of tasks.
+void tsi_worker_chunk_load(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                           uint64_t priority);
+// The next chunk to fetch or to read, started; NULL if none may be now.
 struct tsi_worker_chunk *tsi_worker_chunk_next_fetch(struct tsi_worker *worker);
 
 // worker_assign.c
@@ -266,6 +321,10 @@ void tsi_worker_task_withdraw(struct tsi_worker *worker, struct tsi_worker_task 
 void tsi_worker_task_end(struct tsi_worker *worker, struct tsi_worker_task *task,
                          enum tsi_attempt_end end, tess_status status, const char *text);
 void tsi_worker_task_retract(struct tsi_worker *worker, uint32_t sequence);
+// When it runs: lower is earlier.
+uint64_t tsi_worker_task_priority(const struct tsi_worker_task *task);
+// An input is in memory no more.
+void tsi_worker_task_input_left(struct tsi_worker *worker, struct tsi_worker_task *task);
 // An input came.
 void tsi_worker_task_input_arrived(struct tsi_worker *worker, struct tsi_worker_task *task);
 // Input `key` cannot be had from `peer`: the task ends.
@@ -292,6 +351,36 @@ bool tsi_worker_task_orphaned(struct tsi_worker *worker, struct tsi_worker_task 
 // An attempt to make a chunk ended without one: if it is here all the same, it is offered.
 void tsi_worker_offer_again(struct tsi_worker *worker, tsi_key key);
 bool tsi_worker_tell_late(struct tsi_worker *worker, struct tsi_worker_action *action);
+// worker_spill.c
+
+// Whether `bytes` more fit in memory. If not, chunks that are needed later than `priority` start to
+// leave it.
+bool tsi_worker_spill_room(struct tsi_worker *worker, uint64_t bytes, uint64_t priority);
+// A chunk is in memory now, or no more.
+void tsi_worker_spill_enter(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+void tsi_worker_spill_leave(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// Gives the chunk's room on disk back, if it has some.
+void tsi_worker_spill_forget(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// A chunk that is about to leave stays.
+void tsi_worker_spill_stay(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// Starts to write the next chunk; NULL if there is none, or no run is free.
+struct tsi_worker_chunk *tsi_worker_spill_next(struct tsi_worker *worker);
+// Takes a free run for reading the chunk.
+void tsi_worker_spill_read(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+// What was written or read; false when memory is out, and nothing changed.
+bool tsi_worker_spill_written(struct tsi_worker *worker, const struct tsi_worker_event *event);
+bool tsi_worker_spill_loaded(struct tsi_worker *worker, const struct tsi_worker_event *event);
+
+// worker_stuck.c
+
+// Whether nothing can go on for want of memory; then something was given back.
+bool tsi_worker_stuck_relieve(struct tsi_worker *worker);
+
+// worker_next.c
+
+// When a chunk will be needed: the priority of the first task that waits with it, or later than all
+// of those, by how far ahead its users are in their operations.
+uint64_t tsi_worker_next_use(const struct tsi_worker *worker, const struct tsi_worker_chunk *chunk);
 
 // worker_tell.c
 

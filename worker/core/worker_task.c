@@ -2,10 +2,9 @@
 //
 // Assignments: from the batch that brings them to the report that ends them.
 //
-// A task is ready when all its inputs are held. Ready tasks run by rank, then by sequence. The
+// A task is ready when all its inputs are in memory. Ready tasks run by rank, then by sequence. The
 // first one starts when a run is free and its output and workspace fit beside what is held; later
-// ones never overtake it. If nothing runs it starts in any case: then nothing that the core could
-// wait for would make memory free.
+// ones never overtake it. What it cannot have room for at all is given back (worker_stuck.c).
 
 #include "worker/core/worker_state.h"
 
@@ -57,30 +56,58 @@ tsi_worker_task_recycle(struct tsi_worker *worker, struct tsi_worker_task *task)
     }
 }
 
+// Takes the use out of the list of its chunk.
+static void
+unlink_use(struct tsi_worker_input *input)
+{
+    if (input->next != NULL) {
+        input->next->previous = input->previous;
+    }
+    if (input->previous != NULL) {
+        input->previous->next = input->next;
+    } else {
+        input->chunk->users = input->next;
+    }
+    input->task = NULL;
+    input->next = NULL;
+    input->previous = NULL;
+}
+
 // Lets go of all inputs; with `known`, those that were fetched stay.
 static void
 release_inputs(struct tsi_worker *worker, struct tsi_worker_task *task, bool known)
 {
+    const bool ran = task->state == TSI_WORKER_RUNNING;
     for (size_t i = 0; i < task->inputs.count; i++) {
         struct tsi_worker_input *input = &task->inputs.items[i];
         struct tsi_worker_chunk *chunk = input->chunk;
         if (input->task != NULL) {
-            if (input->next != NULL) {
-                input->next->previous = input->previous;
-            }
-            if (input->previous != NULL) {
-                input->previous->next = input->next;
-            } else {
-                chunk->waiters = input->next;
-            }
+            unlink_use(input);
         }
         if (known && !chunk->freed) {
             tsi_worker_chunk_know(chunk, task->job);
         }
+        chunk->locks -= ran ? 1 : 0;
         tsi_worker_chunk_unpin(worker, chunk);
     }
     tsi_vec_clear(&task->inputs);
     task->missing = 0;
+}
+
+uint64_t
+tsi_worker_task_priority(const struct tsi_worker_task *task)
+{
+    return (uint64_t)task->rank << 32 | task->sequence;
+}
+
+void
+tsi_worker_task_input_left(struct tsi_worker *worker, struct tsi_worker_task *task)
+{
+    task->missing++;
+    if (task->state == TSI_WORKER_READY) {
+        tsi_worker_queue_remove(&worker->ready, &task->entry);
+        task->state = TSI_WORKER_NEEDS_INPUTS;
+    }
 }
 
 void
@@ -170,14 +197,17 @@ tsi_worker_task_start(struct tsi_worker *worker)
     const struct tsi_worker_needs *needs = tsi_worker_job_needs(job, task->op);
     const uint64_t output = tsi_chunk_op_bytes(&job->program->ops[task->op], task->chunk);
     const uint64_t reserved = output + needs->workspace;
-    const uint64_t taken = worker->bytes_held + worker->bytes_reserved;
     const size_t running = worker->run_count - worker->free_run_count;
     const bool goes_ahead = running >= (size_t)worker->threads;
     if (goes_ahead && (!needs->is_short || worker->long_count > 0)) {
         return NULL;
     }
-    if (running > 0 && taken + reserved > worker->memory_bytes) {
+    if (!tsi_worker_spill_room(worker, reserved, tsi_worker_task_priority(task))) {
         return NULL;
+    }
+    for (size_t i = 0; i < task->inputs.count; i++) {
+        unlink_use(&task->inputs.items[i]);
+        task->inputs.items[i].chunk->locks++;
     }
     tsi_worker_queue_remove(&worker->ready, entry);
     tsi_table_remove(&worker->sequences, task->sequence);
@@ -204,7 +234,7 @@ leave_run(struct tsi_worker *worker, struct tsi_worker_task *task)
     worker->runs[task->run] = NULL;
     worker->free_runs[worker->free_run_count++] = task->run;
     worker->bytes_reserved -= TSI_PLANTED(worker_leaked_memory) ? 0 : task->reserved;
-    worker->bytes_counted -= task->job->detached ? 0 : task->reserved;
+    worker->bytes_counted -= task->job->detached || task->orphan ? 0 : task->reserved;
     worker->long_count -= task->is_short ? 0 : 1;
     task->job->running--;
 }
@@ -243,6 +273,7 @@ finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worke
     output->freed = false;
     output->unclaimed = false;
     output->pins++;
+    output->locks++;
     tsi_worker_chunk_count(worker, output);
     task->output = output;
     task->state = TSI_WORKER_DONE;

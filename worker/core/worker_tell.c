@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the worker's core tells its driver, and in which order: memory is given back first, then
-// tasks and fetches start, and completions come last, so that one round of polling tells them
-// together.
+// tasks and fetches start and chunks are written, and completions come last, so that one round of
+// polling tells them together.
 
 #include "worker/core/worker.h"
 
@@ -12,7 +12,7 @@
 void
 tsi_worker_tell_peak(struct tsi_worker *worker)
 {
-    const uint64_t now = worker->bytes_held + worker->bytes_reserved;
+    const uint64_t now = worker->bytes_held + worker->bytes_reserved + worker->bytes_fetching;
     if (now > worker->bytes_peak) {
         worker->bytes_peak = now;
     }
@@ -27,7 +27,7 @@ tsi_worker_tell_end(struct tsi_worker *worker, struct tsi_worker_task *task)
     struct tsi_worker_chunk *output = task->output;
     tsi_worker_task_recycle(worker, task);
     if (output != NULL) {
-        tsi_worker_chunk_unpin(worker, output);
+        tsi_worker_chunk_unlock(worker, output);
     }
 }
 
@@ -35,12 +35,16 @@ void
 tsi_worker_tell_settle(struct tsi_worker *worker)
 {
     for (size_t i = 0; i < worker->batch_count; i++) {
-        tsi_worker_chunk_unpin(worker, worker->batch_outputs[i]);
+        tsi_worker_chunk_unlock(worker, worker->batch_outputs[i]);
     }
     worker->batch_count = 0;
     if (worker->told != NULL) {
         tsi_worker_task_recycle(worker, worker->told);
         worker->told = NULL;
+    }
+    if (worker->dropped_told) {
+        tsi_vec_clear(&worker->dropped);
+        worker->dropped_told = false;
     }
     if (worker->copied_told) {
         tsi_vec_clear(&worker->copied);
@@ -71,6 +75,11 @@ tell_release(struct tsi_worker *worker, struct tsi_worker_action *action)
     if (worker->releases.count > 0) {
         action->kind = TSI_WORKER_RELEASE_CHUNK;
         action->release_chunk.handle = tsi_vec_pop(&worker->releases);
+        return true;
+    }
+    if (worker->extents.count > 0) {
+        action->kind = TSI_WORKER_RELEASE_EXTENT;
+        action->release_extent.extent = tsi_vec_pop(&worker->extents);
         return true;
     }
     if (worker->programs.count > 0) {
@@ -146,11 +155,43 @@ tell_fetch(struct tsi_worker *worker, struct tsi_worker_action *action)
     if (chunk == NULL) {
         return false;
     }
+    tsi_worker_tell_peak(worker);
+    if (chunk->io == TSI_WORKER_READING) {
+        action->kind = TSI_WORKER_LOAD;
+        action->load.run = chunk->spill_run;
+        action->load.extent = chunk->extent;
+        action->load.bytes = chunk->bytes;
+        return true;
+    }
     action->kind = TSI_WORKER_FETCH;
     action->fetch.key = chunk->key;
     action->fetch.peer = chunk->peer;
     action->fetch.bytes = chunk->bytes;
     return true;
+}
+
+static bool
+tell_spill(struct tsi_worker *worker, struct tsi_worker_action *action)
+{
+    const struct tsi_worker_chunk *chunk = tsi_worker_spill_next(worker);
+    if (chunk == NULL) {
+        return false;
+    }
+    action->kind = TSI_WORKER_SPILL;
+    action->spill.run = chunk->spill_run;
+    action->spill.handle = chunk->handle;
+    action->spill.bytes = chunk->bytes;
+    return true;
+}
+
+static bool
+tell_dropped(struct tsi_worker *worker, struct tsi_worker_action *action)
+{
+    action->kind = TSI_WORKER_REPORT_DROPPED;
+    action->dropped.keys = worker->dropped.items;
+    action->dropped.count = worker->dropped.count;
+    worker->dropped_told = worker->dropped.count > 0;
+    return worker->dropped_told;
 }
 
 static bool
@@ -197,9 +238,16 @@ tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_ac
     if (worker->done.count >= TSI_WORKER_BATCH && tell_done(worker, action)) {
         return true;
     }
-    // A report that nobody wants any more may release a chunk, after releases were looked at.
-    return tell_cancel(worker, action) || tell_release(worker, action) ||
-           tell_execute(worker, action) || tell_fetch(worker, action) ||
-           tell_ended(worker, action) || tell_done(worker, action) || tell_copied(worker, action) ||
-           tsi_worker_tell_late(worker, action) || tell_release(worker, action);
+    // What follows may release a chunk or end a task after that was looked at.
+    do {
+        if (tell_cancel(worker, action) || tell_release(worker, action) ||
+            tell_execute(worker, action) || tell_fetch(worker, action) ||
+            tell_spill(worker, action) || tell_release(worker, action) ||
+            tell_dropped(worker, action) || tell_ended(worker, action) ||
+            tell_done(worker, action) || tell_copied(worker, action) ||
+            tsi_worker_tell_late(worker, action) || tell_release(worker, action)) {
+            return true;
+        }
+    } while (tsi_worker_stuck_relieve(worker));
+    return false;
 }

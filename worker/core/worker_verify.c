@@ -9,6 +9,8 @@
 //   W5  running tasks and runs name each other
 //   W6  the maps and lists have the same members
 //   W7  both queues are in order
+//   W8  chunks on disk, on their way there and back, and in memory are in the lists and sums of
+//   those
 //
 // Uses are compared with pins by sums of a hash of the chunk, so that one pass without memory does
 // it.
@@ -21,6 +23,13 @@ struct count {
     uint64_t bytes_held;
     uint64_t bytes_counted;
     uint64_t bytes_fetching;
+    uint64_t bytes_spilled;
+    uint64_t bytes_leaving;
+    uint64_t locks;     // a sum of hashes
+    uint64_t lock_uses; // the same sum, if all is well
+    size_t extents;
+    size_t spill_runs;
+    size_t resident;
     uint64_t bytes_reserved;
     uint64_t pins; // a sum of hashes
     uint64_t uses; // the same sum, if all is well
@@ -51,6 +60,35 @@ hash_of(const struct tsi_worker_chunk *chunk)
 }
 
 static const char *
+check_spill(const struct tsi_worker *worker, const struct tsi_worker_chunk *chunk,
+            struct count *count)
+{
+    const bool is_held = chunk->state == TSI_WORKER_HELD;
+    const bool is_read = chunk->io == TSI_WORKER_READING;
+    count->locks += hash_of(chunk) * chunk->locks;
+    count->spill_runs += chunk->io != TSI_WORKER_NO_IO;
+    count->resident += is_held && chunk->bytes > 0;
+    if (chunk->extent != NULL || chunk->leaving) {
+        count->extents++;
+        count->bytes_spilled += chunk->bytes;
+    }
+    count->bytes_leaving += chunk->leaving ? chunk->bytes : 0;
+    if (chunk->io != TSI_WORKER_NO_IO && worker->spill_runs[chunk->spill_run] != chunk) {
+        return "W8: a chunk that is written or read is on no run";
+    }
+    if ((chunk->locks > 0 || chunk->leaving) && !is_held) {
+        return "W8: a chunk that tasks run with, or that is written, is not in memory";
+    }
+    if (is_held && chunk->bytes > 0 && worker->resident.items[chunk->resident_at] != chunk) {
+        return "W8: a chunk in memory is not in the list of those";
+    }
+    if (chunk->state == TSI_WORKER_ON_DISK && (chunk->users != NULL || chunk->extent == NULL)) {
+        return "W8: a chunk that is on disk alone is not there, or tasks wait for it";
+    }
+    return is_read && chunk->extent == NULL ? "W8: a chunk is read and is not there" : NULL;
+}
+
+static const char *
 check_chunk(const struct tsi_worker *worker, const struct tsi_worker_chunk *chunk,
             struct count *count)
 {
@@ -71,17 +109,16 @@ check_chunk(const struct tsi_worker *worker, const struct tsi_worker_chunk *chun
         return "W4: the queue of fetches and the states of chunks differ";
     }
     const bool has_reason = chunk->pins > 0 || chunk->copying ||
-                            chunk->state == TSI_WORKER_FETCHING ||
-                            (chunk->state == TSI_WORKER_HELD && (chunk->known || chunk->unclaimed));
+                            chunk->state == TSI_WORKER_FETCHING || chunk->io != TSI_WORKER_NO_IO ||
+                            ((chunk->state == TSI_WORKER_HELD || chunk->extent != NULL) &&
+                             (chunk->known || chunk->unclaimed));
     if (!has_reason) {
         return "W4: a chunk that nobody needs";
     }
     if (chunk->state == TSI_WORKER_NOWHERE && chunk->pins > 0) {
         return "W3: a chunk that tasks wait for is not on its way";
     }
-    return chunk->state == TSI_WORKER_HELD && chunk->waiters != NULL
-               ? "W3: a task waits for a chunk that is held"
-               : NULL;
+    return check_spill(worker, chunk, count);
 }
 
 static const char *
@@ -90,11 +127,12 @@ check_inputs(const struct tsi_worker_task *task)
     size_t missing = 0;
     for (size_t i = 0; i < task->inputs.count; i++) {
         const struct tsi_worker_input *input = &task->inputs.items[i];
-        const bool is_held = input->chunk->state == TSI_WORKER_HELD;
-        if (is_held != (input->task == NULL) || (!is_held && input->task != task)) {
-            return "W3: a task and the waiters of its input disagree";
+        const bool waits =
+            task->state == TSI_WORKER_READY || task->state == TSI_WORKER_NEEDS_INPUTS;
+        if (input->task != (waits ? task : NULL)) {
+            return "W3: a task and the users of its input disagree";
         }
-        missing += !is_held;
+        missing += input->chunk->state != TSI_WORKER_HELD;
     }
     return missing != task->missing ? "W3: the count of missing inputs is wrong" : NULL;
 }
@@ -103,9 +141,12 @@ static const char *
 check_task(const struct tsi_worker *worker, const struct tsi_worker_task *task, struct count *count)
 {
     for (size_t i = 0; i < task->inputs.count; i++) {
-        count->uses += hash_of(task->inputs.items[i].chunk);
+        const uint64_t hash = hash_of(task->inputs.items[i].chunk);
+        count->uses += hash;
+        count->lock_uses += task->state == TSI_WORKER_RUNNING ? hash : 0;
     }
     count->uses += task->output != NULL ? hash_of(task->output) : 0;
+    count->lock_uses += task->output != NULL ? hash_of(task->output) : 0;
     count->assignments +=
         task != worker->told && !task->orphan && (task->job == NULL || !task->job->detached);
     count->ready += task->state == TSI_WORKER_READY;
@@ -119,7 +160,7 @@ check_task(const struct tsi_worker *worker, const struct tsi_worker_task *task, 
     if (task->state == TSI_WORKER_RUNNING) {
         count->running++;
         count->bytes_reserved += task->reserved;
-        count->bytes_counted += task->job->detached ? 0 : task->reserved;
+        count->bytes_counted += task->job->detached || task->orphan ? 0 : task->reserved;
         if (worker->runs[task->run] != task) {
             return "W5: a running task is on no run";
         }
@@ -166,6 +207,12 @@ check_sums(const struct tsi_worker *worker, const struct count *count)
         count->bytes_counted != worker->bytes_counted) {
         return "W1: the ledger is not the sum of what it counts";
     }
+    if (count->bytes_spilled != worker->bytes_spilled || count->extents != worker->extent_count ||
+        count->bytes_leaving != worker->bytes_leaving ||
+        count->spill_runs != worker->spill_run_count || count->resident != worker->resident.count ||
+        count->locks != count->lock_uses) {
+        return "W8: the ledger of what is on disk is not the sum of what it counts";
+    }
     if (count->pins != count->uses) {
         return "W2: pins and uses differ";
     }
@@ -199,6 +246,7 @@ tsi_worker_verify(const struct tsi_worker *worker, const char **broken)
     }
     for (size_t i = 0; i < worker->batch_count; i++) {
         count.uses += hash_of(worker->batch_outputs[i]);
+        count.lock_uses += hash_of(worker->batch_outputs[i]);
     }
     if (*broken == NULL) {
         *broken = check_sums(worker, &count);
@@ -244,6 +292,8 @@ tsi_worker_digest(const struct tsi_worker *worker)
     hash = mix(hash, worker->bytes_held);
     hash = mix(hash, worker->bytes_reserved);
     hash = mix(hash, worker->bytes_fetching);
+    hash = mix(hash, worker->bytes_spilled);
+    hash = mix(hash, worker->spills_done);
     hash = mix(hash, worker->releases.count);
     return mix(hash, worker->copied.count);
 }

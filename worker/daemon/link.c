@@ -33,6 +33,7 @@ say_hello(struct tsi_worker_loop *loop)
                                           .library = tess_version(),
                                           .threads = (uint32_t)loop->threads,
                                           .memory_bytes = loop->memory_bytes,
+                                          .spill_bytes = loop->options->spill_bytes,
                                           .endpoint = loop->endpoint,
                                           .host = loop->host,
                                           .pid = (uint32_t)getpid(),

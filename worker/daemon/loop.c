@@ -20,7 +20,7 @@
 
 enum {
     SOCKETS_MAX = 1024, // of peers that are polled at once
-    FIXED_ITEMS = 7,
+    FIXED_ITEMS = 8,
     RETRY_MS = 200, // between tries to find a scheduler
 };
 
@@ -81,7 +81,15 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     choose_name(loop);
     tsi_net_host_identity(loop->host, sizeof loop->host);
     const struct tsi_worker_config config = {
-        .threads = loop->threads, .runs_ahead = TSI_RUNS_AHEAD, .memory_bytes = loop->memory_bytes};
+        .threads = loop->threads,
+        .runs_ahead = TSI_RUNS_AHEAD,
+        .memory_bytes = loop->memory_bytes,
+        .spills_max = options->spill_bytes > 0 ? TSI_SPILL_RUNS : 0,
+        .spill_bytes = options->spill_bytes,
+    };
+    if (tsi_worker_loop_spill_open(loop, error) != TESS_OK) {
+        return error->status;
+    }
     loop->core = tsi_worker_new(&config);
     loop->files = tsi_files_new(options->allow_path_count > 0 ? options->allow_paths : NULL,
                                 options->allow_path_count);
@@ -114,6 +122,7 @@ wait_for_events(struct tsi_worker_loop *loop)
     int count = 0;
     items[count++] = (zmq_pollitem_t){.fd = loop->signals, .events = ZMQ_POLLIN};
     items[count++] = (zmq_pollitem_t){.fd = tsi_pool_fd(loop->pool), .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = loop->spill_fd, .events = ZMQ_POLLIN};
     if (loop->socket != NULL) {
         items[count++] = (zmq_pollitem_t){.socket = loop->socket, .events = ZMQ_POLLIN};
         items[count++] = (zmq_pollitem_t){.socket = loop->monitor, .events = ZMQ_POLLIN};
@@ -130,7 +139,8 @@ wait_for_events(struct tsi_worker_loop *loop)
     zmq_poll(items, count, wait_ms(loop, tsi_clock_ns()));
     take_signals(loop);
     tsi_worker_loop_collect(loop);
-    if (loop->socket != NULL && items[3].revents != 0 && tsi_net_broke(loop->monitor)) {
+    tsi_worker_loop_spilled(loop);
+    if (loop->socket != NULL && items[4].revents != 0 && tsi_net_broke(loop->monitor)) {
         tsi_log(TSI_LOG_WARNING, "connection broke", "scheduler=%s", loop->connection.address);
         loop->heard_ns = 0;
     }
@@ -246,6 +256,7 @@ finish(struct tsi_worker_loop *loop)
     // core until they have ended.
     tsi_link_close(loop, 1000);
     tsi_pool_free(loop->pool);
+    tsi_worker_loop_spill_close(loop);
     if (loop->core != NULL) {
         tsi_worker_free(loop->core, release_chunk, release_program, NULL);
     }
@@ -259,7 +270,7 @@ finish(struct tsi_worker_loop *loop)
 int
 tsi_worker_loop_run(const struct tsi_worker_options *options)
 {
-    struct tsi_worker_loop loop = {.options = options, .signals = -1};
+    struct tsi_worker_loop loop = {.options = options, .signals = -1, .spill_fd = -1};
     struct tsi_error error = {.status = TESS_OK};
     if (start(&loop, &error) != TESS_OK) {
         tsi_log(TSI_LOG_ERROR, "cannot start", "%s", error.text);

@@ -9,6 +9,7 @@
 
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
+#include "engine/io/spill.h"
 #include "engine/net/transfer.h"
 #include "worker/core/worker.h"
 #include "worker/daemon/options.h"
@@ -20,6 +21,8 @@ struct tsi_worker_loop {
     char host[TSI_WIRE_NAME_MAX + 1]; // identity
     int threads;
     uint64_t memory_bytes;
+    struct tsi_spill *spill; // NULL: off
+    int spill_fd;            // readable when something was written or read
     int signals;
     struct tsi_worker *core;
     struct tsi_files *files;
@@ -76,6 +79,14 @@ void tsi_worker_loop_event(struct tsi_worker_loop *loop, struct tsi_worker_event
 void tsi_worker_loop_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
                              const char *text);
 struct tsi_buf *tsi_worker_loop_lookup(void *context, tsi_key key, const char **text);
+
+// loop_spill.c: carries chunks to the disk and back.
+tess_status tsi_worker_loop_spill_open(struct tsi_worker_loop *loop, struct tsi_error *error);
+void tsi_worker_loop_spill_close(struct tsi_worker_loop *loop); // when the core is there
+void tsi_worker_loop_spill(struct tsi_worker_loop *loop, const struct tsi_worker_action *action);
+void tsi_worker_loop_load(struct tsi_worker_loop *loop, const struct tsi_worker_action *action);
+// Feeds what was written and read to the core.
+void tsi_worker_loop_spilled(struct tsi_worker_loop *loop);
 
 // loop_act.c
 void tsi_worker_loop_act(struct tsi_worker_loop *loop);

@@ -148,8 +148,23 @@ act(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
     case TSI_WORKER_RELEASE_PROGRAM:
         release_program(loop, action->release_program.program);
         break;
+    case TSI_WORKER_SPILL:
+        tsi_worker_loop_spill(loop, action);
+        break;
+    case TSI_WORKER_LOAD:
+        tsi_worker_loop_load(loop, action);
+        break;
+    case TSI_WORKER_RELEASE_EXTENT:
+        tsi_spill_release(loop->spill, action->release_extent.extent);
+        break;
     case TSI_WORKER_REPORT_DONE:
         report_done(loop, action);
+        break;
+    case TSI_WORKER_REPORT_DROPPED:
+        message.type = TSI_MESSAGE_DROPPED;
+        message.keys.keys = action->dropped.keys;
+        message.keys.count = action->dropped.count;
+        tsi_link_send(loop, &message);
         break;
     case TSI_WORKER_REPORT_ENDED:
         message.type = TSI_MESSAGE_ENDED;

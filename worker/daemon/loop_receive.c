@@ -26,6 +26,9 @@ take_back(const struct tsi_worker_event *event)
     case TSI_WORKER_EXECUTED:
         tsi_buf_unref(event->executed.handle);
         break;
+    case TSI_WORKER_LOADED:
+        tsi_buf_unref(event->loaded.handle);
+        break;
     default:
         break;
     }
@@ -78,7 +81,9 @@ tsi_worker_loop_lookup(void *context, tsi_key key, const char **text)
         *text = "the process that lent this chunk has taken it back";
         return NULL;
     }
-    *text = "the worker does not hold this chunk";
+    *text = chunk == NULL && tsi_worker_chunk_demand(loop->core, key)
+                ? tsi_server_later
+                : "the worker does not hold this chunk";
     return chunk != NULL ? tsi_buf_ref(chunk) : NULL;
 }
 

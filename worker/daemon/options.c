@@ -30,6 +30,10 @@ static const char help[] =
     "  --nthreads N              tasks to run at once (default: the processors it may use)\n"
     "  --memory-limit SIZE       memory for chunks: 4GiB, 500MB, or a share such as 0.5\n"
     "                            (default: what machine, control group and limits leave)\n"
+    "  --spill-dir DIR           where chunks go that memory has no room for (default: $TMPDIR, "
+    "else\n"
+    "                            /var/tmp)\n"
+    "  --spill-limit SIZE        how much may go there; 0: nothing (default: no limit)\n"
     "  --name NAME               how logs and messages call it\n"
     "  --host HOST               address at which others reach its chunks\n"
     "  --interface NAME          take that address from this network interface\n"
@@ -57,6 +61,8 @@ enum option_id {
     OPTION_FILE = 256,
     OPTION_THREADS,
     OPTION_MEMORY,
+    OPTION_SPILL_DIR,
+    OPTION_SPILL_LIMIT,
     OPTION_NAME,
     OPTION_HOST,
     OPTION_INTERFACE,
@@ -74,6 +80,8 @@ static const struct option table[] = {
     {"scheduler-file", required_argument, NULL, OPTION_FILE},
     {"nthreads", required_argument, NULL, OPTION_THREADS},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY},
+    {"spill-dir", required_argument, NULL, OPTION_SPILL_DIR},
+    {"spill-limit", required_argument, NULL, OPTION_SPILL_LIMIT},
     {"name", required_argument, NULL, OPTION_NAME},
     {"host", required_argument, NULL, OPTION_HOST},
     {"interface", required_argument, NULL, OPTION_INTERFACE},
@@ -101,6 +109,13 @@ parse_threads(const char *text, int *threads)
     const long value = strtol(text, &end, 10);
     *threads = (int)value;
     return end != text && *end == '\0' && value >= 1 && value <= TSI_THREADS_MAX;
+}
+
+static bool
+parse_spill_limit(const char *text, uint64_t *bytes)
+{
+    *bytes = 0;
+    return strcmp(text, "0") == 0 || tsi_text_parse_bytes(text, UINT64_MAX, bytes);
 }
 
 static bool
@@ -134,6 +149,11 @@ set_option(int id, const char *value, struct tsi_worker_options *options)
         return parse_threads(value, &options->threads);
     case OPTION_MEMORY:
         return tsi_text_parse_bytes(value, tsi_machine_memory_bytes(), &options->memory_bytes);
+    case OPTION_SPILL_DIR:
+        return value[0] != '\0' &&
+               copy(options->spill_directory, sizeof options->spill_directory, value);
+    case OPTION_SPILL_LIMIT:
+        return parse_spill_limit(value, &options->spill_bytes);
     case OPTION_NAME:
         return copy(options->name, sizeof options->name, value);
     case OPTION_HOST:
@@ -193,7 +213,8 @@ tsi_worker_options_read(int argc, char **argv, struct tsi_worker_options *option
 {
     int index = 0;
     int id;
-    *options = (struct tsi_worker_options){.nanny = true, .log_level = TSI_LOG_INFO};
+    *options = (struct tsi_worker_options){
+        .spill_bytes = UINT64_MAX, .nanny = true, .log_level = TSI_LOG_INFO};
     *exit_code = EXIT_SUCCESS;
     while ((id = getopt_long(argc, argv, "", table, &index)) != -1) {
         if (id == OPTION_HELP) {

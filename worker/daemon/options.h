@@ -20,6 +20,8 @@ struct tsi_worker_options {
     char local_directory[TSI_PATH_MAX]; // working directory; "" to stay
     int threads;                        // 0: as many as processors
     uint64_t memory_bytes;              // 0: what the machine leaves
+    char spill_directory[TSI_PATH_MAX]; // for chunks that memory has no room for; "": the usual one
+    uint64_t spill_bytes;               // that they may take there; 0: none go there
     uint64_t death_timeout_ns;          // without a scheduler; 0: wait for ever
     const char *allow_paths[TSI_WORKER_PATHS_MAX]; // none: files may be anywhere
     int allow_path_count;

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Room is given in blocks of 4 KiB. Holes, the free runs of blocks before the end, are in a list by
+// offset: no two touch and none touches the end, so what is given back is merged at once, and a
+// hole at the end makes the file shorter. The first hole that is large enough is taken, which keeps
+// the file short.
+
+#include "engine/io/slab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/check.h"
+#include "engine/base/checksum.h"
+#include "engine/base/memory.h"
+#include "engine/base/text.h"
+#include "engine/base/vec.h"
+
+#define BLOCK_BYTES UINT64_C(4096)
+
+struct hole {
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+struct tsi_slab {
+    int fd;
+    char directory[PATH_MAX];
+    uint64_t limit_bytes;
+    uint64_t end; // of the last extent
+    uint64_t taken;
+    size_t extent_count;
+    TSI_VEC(struct hole) holes;
+};
+
+const char *
+tsi_slab_directory(void)
+{
+    const char *named = getenv("TMPDIR");
+    return named != NULL && named[0] == '/' ? named : "/var/tmp";
+}
+
+// A file without a name. Where the file system cannot make one, its name is taken away at once.
+static int
+open_nameless(const char *directory)
+{
+    char path[PATH_MAX + 32];
+    const int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) {
+        return fd;
+    }
+    snprintf(path, sizeof path, "%s/tessera-spill-XXXXXX", directory);
+    const int named = mkostemp(path, O_CLOEXEC);
+    if (named >= 0) {
+        unlink(path);
+    }
+    return named;
+}
+
+struct tsi_slab *
+tsi_slab_open(const char *directory, uint64_t limit_bytes, struct tsi_error *error)
+{
+    struct tsi_slab *slab = tsi_calloc(1, sizeof *slab);
+    if (slab == NULL) {
+        tsi_error_set(error, TESS_ENOMEM, "spill: out of memory");
+        return NULL;
+    }
+    slab->limit_bytes = limit_bytes;
+    snprintf(slab->directory, sizeof slab->directory, "%s", directory);
+    slab->fd = open_nameless(slab->directory);
+    if (slab->fd < 0) {
+        tsi_error_set(error, TESS_EIO, "spill: no file can be made in %s: %s", directory,
+                      strerror(errno));
+        tsi_free(slab);
+        return NULL;
+    }
+    return slab;
+}
+
+void
+tsi_slab_close(struct tsi_slab *slab)
+{
+    if (slab != NULL) {
+        close(slab->fd);
+        tsi_vec_fini(&slab->holes);
+        tsi_free(slab);
+    }
+}
+
+static uint64_t
+blocks_of(uint64_t bytes)
+{
+    const uint64_t least = bytes > 0 ? bytes : 1;
+    return (least + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+}
+
+static void
+remove_hole(struct tsi_slab *slab, size_t i)
+{
+    struct hole *items = slab->holes.items;
+    slab->holes.count--;
+    memmove(items + i, items + i + 1, (slab->holes.count - i) * sizeof *items);
+}
+
+// The place of `bytes` in a hole or at the end; UINT64_MAX if that is beyond the limit.
+static uint64_t
+find_room(struct tsi_slab *slab, uint64_t bytes)
+{
+    for (size_t i = 0; i < slab->holes.count; i++) {
+        struct hole *hole = &slab->holes.items[i];
+        if (hole->bytes < bytes) {
+            continue;
+        }
+        const uint64_t offset = hole->offset;
+        hole->offset += bytes;
+        hole->bytes -= bytes;
+        if (hole->bytes == 0) {
+            remove_hole(slab, i);
+        }
+        return offset;
+    }
+    const uint64_t offset = slab->end;
+    if (offset > slab->limit_bytes || bytes > slab->limit_bytes - offset ||
+        offset > INT64_MAX / 2) {
+        return UINT64_MAX;
+    }
+    slab->end += bytes;
+    return offset;
+}
+
+tess_status
+tsi_slab_take(struct tsi_slab *slab, uint64_t bytes, struct tsi_extent *extent,
+              struct tsi_error *error)
+{
+    char limit[TSI_BYTES_TEXT_MAX];
+    // Giving back must not fail: there is at most one hole more than extents.
+    if (!tsi_vec_reserve(&slab->holes, slab->extent_count + 2)) {
+        return tsi_error_set(error, TESS_ENOMEM, "spill: out of memory");
+    }
+    const uint64_t blocks = bytes <= INT64_MAX ? blocks_of(bytes) : UINT64_MAX;
+    const uint64_t offset = blocks <= INT64_MAX ? find_room(slab, blocks) : UINT64_MAX;
+    if (offset == UINT64_MAX) {
+        return tsi_error_set(error, TESS_EMEMLIMIT, "spill: no more than %s may be in %s",
+                             tsi_text_bytes(limit, slab->limit_bytes), slab->directory);
+    }
+    *extent = (struct tsi_extent){.offset = offset, .bytes = bytes};
+    slab->taken += blocks;
+    slab->extent_count++;
+    return TESS_OK;
+}
+
+// The first hole after `offset`.
+static size_t
+hole_after(const struct tsi_slab *slab, uint64_t offset)
+{
+    size_t low = 0;
+    size_t high = slab->holes.count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (slab->holes.items[middle].offset > offset) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+// Takes the hole at the end of the file away, if there is one.
+static void
+shorten(struct tsi_slab *slab)
+{
+    if (slab->holes.count == 0) {
+        return;
+    }
+    const struct hole last = tsi_vec_last(&slab->holes);
+    if (last.offset + last.bytes == slab->end) {
+        slab->holes.count--;
+        slab->end = last.offset;
+        // If it fails the file is longer than it need be.
+        (void)!ftruncate(slab->fd, (off_t)slab->end);
+    }
+}
+
+void
+tsi_slab_give(struct tsi_slab *slab, const struct tsi_extent *extent)
+{
+    const uint64_t bytes = blocks_of(extent->bytes);
+    const size_t at = hole_after(slab, extent->offset);
+    struct hole *holes = slab->holes.items;
+    struct hole *before = at > 0 ? &holes[at - 1] : NULL;
+    struct hole *after = at < slab->holes.count ? &holes[at] : NULL;
+    const bool joins_after = after != NULL && extent->offset + bytes == after->offset;
+    slab->taken -= bytes;
+    slab->extent_count--;
+    if (before != NULL && before->offset + before->bytes == extent->offset) {
+        before->bytes += bytes + (joins_after ? after->bytes : 0);
+        if (joins_after) {
+            remove_hole(slab, at);
+        }
+    } else if (joins_after) {
+        after->offset = extent->offset;
+        after->bytes += bytes;
+    } else {
+        TSI_CHECK(slab->holes.count < slab->holes.capacity); // reserved when it was taken
+        memmove(holes + at + 1, holes + at, (slab->holes.count - at) * sizeof *holes);
+        holes[at] = (struct hole){extent->offset, bytes};
+        slab->holes.count++;
+    }
+    shorten(slab);
+}
+
+static tess_status
+fail(const struct tsi_slab *slab, const char *what, const struct tsi_extent *extent,
+     const char *why, struct tsi_error *error)
+{
+    return tsi_error_set(error, TESS_EIO, "spill: cannot %s %" PRIu64 " bytes in %s: %s", what,
+                         extent->bytes, slab->directory, why);
+}
+
+tess_status
+tsi_slab_write(struct tsi_slab *slab, struct tsi_extent *extent, const void *data,
+               struct tsi_error *error)
+{
+    const unsigned char *bytes = data;
+    uint64_t done = 0;
+    while (done < extent->bytes) {
+        const ssize_t count = pwrite(slab->fd, bytes + done, (size_t)(extent->bytes - done),
+                                     (off_t)(extent->offset + done));
+        if (count < 0 && errno != EINTR) {
+            return fail(slab, "write", extent, strerror(errno), error);
+        }
+        done += count > 0 ? (uint64_t)count : 0;
+    }
+    extent->checksum = tsi_checksum(data, (size_t)extent->bytes);
+    return TESS_OK;
+}
+
+tess_status
+tsi_slab_read(struct tsi_slab *slab, const struct tsi_extent *extent, void *data,
+              struct tsi_error *error)
+{
+    unsigned char *bytes = data;
+    uint64_t done = 0;
+    while (done < extent->bytes) {
+        const ssize_t count = pread(slab->fd, bytes + done, (size_t)(extent->bytes - done),
+                                    (off_t)(extent->offset + done));
+        if (count == 0 || (count < 0 && errno != EINTR)) {
+            return fail(slab, "read", extent,
+                        count == 0 ? "the file ends before that" : strerror(errno), error);
+        }
+        done += count > 0 ? (uint64_t)count : 0;
+    }
+    if (tsi_checksum(data, (size_t)extent->bytes) != extent->checksum) {
+        return fail(slab, "read", extent, "they are not those that were written", error);
+    }
+    return TESS_OK;
+}
+
+uint64_t
+tsi_slab_taken_bytes(const struct tsi_slab *slab)
+{
+    return slab->taken;
+}
+
+uint64_t
+tsi_slab_file_bytes(const struct tsi_slab *slab)
+{
+    return slab->end;
+}

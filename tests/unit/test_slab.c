@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "engine/io/slab.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/support/random.h"
+
+enum { LIVE_MAX = 200, STEPS = 4000 };
+
+static struct tsi_slab *
+open_slab(uint64_t limit_bytes)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    struct tsi_slab *slab = tsi_slab_open("/tmp", limit_bytes, &error);
+    cr_assert(slab != NULL, "%s", error.text);
+    return slab;
+}
+
+static bool
+overlaps(const struct tsi_extent *a, const struct tsi_extent *b)
+{
+    return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+// Takes and gives back at random, with a list of what is taken as the model.
+Test(slab, extents_never_overlap_and_the_file_ends_with_the_last)
+{
+    struct test_random random = {7};
+    struct tsi_slab *slab = open_slab(UINT64_MAX);
+    struct tsi_extent live[LIVE_MAX];
+    int count = 0;
+    for (int step = 0; step < STEPS; step++) {
+        if (count < LIVE_MAX && test_random_one_in(&random, count < LIVE_MAX / 2 ? 1 : 2)) {
+            struct tsi_extent fresh;
+            const uint64_t bytes = 1 + test_random_bits(&random) % 30000;
+            cr_assert_eq(tsi_slab_take(slab, bytes, &fresh, NULL), TESS_OK);
+            cr_assert_eq(fresh.bytes, bytes);
+            for (int i = 0; i < count; i++) {
+                cr_assert_not(overlaps(&fresh, &live[i]), "step %d", step);
+            }
+            live[count++] = fresh;
+        } else {
+            const int at = (int)test_random_between(&random, 0, count - 1);
+            tsi_slab_give(slab, &live[at]);
+            live[at] = live[--count];
+        }
+        uint64_t end = 0;
+        uint64_t taken = 0;
+        for (int i = 0; i < count; i++) {
+            const uint64_t blocks = (live[i].bytes + 4095) / 4096 * 4096;
+            end = live[i].offset + blocks > end ? live[i].offset + blocks : end;
+            taken += blocks;
+        }
+        cr_assert_eq(tsi_slab_file_bytes(slab), end, "step %d", step);
+        cr_assert_eq(tsi_slab_taken_bytes(slab), taken, "step %d", step);
+    }
+    while (count > 0) {
+        tsi_slab_give(slab, &live[--count]);
+    }
+    cr_assert_eq(tsi_slab_file_bytes(slab), 0);
+    tsi_slab_close(slab);
+}
+
+Test(slab, what_was_written_is_read)
+{
+    struct tsi_slab *slab = open_slab(UINT64_MAX);
+    struct tsi_extent extents[3];
+    unsigned char data[3][10000];
+    unsigned char back[10000];
+    for (int i = 0; i < 3; i++) {
+        memset(data[i], 'a' + i, sizeof data[i]);
+        cr_assert_eq(tsi_slab_take(slab, sizeof data[i], &extents[i], NULL), TESS_OK);
+        cr_assert_eq(tsi_slab_write(slab, &extents[i], data[i], NULL), TESS_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(tsi_slab_read(slab, &extents[i], back, NULL), TESS_OK);
+        cr_assert(memcmp(back, data[i], sizeof back) == 0);
+    }
+    tsi_slab_close(slab);
+}
+
+Test(slab, other_bytes_than_were_written_are_an_error)
+{
+    struct tsi_slab *slab = open_slab(UINT64_MAX);
+    struct tsi_extent extent;
+    struct tsi_extent other;
+    struct tsi_error error = {.status = TESS_OK};
+    unsigned char data[5000] = {1};
+    cr_assert_eq(tsi_slab_take(slab, sizeof data, &extent, NULL), TESS_OK);
+    cr_assert_eq(tsi_slab_write(slab, &extent, data, NULL), TESS_OK);
+    other = extent;
+    data[4999] ^= 1;
+    cr_assert_eq(tsi_slab_write(slab, &other, data, NULL), TESS_OK);
+    cr_assert_eq(tsi_slab_read(slab, &extent, data, &error), TESS_EIO);
+    cr_assert(strstr(error.text, "/tmp") != NULL && strstr(error.text, "5000") != NULL, "%s",
+              error.text);
+    tsi_slab_close(slab);
+}
+
+Test(slab, its_limit_holds)
+{
+    struct tsi_slab *slab = open_slab(10 * 4096);
+    struct tsi_extent extents[10];
+    struct tsi_extent more;
+    struct tsi_error error = {.status = TESS_OK};
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(tsi_slab_take(slab, 4096, &extents[i], NULL), TESS_OK);
+    }
+    cr_assert_eq(tsi_slab_take(slab, 1, &more, &error), TESS_EMEMLIMIT);
+    cr_assert(strstr(error.text, "40.0 KiB") != NULL, "%s", error.text);
+    tsi_slab_give(slab, &extents[4]);
+    cr_assert_eq(tsi_slab_take(slab, 1, &more, NULL), TESS_OK);
+    cr_assert_eq(more.offset, extents[4].offset);
+    tsi_slab_close(slab);
+}
+
+// A file that may not grow plays the full disk.
+Test(slab, a_full_disk_is_an_error_that_names_the_directory_and_the_bytes)
+{
+    struct tsi_slab *slab = open_slab(UINT64_MAX);
+    struct tsi_extent extent;
+    struct tsi_error error = {.status = TESS_OK};
+    const struct rlimit limit = {8192, RLIM_INFINITY};
+    static const unsigned char data[100000];
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_assert_eq(tsi_slab_take(slab, sizeof data, &extent, NULL), TESS_OK);
+    const tess_status status = tsi_slab_write(slab, &extent, data, &error);
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+    cr_assert_eq(status, TESS_EIO);
+    cr_assert(strstr(error.text, "100000 bytes in /tmp") != NULL, "%s", error.text);
+    tsi_slab_give(slab, &extent);
+    tsi_slab_close(slab);
+}
+
+Test(slab, a_directory_that_is_not_there_is_an_error)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    cr_assert(tsi_slab_open("/nowhere/at/all", UINT64_MAX, &error) == NULL);
+    cr_assert_eq(error.status, TESS_EIO);
+    cr_assert(strstr(error.text, "/nowhere/at/all") != NULL, "%s", error.text);
+}
+
+Test(slab, leaves_no_name_behind)
+{
+    char directory[] = "/tmp/tessera-slab-XXXXXX";
+    cr_assert(mkdtemp(directory) != NULL);
+    struct tsi_error error = {.status = TESS_OK};
+    struct tsi_slab *slab = tsi_slab_open(directory, UINT64_MAX, &error);
+    cr_assert(slab != NULL, "%s", error.text);
+    cr_assert_eq(rmdir(directory), 0, "something is in it");
+    tsi_slab_close(slab);
+}
