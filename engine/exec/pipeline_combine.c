@@ -84,7 +84,7 @@ void
 tsi_pipeline_combine(const struct tsi_run *run, struct tsi_pipeline *pipeline)
 {
     const struct tsi_tile *const tile = &run->op->tile;
-    for (int i = 0; i < pipeline->count; i++) {
+    for (int i = 0; i < pipeline->count && tile->constant_count > 0; i++) {
         struct tsi_step *const step = &pipeline->steps[i];
         const bool is_difference = is_map(tile, i, TSI_OP_SUBTRACT);
         tsi_kernel_combine *const kernel = run->kernel->combine[tile->instructions[i].dtype];

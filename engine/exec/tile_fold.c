@@ -39,6 +39,20 @@ tsi_tile_fold_count(const struct tsi_run *run)
     return count;
 }
 
+static bool
+is_folded(const struct tsi_tile_fold *fold, int axis)
+{
+    const int box = fold->tiling->box[fold->reach.first[axis]];
+    return (fold->axes >> fold->tiling->axis[box] & 1) != 0;
+}
+
+// Whether a tile may have several rows to fold across; an axis of the box has several indices.
+static bool
+may_fold_rows(const struct tsi_tile_fold *fold)
+{
+    return fold->reach.ndim > 1 && is_folded(fold, fold->reach.ndim - 1);
+}
+
 tess_status
 tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *tiling, void *memory,
                    struct tsi_tile_fold *fold)
@@ -69,6 +83,8 @@ tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *tiling, void *m
     fold->turned = NULL;
     if (tiling != NULL) {
         tsi_reach_make(tiling, step, reduce->axes, &fold->reach);
+    }
+    if (tiling != NULL && may_fold_rows(fold)) {
         const size_t bytes = (size_t)(tiling->elements * fold->element_bytes);
         const tess_status status = tsi_run_take(run, bytes, &fold->turned);
         if (status != TESS_OK) {
@@ -110,13 +126,6 @@ fold_turned(const struct tsi_tile_fold *fold, int64_t rows, int64_t columns, con
         x = fold->turned;
     }
     fold_rows(fold, fold->kernel->down, columns, rows, x, acc, &turned);
-}
-
-static bool
-is_folded(const struct tsi_tile_fold *fold, int axis)
-{
-    const int box = fold->tiling->box[fold->reach.first[axis]];
-    return (fold->axes >> fold->tiling->axis[box] & 1) != 0;
 }
 
 // What one call of a kernel takes, and how many axes of the reach are left to loop over.
