@@ -2,10 +2,7 @@
 #
 # Dask arrays on Dask's threads.
 
-import os
-import tempfile
-
-from peer import SIZE, THREADS, need, serve_job, timed
+from peer import SIZE, THREADS, need, scratch_file, serve_job, timed
 
 np = need("numpy")
 dask, da = need("dask", "dask.array")
@@ -102,7 +99,7 @@ def tasks():
 
 
 def npy_sum():
-    path = os.path.join(tempfile.mkdtemp(prefix="tessera-bench-"), "x.npy")
+    path = scratch_file()
     np.save(path, np.random.default_rng(1).random((SIZE, SIZE)))
     return lambda: timed(lambda: da.from_array(np.load(path, mmap_mode="r")).sum(axis=1).compute())
 

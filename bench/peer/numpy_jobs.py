@@ -3,10 +3,7 @@
 # NumPy, by one thread but for its matrix product, and numexpr with its threads: the same work on the
 # same sizes.
 
-import os
-import tempfile
-
-from peer import SIZE, THREADS, need, serve_job, timed
+from peer import SIZE, THREADS, need, scratch_file, serve_job, timed
 
 np = need("numpy")
 SHORT = 4
@@ -132,10 +129,9 @@ def transpose():
 
 def npy_file(save):
     def prepare():
-        path = os.path.join(tempfile.mkdtemp(prefix="tessera-bench-"), "x.npy")
+        path = scratch_file()
         x = square()
         np.save(path, x)
-        os.unlink(path) if save else None
 
         def again():
             if save:

@@ -3,8 +3,12 @@
 # What all peers share: the arguments JOB SIZE THREADS, and the words that tessera-bench understands:
 # `ready`, then for each line that is read a number; `absent` or `failed` and why.
 
+import atexit
 import importlib
+import os
+import shutil
 import sys
+import tempfile
 import time
 
 # A peer may be imported by processes that it starts, which have arguments of their own.
@@ -28,6 +32,13 @@ def need(*names):
             tell("absent", error)
             sys.exit(0)
     return modules[0] if len(modules) == 1 else modules
+
+
+def scratch_file():
+    """The path of a file that goes with this process."""
+    room = tempfile.mkdtemp(prefix="tessera-bench-")
+    atexit.register(shutil.rmtree, room, True)
+    return os.path.join(room, "x.npy")
 
 
 def timed(work):
