@@ -139,12 +139,12 @@ schedule(tess_array *x, enum tsi_target_mode mode)
     for (uint32_t w = 0; w < WORKERS; w++) {
         step(&crew, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
                                              .peer = CLIENT + 1 + w,
-                                             .worker_joined = {1, UINT64_C(1) << 33, "worker"}});
+                                             .worker_joined = {1, UINT64_C(1) << 33, "worker", 0}});
     }
     step(&crew, (struct tsi_sched_event){.kind = TSI_SCHED_CLIENT_JOINED, .peer = CLIENT});
     step(&crew, (struct tsi_sched_event){.kind = TSI_SCHED_JOB_SUBMITTED,
                                          .peer = CLIENT,
-                                         .job_submitted = {1, plan.program, false}});
+                                         .job_submitted = {1, plan.program, false, 0}});
     play(&crew);
     printf("%llu tasks\n", (unsigned long long)crew.done);
     tsi_sched_free(crew.sched);

@@ -192,7 +192,7 @@ sched_case_worker(struct sched_case *c, int threads, uint64_t memory_bytes)
     c->workers[c->worker_count++] = (struct sched_case_worker){.peer = peer};
     sched_case_feed(c, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
                                                 .peer = peer,
-                                                .worker_joined = {threads, memory_bytes, name}});
+                                                .worker_joined = {threads, memory_bytes, name, 0}});
     return peer;
 }
 

@@ -98,7 +98,7 @@ join(struct run *run)
     for (int i = 0; i < WORKERS; i++) {
         feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
                                            .peer = (uint32_t)i + 10,
-                                           .worker_joined = {2, 0, "w"}});
+                                           .worker_joined = {2, 0, "w", 0}});
     }
     feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_CLIENT_JOINED, .peer = 1});
 }
@@ -109,7 +109,7 @@ play(struct run *run, const struct tsi_program *program)
 {
     feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_JOB_SUBMITTED,
                                        .peer = 1,
-                                       .job_submitted = {5, program, false}});
+                                       .job_submitted = {5, program, false, 0}});
     bool lost = false;
     for (int quiet = 0, round = 0; quiet < 3 && !run->given_back; round++) {
         size_t moved = obey(run);
@@ -201,8 +201,9 @@ Test(sched_memory, a_worker_that_there_is_no_memory_for_is_sent_away)
     for (int64_t left = 0; left < 20; left++) {
         struct run *run = start();
         tsi_memory_fail_after(left);
-        feed(run, (struct tsi_sched_event){
-                      .kind = TSI_SCHED_WORKER_JOINED, .peer = 10, .worker_joined = {2, 0, "w"}});
+        feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
+                                           .peer = 10,
+                                           .worker_joined = {2, 0, "w", 0}});
         tsi_memory_fail_after(-1);
         struct tsi_sched_action action;
         if (tsi_sched_stats(run->sched).workers == 0) {
@@ -210,8 +211,9 @@ Test(sched_memory, a_worker_that_there_is_no_memory_for_is_sent_away)
             cr_assert(action.kind == TSI_SCHED_DROP_WORKER && action.peer == 10);
         }
         // Another one finds its place.
-        feed(run, (struct tsi_sched_event){
-                      .kind = TSI_SCHED_WORKER_JOINED, .peer = 11, .worker_joined = {2, 0, "w"}});
+        feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_JOINED,
+                                           .peer = 11,
+                                           .worker_joined = {2, 0, "w", 0}});
         feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_LEFT, .peer = 11});
         feed(run, (struct tsi_sched_event){.kind = TSI_SCHED_WORKER_LEFT, .peer = 10});
         tsi_sched_free(run->sched);

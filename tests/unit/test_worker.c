@@ -289,7 +289,7 @@ Test(worker, short_tasks_go_ahead_of_the_threads)
     c.worker = tsi_worker_new(&config);
     worker_case_feed(&c, (struct tsi_worker_event){
                              .kind = TSI_WORKER_PROGRAM,
-                             .program = {CASE_JOB, c.program},
+                             .program = {.job = CASE_JOB, .program = c.program},
                          });
     for (uint32_t task = 0; task < 4; task++) {
         worker_case_assign(&c, task, 0);

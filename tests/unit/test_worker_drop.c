@@ -266,7 +266,7 @@ Test(worker_drop, after_a_reset_the_same_numbers_are_new)
     struct tsi_program *fresh = worker_case_program();
     worker_case_feed(&c, (struct tsi_worker_event){
                              .kind = TSI_WORKER_PROGRAM,
-                             .program = {CASE_JOB, fresh},
+                             .program = {.job = CASE_JOB, .program = fresh},
                          });
     c.sequence = 0;
     worker_case_assign(&c, 1, 0);

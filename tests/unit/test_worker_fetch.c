@@ -77,7 +77,7 @@ Test(worker_fetch, fetches_start_by_rank_and_not_too_many)
     c.worker = tsi_worker_new(&config);
     worker_case_feed(&c, (struct tsi_worker_event){
                              .kind = TSI_WORKER_PROGRAM,
-                             .program = {CASE_JOB, c.program},
+                             .program = {.job = CASE_JOB, .program = c.program},
                          });
     assign_both(&c, 3, 8);
     assign_both(&c, 1, 5);
