@@ -14,13 +14,12 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/base/machine.h"
 #include "engine/base/memory.h"
-#include "engine/base/pages.h"
 #include "engine/net/interface.h"
 #include "engine/program/codec.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
+#define RETURN_TIMEOUT_MS 60000
 
 // Between looks at the connection file while the scheduler does not answer.
 #define LOOK_NS (200 * TSI_MILLISECOND)
@@ -88,11 +87,7 @@ remote_threads(struct tsi_backend *backend)
 static void
 remote_free(struct tsi_remote *remote)
 {
-    tsi_net_unwatch(remote->socket, remote->monitor);
-    tsi_net_close(remote->socket, remote->peer != 0 && !remote->lost ? 1000 : 0);
-    tsi_server_free(remote->server);
-    tsi_fetcher_free(remote->fetcher);
-    tsi_net_free(remote->net);
+    tsi_remote_close_sockets(remote, remote->peer != 0 && !remote->lost ? 1000 : 0);
     if (remote->wake_fd >= 0) {
         close(remote->wake_fd);
     }
@@ -102,6 +97,8 @@ remote_free(struct tsi_remote *remote)
     tsi_vec_fini(&remote->copies);
     tsi_vec_fini(&remote->commands);
     tsi_vec_fini(&remote->jobs);
+    tsi_vec_fini(&remote->kept);
+    tsi_free(remote->place);
     tsi_arena_fini(&remote->scratch);
     tsi_wire_buf_fini(&remote->out);
     pthread_cond_destroy(&remote->settled_cond);
@@ -121,35 +118,6 @@ remote_close(struct tsi_backend *backend)
     remote_free(remote);
 }
 
-static tess_status
-open_sockets(struct tsi_remote *remote, struct tsi_error *error)
-{
-    char host[TSI_WIRE_ENDPOINT_MAX];
-    char address[TSI_WIRE_ENDPOINT_MAX];
-    tsi_address_towards(remote->where, host, sizeof host);
-    const tess_status status =
-        tsi_net_data_address(remote->where, host, address, sizeof address, error);
-    remote->net = status == TESS_OK ? tsi_net_new(&remote->connection, NULL, error) : NULL;
-    if (remote->net == NULL) {
-        return error->status;
-    }
-    // Without shared memory chunks are sent; that is only slower.
-    (void)tsi_pages_share(tsi_machine_chunk_bytes());
-    remote->server =
-        tsi_server_new(remote->net, address, tsi_remote_lookup, remote, remote->endpoint, error);
-    remote->fetcher = tsi_fetcher_new(remote->net, tsi_remote_fetched, remote);
-    remote->socket = remote->server == NULL
-                         ? NULL
-                         : tsi_net_connect(remote->net, TSI_NET_CONTROL, remote->where,
-                                           remote->connection.scheduler_public, error);
-    remote->monitor =
-        remote->socket == NULL ? NULL : tsi_net_monitor(remote->net, remote->socket, error);
-    if (remote->fetcher == NULL || remote->wake_fd < 0) {
-        return tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
-    }
-    return remote->monitor != NULL ? TESS_OK : error->status;
-}
-
 static struct tsi_remote *
 remote_new(void)
 {
@@ -167,15 +135,19 @@ remote_new(void)
                                            remote_threads, remote_close};
     remote->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     remote->settled = TESS_RUNNING;
-    remote->next_token = 1;
     return remote;
 }
 
 // A client of the scheduler that `connection` tells of, which has said hello; NULL if it cannot
 // start.
 static struct tsi_remote *
-start(const struct tsi_connection *connection, int64_t worker_timeout_ms, struct tsi_error *error)
+start(const struct tsi_connection *connection, const char *place,
+      const struct tess_session_options *options, struct tsi_error *error)
 {
+    const int64_t worker_timeout_ms =
+        options->worker_timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : options->worker_timeout_ms;
+    const int64_t return_timeout_ms =
+        options->scheduler_timeout_ms == 0 ? RETURN_TIMEOUT_MS : options->scheduler_timeout_ms;
     struct tsi_remote *remote = remote_new();
     if (remote == NULL) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
@@ -185,7 +157,11 @@ start(const struct tsi_connection *connection, int64_t worker_timeout_ms, struct
     snprintf(remote->where, sizeof remote->where, "%s", connection->address);
     remote->worker_timeout_ns =
         worker_timeout_ms < 0 ? -1 : worker_timeout_ms * (int64_t)TSI_MILLISECOND;
-    tess_status status = open_sockets(remote, error);
+    remote->return_timeout_ns =
+        return_timeout_ms < 0 ? -1 : return_timeout_ms * (int64_t)TSI_MILLISECOND;
+    remote->place = tsi_strdup(place);
+    tess_status status = remote->place != NULL ? tsi_remote_open_sockets(remote, error)
+                                               : tsi_error_set(error, TESS_ENOMEM, "out of memory");
     if (status != TESS_OK) {
         tsi_error_prefix(error, "session");
     } else if (pthread_create(&remote->thread, NULL, tsi_remote_thread, remote) != 0) {
@@ -274,8 +250,6 @@ tsi_remote_open(const char *where, const struct tess_session_options *options,
 {
     const int64_t timeout_ms =
         options->connect_timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : options->connect_timeout_ms;
-    const int64_t worker_ms =
-        options->worker_timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : options->worker_timeout_ms;
     const uint64_t deadline =
         timeout_ms < 0 ? UINT64_MAX : tsi_clock_ns() + (uint64_t)timeout_ms * TSI_MILLISECOND;
     struct tsi_connection connection;
@@ -286,7 +260,7 @@ tsi_remote_open(const char *where, const struct tess_session_options *options,
     }
     struct tsi_remote *remote;
     do {
-        remote = start(&connection, worker_ms, error);
+        remote = start(&connection, where, options, error);
         status = remote != NULL
                      ? wait_for_scheduler(remote, where, timeout_ms, deadline, &connection, error)
                      : error->status;

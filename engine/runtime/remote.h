@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The client of a scheduler daemon: remote.c takes the session's calls, remote_thread.c is the one
-// thread that owns the sockets, remote_receive.c what it does with messages, remote_gather.c how
-// chunks come and go, remote_held.c the caller's own arrays.
+// thread that owns the sockets, remote_link.c opens them, and again when the scheduler comes back,
+// remote_receive.c is what the thread does with messages, remote_gather.c how chunks come and go,
+// remote_held.c the caller's own arrays.
 
 #ifndef TSI_RUNTIME_REMOTE_H
 #define TSI_RUNTIME_REMOTE_H
@@ -39,6 +40,7 @@ struct tsi_remote_job {
     size_t wanted_taken;
     uint64_t ask_again_ns;   // after a fetch that failed: not before
     int failures;            // of fetches
+    uint64_t *delivered;     // one bit a task: its chunk is in its place
     int damages;             // of these, for a wrong checksum
     TSI_VEC(uint32_t) taken; // delivered, not told yet
 };
@@ -54,8 +56,16 @@ struct tsi_remote_command {
     uint32_t job; // RELEASE
 };
 
+// A job whose chunks are kept.
+struct tsi_remote_kept {
+    uint32_t number;
+    uint64_t token;
+};
+
 struct tsi_remote {
     struct tsi_backend backend;
+    char *place;                       // what the user named, where the scheduler is found again
+    int64_t return_timeout_ns;         // negative: for ever
     char where[TSI_WIRE_ENDPOINT_MAX]; // the scheduler's address
     int64_t worker_timeout_ns;         // negative: for ever
     pthread_t thread;
@@ -78,12 +88,18 @@ struct tsi_remote {
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
     char host[TSI_WIRE_NAME_MAX + 1]; // identity
     uint32_t peer;
-    uint64_t next_token;
     uint64_t next_heartbeat_ns;
     uint64_t heard_ns;
     bool closing;
-    bool broke; // its connection, in this turn
-    bool lost;  // the scheduler is gone; every job fails
+    bool broke;           // its connection, in this turn
+    bool lost;            // the scheduler is gone; every job fails
+    bool may_return;      // the scheduler keeps a journal
+    uint64_t parted_ns;   // since when it is gone and may come back; 0: it is not
+    uint64_t next_try_ns; // to reach it
+    uint64_t hello_ns;    // when it was greeted
+    uint32_t epoch_obeyed;
+    char parted_why[128];
+    TSI_VEC(struct tsi_remote_kept) kept;
     TSI_VEC(struct tsi_remote_job *) jobs;
     uint64_t bytes_fetching;
     size_t chunks_fetching;
@@ -95,6 +111,22 @@ struct tsi_remote {
 };
 
 void *tsi_remote_thread(void *argument);
+
+// remote_link.c
+
+// Makes the sockets for the scheduler that `connection` tells of.
+tess_status tsi_remote_open_sockets(struct tsi_remote *remote, struct tsi_error *error);
+void tsi_remote_close_sockets(struct tsi_remote *remote, int linger_ms);
+void tsi_remote_say_hello(struct tsi_remote *remote);
+// The scheduler is gone: waits for it if it may come back, else loses it.
+void tsi_remote_part(struct tsi_remote *remote, const char *why);
+// While it is gone: tries to reach it, and gives up in time.
+void tsi_remote_seek(struct tsi_remote *remote, uint64_t now);
+// It welcomes the client, for the first time or again; false if it is an older one than before.
+bool tsi_remote_welcomed(struct tsi_remote *remote, const struct tsi_message *message);
+// The job has a number again: tells what the scheduler may not know.
+void tsi_remote_retell(struct tsi_remote *remote, struct tsi_remote_job *job);
+void tsi_remote_submit(struct tsi_remote *remote, struct tsi_remote_job *job);
 
 // remote_receive.c
 void tsi_remote_receive(struct tsi_remote *remote);

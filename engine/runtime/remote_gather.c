@@ -61,6 +61,7 @@ note_taken(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task)
     if (job->taken.count >= TAKEN_BATCH) {
         tell_taken(remote, job);
     }
+    job->delivered[task / 64] |= UINT64_C(1) << task % 64;
     if (!tsi_vec_push(&job->taken, task)) {
         fail_job(remote, job, TESS_ENOMEM, "compute: out of memory while gathering the result");
         return false;

@@ -63,6 +63,7 @@ tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_s
     tsi_future_unref(job->future);
     tsi_vec_fini(&job->wanted);
     tsi_vec_fini(&job->taken);
+    tsi_free(job->delivered);
     tsi_free(job);
 }
 
@@ -89,13 +90,40 @@ settle(struct tsi_remote *remote, tess_status status, const char *text)
     pthread_mutex_unlock(&remote->lock);
 }
 
+static bool
+is_kept(const struct tsi_remote *remote, uint32_t number)
+{
+    for (size_t i = 0; i < remote->kept.count; i++) {
+        if (remote->kept.items[i].number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Chunks that stay with the workers after the end of the job. Without memory for the note, they are
+// given back if the scheduler dies.
+static void
+note_kept(struct tsi_remote *remote, const struct tsi_remote_job *job)
+{
+    const struct tsi_program *program = job->future->plan.program;
+    for (int i = 0; i < program->target_count; i++) {
+        if (program->targets[i].mode == TSI_TARGET_KEEP) {
+            (void)tsi_vec_push(&remote->kept, ((struct tsi_remote_kept){job->number, job->token}));
+            return;
+        }
+    }
+}
+
 static void
 accepted(struct tsi_remote *remote, const struct tsi_message *message)
 {
     struct tsi_remote_job *job = job_by_token(remote, message->accepted.token);
     struct tsi_message cancel = {.type = TSI_MESSAGE_CANCEL, .job = {.job = message->accepted.job}};
     if (job == NULL) {
-        tsi_remote_send(remote, &cancel);
+        if (!is_kept(remote, message->accepted.job)) {
+            tsi_remote_send(remote, &cancel);
+        }
         return;
     }
     job->number = message->accepted.job;
@@ -103,6 +131,7 @@ accepted(struct tsi_remote *remote, const struct tsi_message *message)
     if (job->cancelled) {
         tsi_remote_send(remote, &cancel);
     }
+    tsi_remote_retell(remote, job);
 }
 
 static void
@@ -132,6 +161,9 @@ job_ended(struct tsi_remote *remote, const struct tsi_message *message)
     }
     tsi_future_set_peaks(job->future, message->job_ended.tasks_run,
                          message->job_ended.peak_predicted, message->job_ended.peak_measured);
+    if (message->job_ended.status == TESS_OK) {
+        note_kept(remote, job);
+    }
     tsi_remote_end_job(remote, job, message->job_ended.status, message->job_ended.text);
 }
 
@@ -174,7 +206,7 @@ take_message(struct tsi_remote *remote, const struct tsi_message *message)
         take_news(remote, &message->news);
         break;
     case TSI_MESSAGE_GOODBYE:
-        tsi_remote_lose(remote, "it was stopped");
+        tsi_remote_part(remote, "it was stopped");
         break;
     default:
         break;
@@ -186,11 +218,15 @@ take_any(struct tsi_remote *remote, const struct tsi_message *message)
 {
     remote->heard_ns = tsi_clock_ns();
     if (message->type == TSI_MESSAGE_WELCOME && remote->peer == 0) {
-        remote->peer = message->welcome.peer;
-        remote->connection.epoch = message->epoch;
+        if (!tsi_remote_welcomed(remote, message)) {
+            return;
+        }
         struct tsi_message heartbeat = {.type = TSI_MESSAGE_HEARTBEAT};
         tsi_remote_send(remote, &heartbeat); // whoever knows its number is a member
         settle(remote, TESS_OK, "");
+    } else if (message->type == TSI_MESSAGE_REFUSE && message->refuse.status == TESS_ELOST &&
+               remote->may_return) {
+        tsi_remote_part(remote, message->refuse.text);
     } else if (message->type == TSI_MESSAGE_REFUSE) {
         settle(remote, message->refuse.status, message->refuse.text);
         tsi_remote_lose(remote, message->refuse.text);
@@ -203,7 +239,7 @@ take_any(struct tsi_remote *remote, const struct tsi_message *message)
 void
 tsi_remote_receive(struct tsi_remote *remote)
 {
-    for (int i = 0; i < MESSAGES_PER_TURN && !remote->lost; i++) {
+    for (int i = 0; i < MESSAGES_PER_TURN && remote->socket != NULL && !remote->lost; i++) {
         struct tsi_error error = {.status = TESS_OK};
         struct tsi_message message;
         zmq_msg_t frame;

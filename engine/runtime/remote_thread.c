@@ -3,12 +3,12 @@
 // The thread that owns the sockets: waits for commands, messages and chunks, and carries them out.
 
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/remote.h"
-#include "tessera/version.h"
 
 enum {
     FIXED_ITEMS = 6,
@@ -21,22 +21,6 @@ enum {
 // A scheduler that is silent for so long is gone; it sends a sign of life every second.
 #define SILENCE_NS (15 * TSI_SECOND)
 
-static void
-say_hello(struct tsi_remote *remote)
-{
-    tsi_net_host_identity(remote->host, sizeof remote->host);
-    struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
-                                .hello = {.role = TSI_ROLE_CLIENT,
-                                          .name = "client",
-                                          .library = tess_version(),
-                                          .endpoint = remote->endpoint,
-                                          .host = remote->host,
-                                          .pid = (uint32_t)getpid()}};
-    if (tsi_message_encode(&hello, &remote->out)) {
-        tsi_net_send(remote->socket, NULL, remote->out.bytes, remote->out.count);
-    }
-}
-
 static struct tsi_remote_job *
 new_job(struct tsi_remote *remote, struct tess_future *future)
 {
@@ -45,8 +29,18 @@ new_job(struct tsi_remote *remote, struct tess_future *future)
         tsi_free(job);
         return NULL;
     }
-    job->token = remote->next_token++;
+    // The name of the job for ever, whoever the scheduler is: nobody may have the same.
+    if (getrandom(&job->token, sizeof job->token, 0) != (ssize_t)sizeof job->token) {
+        job->token = tsi_clock_wall_ns() ^ (uint64_t)getpid() << 40 ^ (uintptr_t)job;
+    }
     job->future = future;
+    job->delivered =
+        tsi_calloc((size_t)future->plan.program->task_count / 64 + 1, sizeof *job->delivered);
+    if (job->delivered == NULL) {
+        remote->jobs.count--;
+        tsi_free(job);
+        return NULL;
+    }
     job->started_ns = job->workerless_since_ns = tsi_clock_ns();
     return job;
 }
@@ -64,7 +58,20 @@ submit(struct tsi_remote *remote, const struct tsi_remote_command *command)
     struct tsi_message message = {
         .type = TSI_MESSAGE_SUBMIT,
         .submit = {.token = job->token, .bytes = command->bytes, .count = command->count}};
-    tsi_remote_send(remote, &message);
+    tsi_remote_send(remote, &message); // while there is no scheduler, it is sent when one is back
+}
+
+// The job's chunks are not the user's any more.
+static void
+forget_kept(struct tsi_remote *remote, uint32_t number)
+{
+    for (size_t i = 0; i < remote->kept.count; i++) {
+        if (remote->kept.items[i].number == number) {
+            remote->kept.items[i] = tsi_vec_last(&remote->kept);
+            remote->kept.count--;
+            return;
+        }
+    }
 }
 
 static void
@@ -75,7 +82,10 @@ cancel(struct tsi_remote *remote, const struct tess_future *future)
         if (job->future == future && !job->cancelled) {
             struct tsi_message message = {.type = TSI_MESSAGE_CANCEL, .job = {.job = job->number}};
             job->cancelled = true;
-            if (job->number != 0) {
+            if (remote->parted_ns != 0) {
+                // Nobody claims it when the scheduler comes back.
+                tsi_remote_end_job(remote, job, TESS_ECANCELLED, "compute: cancelled");
+            } else if (job->number != 0) {
                 tsi_remote_send(remote, &message);
             }
             return;
@@ -95,6 +105,7 @@ obey(struct tsi_remote *remote, struct tsi_remote_command *command)
         cancel(remote, command->future);
         break;
     case TSI_REMOTE_RELEASE:
+        forget_kept(remote, command->job);
         tsi_remote_send(remote, &message);
         break;
     case TSI_REMOTE_CLOSE:
@@ -109,7 +120,8 @@ obey(struct tsi_remote *remote, struct tsi_remote_command *command)
 static bool
 next_command(struct tsi_remote *remote, struct tsi_remote_command *command)
 {
-    const bool is_settled = remote->peer != 0 || remote->lost || remote->closing;
+    const bool is_settled =
+        remote->peer != 0 || remote->lost || remote->closing || remote->parted_ns != 0;
     pthread_mutex_lock(&remote->lock);
     const bool found = remote->commands.count > 0 &&
                        (is_settled || remote->commands.items[0].wish == TSI_REMOTE_CLOSE);
@@ -137,6 +149,9 @@ take_commands(struct tsi_remote *remote)
 static int
 wait_ms(const struct tsi_remote *remote, uint64_t now)
 {
+    if (remote->socket == NULL) {
+        return TURN_MS_MAX;
+    }
     const uint64_t fetches = tsi_fetcher_deadline(remote->fetcher);
     const uint64_t answers = tsi_server_deadline(remote->server);
     uint64_t until = now + TURN_MS_MAX * TSI_MILLISECOND;
@@ -152,6 +167,10 @@ wait_for_events(struct tsi_remote *remote)
     void *sockets[SOCKETS_MAX];
     int count = 0;
     items[count++] = (zmq_pollitem_t){.fd = remote->wake_fd, .events = ZMQ_POLLIN};
+    if (remote->socket == NULL) {
+        zmq_poll(items, count, TURN_MS_MAX);
+        return;
+    }
     items[count++] = (zmq_pollitem_t){.socket = remote->monitor, .events = ZMQ_POLLIN};
     items[count++] = (zmq_pollitem_t){.socket = remote->socket, .events = ZMQ_POLLIN};
     items[count++] =
@@ -172,7 +191,7 @@ static void
 watch_time(struct tsi_remote *remote, uint64_t now)
 {
     if (remote->peer != 0 && now > remote->heard_ns + SILENCE_NS) {
-        tsi_remote_lose(remote, "it is silent");
+        tsi_remote_part(remote, "it is silent");
     }
     if (now >= remote->next_heartbeat_ns && remote->peer != 0 && !remote->lost) {
         struct tsi_message message = {.type = TSI_MESSAGE_HEARTBEAT};
@@ -221,17 +240,23 @@ tsi_remote_thread(void *argument)
 {
     struct tsi_remote *remote = argument;
     remote->heard_ns = tsi_clock_ns();
-    say_hello(remote);
+    tsi_remote_say_hello(remote);
     while (!remote->closing) {
         wait_for_events(remote);
         take_commands(remote);
-        tsi_remote_receive(remote);
-        if (remote->broke) {
-            tsi_remote_lose(remote, "its connection broke");
+        if (remote->socket != NULL) {
+            tsi_remote_receive(remote);
         }
-        tsi_server_turn(remote->server);
-        tsi_fetcher_turn(remote->fetcher, tsi_clock_ns());
-        tsi_remote_gather(remote);
+        if (remote->broke) {
+            remote->broke = false;
+            tsi_remote_part(remote, "its connection broke");
+        }
+        tsi_remote_seek(remote, tsi_clock_ns());
+        if (remote->socket != NULL) {
+            tsi_server_turn(remote->server);
+            tsi_fetcher_turn(remote->fetcher, tsi_clock_ns());
+            tsi_remote_gather(remote);
+        }
         watch_time(remote, tsi_clock_ns());
     }
     close_down(remote);

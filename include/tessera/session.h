@@ -62,6 +62,11 @@ typedef struct tess_session_options {
     // Bytes that they may take there. 0: no limit but the disk's. Negative: none go there, and what
     // does not fit the memory fails with TESS_EMEMLIMIT.
     int64_t spill_limit_bytes;
+
+    // How long computes wait for a scheduler that is gone and keeps a journal, so that it may come
+    // back and go on with them. 0: 60 seconds. Negative: for ever. Without a journal they fail at
+    // once.
+    int64_t scheduler_timeout_ms;
 } tess_session_options;
 
 #define TESS_SEED_DEFAULT 0

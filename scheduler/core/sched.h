@@ -84,6 +84,9 @@ struct tsi_sched_event {
             const char *text; // how it died, as far as known; may be NULL
         } worker_left;
         struct {
+            bool clean; // said goodbye, and will not claim its jobs
+        } client_left;
+        struct {
             uint64_t token;                    // the client's own name of the job
             const struct tsi_program *program; // valid; stays until JOB_DROPPED gives it back
             bool detached;                     // goes on without its client

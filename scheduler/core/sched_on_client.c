@@ -90,7 +90,7 @@ tsi_sched_on_client_left(struct tsi_sched *sched, const struct tsi_sched_event *
     client->left = true;
     client->lease_ns = sched->now_ns + sched->config.client_lease_ns;
     leave_jobs(sched, event->peer, false);
-    if (sched->config.client_lease_ns == 0) {
+    if (sched->config.client_lease_ns == 0 || event->client_left.clean) {
         tsi_sched_on_lease_over(sched, event->peer);
     }
 }

@@ -10,7 +10,8 @@
 //
 // Beyond its limit a worker has chunks on disk alone.
 //
-// Where something may be at a worker that the books do not know of, the bound is its limit.
+// Where something may be at a worker that the books do not know of, the bound is its limit. So it
+// is for a worker that has worked for a scheduler before: what runs there for that one is not told.
 
 #include "scheduler/core/sched_state.h"
 
@@ -40,6 +41,9 @@ tsi_sched_peak_fold(struct tsi_sched_worker *worker)
         known->peak_bytes = larger(known->peak_bytes, worker->peak_bytes);
     }
     worker->peak_bytes = worker->held_bytes + worker->reserved_bytes;
+    if (worker->had_past) {
+        tsi_sched_peak_doubt(worker);
+    }
 }
 
 // Adds what `worker` was given while it knew `job`, if it knows it.

@@ -47,6 +47,7 @@ struct tsi_sched_worker {
     uint64_t spill_bytes;  // that chunks may take on its disk besides
     uint64_t heard_ns;
     bool suspect;
+    bool had_past; // it has told of chunks of an earlier life
     bool draining;
     bool drained_told;
     bool drained_due;

@@ -44,16 +44,18 @@ take_signals(struct tsi_loop *loop)
 }
 
 // An epoch is higher than that of every scheduler before: the seconds of the clock, or one more
-// than what the connection file says.
+// than what the connection file or the journal says.
 static uint32_t
-next_epoch(const char *path)
+next_epoch(const char *path, uint32_t journal_epoch)
 {
     struct tsi_connection before;
     const uint32_t now = (uint32_t)(tsi_clock_wall_ns() / TSI_SECOND);
-    if (tsi_connection_read(path, &before, NULL) == TESS_OK && before.epoch >= now) {
-        return before.epoch + 1;
+    uint32_t highest = journal_epoch;
+    if (tsi_connection_read(path, &before, NULL) == TESS_OK) {
+        highest = before.epoch > highest ? before.epoch : highest;
+        explicit_bzero(&before, sizeof before);
     }
-    return now;
+    return now > highest ? now : highest + 1;
 }
 
 static tess_status
@@ -151,8 +153,8 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     struct tsi_sched_config config = tsi_sched_config_default();
     config.lost_ns = loop->options->worker_ttl_ns;
     config.suspect_ns = config.lost_ns / 3;
-    // A client whose connection broke has given its jobs up and comes back as another one.
-    config.client_lease_ns = 0;
+    // Without a journal a client whose connection broke has given its jobs up.
+    config.client_lease_ns = loop->options->journal[0] != '\0' ? loop->options->client_lease_ns : 0;
     loop->heartbeat_ns = choose_heartbeat(config.lost_ns);
     loop->next_peer = 1;
     loop->signals = tsi_signals_open();
@@ -178,10 +180,16 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     if (status == TESS_OK) {
         status = tsi_predecessor_check(loop->connection_path, error);
     }
-    loop->connection.epoch = next_epoch(loop->connection_path);
+    if (status == TESS_OK) {
+        status = tsi_journal_open(loop, error);
+    }
+    loop->connection.epoch = next_epoch(loop->connection_path, loop->restored.epoch);
     loop->connection.pid = getpid();
     if (status == TESS_OK) {
         status = listen_at_address(loop, error);
+    }
+    if (status == TESS_OK) {
+        status = tsi_journal_begin(loop, error);
     }
     if (status == TESS_OK) {
         status = tsi_connection_write(loop->connection_path, &loop->connection, error);
@@ -193,7 +201,9 @@ static int
 wait_ms(const struct tsi_loop *loop, uint64_t now)
 {
     uint64_t until = tsi_sched_deadline(loop->sched);
+    const uint64_t journal = tsi_journal_deadline(loop);
     until = loop->next_heartbeat_ns < until ? loop->next_heartbeat_ns : until;
+    until = journal < until ? journal : until;
     return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
 }
 
@@ -227,12 +237,14 @@ watch_idleness(struct tsi_loop *loop, uint64_t now)
     }
 }
 
-// Jobs that ended but whose chunks are kept do not run: a client may keep them for ever.
+// Jobs that ended but whose chunks are kept do not run: a client may keep them for ever. Nor do
+// those whose client is away; they are in the journal.
 static bool
 has_running_jobs(const struct tsi_loop *loop)
 {
     for (size_t i = 0; i < loop->jobs.count; i++) {
-        if (!loop->jobs.items[i]->ended) {
+        const struct tsi_daemon_job *job = loop->jobs.items[i];
+        if (!job->ended && (job->detached || tsi_members_by_peer(loop, job->client) != NULL)) {
             return true;
         }
     }
@@ -258,11 +270,14 @@ turn(struct tsi_loop *loop)
 {
     wait_for_events(loop);
     tsi_loop_receive(loop);
+    tsi_journal_admit(loop);
     const uint64_t now = tsi_clock_ns();
     if (now >= loop->next_heartbeat_ns) {
         loop->next_heartbeat_ns = now + choose_pause(loop);
         tsi_members_probe(loop);
+        loop->superseded = loop->superseded || tsi_predecessor_has_lost(loop);
     }
+    tsi_journal_turn(loop, now);
     if (now >= tsi_sched_deadline(loop->sched)) {
         struct tsi_sched_event event = {.kind = TSI_SCHED_TICK};
         tsi_loop_event(loop, &event);
@@ -304,6 +319,8 @@ finish(struct tsi_loop *loop)
         tsi_loop_free_job(loop, tsi_vec_last(&loop->jobs));
     }
     tsi_vec_fini(&loop->jobs);
+    tsi_vec_fini(&loop->past);
+    tsi_journal_close(loop);
     tsi_arena_fini(&loop->scratch);
     tsi_wire_buf_fini(&loop->out);
     tsi_outbox_free(loop->strangers);
@@ -325,9 +342,10 @@ tsi_loop_run(const struct tsi_scheduler_options *options)
                 loop.connection.address, loop.connection.epoch, loop.connection_path,
                 loop.connection.has_keys ? "curve" : "none");
         loop.idle_since_ns = tsi_clock_ns();
-        while (!loop.stopping && !(loop.draining && !has_running_jobs(&loop))) {
+        while (!loop.stopping && !loop.superseded && !(loop.draining && !has_running_jobs(&loop))) {
             turn(&loop);
         }
+        exit_code = loop.superseded ? EXIT_FAILURE : EXIT_SUCCESS;
         const struct tsi_sched_stats stats = tsi_sched_stats(loop.sched);
         tsi_log(TSI_LOG_INFO, "scheduler ended",
                 "tasks=%llu workers_lost=%llu bad_frames=%llu damaged=%llu",

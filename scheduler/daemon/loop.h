@@ -11,8 +11,10 @@
 #include "engine/base/vec.h"
 #include "engine/net/outbox.h"
 #include "scheduler/core/sched.h"
+#include "scheduler/daemon/journal_file.h"
 #include "scheduler/daemon/options.h"
 #include "scheduler/record/recorder.h"
+#include "scheduler/wire/journal.h"
 
 // One connection of a worker or client.
 struct tsi_member {
@@ -42,8 +44,19 @@ struct tsi_daemon_job {
     size_t count;
     uint32_t client;
     uint64_t token;
-    uint32_t number; // once accepted
-    bool ended;      // what is left of it are chunks that its client keeps
+    uint32_t number;
+    bool detached;
+    bool pending; // the core does not have it yet: first it goes into the journal
+    bool ended;   // what is left of it are chunks that its client keeps
+    TSI_VEC(struct tsi_task_range) taken; // only with a journal
+};
+
+// A job that is gone, in case that its client has not heard how it ended.
+struct tsi_past_job {
+    uint32_t number;
+    uint64_t token;
+    tess_status status;
+    bool kept; // it ended well, and its chunks were given back
 };
 
 struct tsi_loop {
@@ -61,12 +74,27 @@ struct tsi_loop {
     struct tsi_map by_route;
     struct tsi_map by_peer;
     TSI_VEC(struct tsi_daemon_job *) jobs;
+    uint32_t next_job;
+    TSI_VEC(struct tsi_past_job) past; // the oldest first
+
+    // The journal; has_journal is false without one.
+    bool has_journal;
+    bool journal_fails; // which was told
+    struct tsi_journal_file journal;
+    struct tsi_journal restored; // what was in it, until the jobs are in the core
+    struct tsi_put records;      // that are not written yet
+    uint64_t journal_whole;      // bytes when it was written as a whole
+    uint64_t journal_sync_ns;    // the next sync
+    uint64_t restore_until_ns;   // 0: jobs go on
+    uint32_t restore_workers;    // that were there before
+
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     struct tsi_outbox *strangers; // answers to those who are no members
     bool has_pid_file;
     bool draining;         // no more jobs; ends when none runs
     bool stopping;         // at once
+    bool superseded;       // by a scheduler with a higher epoch
     uint64_t heartbeat_ns; // how often members send a sign of life, and get one
     uint64_t next_heartbeat_ns;
     uint64_t probe_pause_ns; // until the next probe after a connection broke; 0: as ever
@@ -80,6 +108,29 @@ int tsi_loop_run(const struct tsi_scheduler_options *options);
 
 // predecessor.c: fails if the connection file at `path` is that of a scheduler that lives.
 tess_status tsi_predecessor_check(const char *path, struct tsi_error *error);
+
+// Whether a later scheduler has the connection file by now; then this one shall end.
+bool tsi_predecessor_has_lost(const struct tsi_loop *loop);
+
+// journal.c. Nothing of it does anything without a journal.
+
+// Opens the journal that the options name, and reads it.
+tess_status tsi_journal_open(struct tsi_loop *loop, struct tsi_error *error);
+// Gives the core the jobs that were in it, and begins it anew with this scheduler's epoch.
+tess_status tsi_journal_begin(struct tsi_loop *loop, struct tsi_error *error);
+// Jobs that were submitted since the last call are written down and brought to the disk, then
+// accepted; where that fails, refused.
+void tsi_journal_admit(struct tsi_loop *loop);
+void tsi_journal_note_taken(struct tsi_loop *loop, struct tsi_daemon_job *job,
+                            const uint32_t *tasks, size_t count);
+void tsi_journal_note_ended(struct tsi_loop *loop, const struct tsi_daemon_job *job);
+void tsi_journal_note_dropped(struct tsi_loop *loop, const struct tsi_daemon_job *job,
+                              tess_status status);
+void tsi_journal_note_workers(struct tsi_loop *loop);
+// What is due by the time: a sync, the end of the wait for workers.
+void tsi_journal_turn(struct tsi_loop *loop, uint64_t now);
+uint64_t tsi_journal_deadline(const struct tsi_loop *loop);
+void tsi_journal_close(struct tsi_loop *loop);
 
 // members.c
 struct tsi_member *tsi_members_by_route(const struct tsi_loop *loop, const struct tsi_route *route);
@@ -104,6 +155,11 @@ void tsi_members_free(struct tsi_loop *loop);
 // loop_receive.c: takes in what has arrived, a bounded number of messages.
 void tsi_loop_receive(struct tsi_loop *loop);
 void tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event);
+
+// Gives a submitted job to the core.
+void tsi_loop_admit_job(struct tsi_loop *loop, struct tsi_daemon_job *job);
+void tsi_loop_refuse_job(struct tsi_loop *loop, uint32_t peer, uint64_t token, tess_status status,
+                         const char *text);
 
 // loop_send.c: carries out all actions of the core.
 void tsi_loop_act(struct tsi_loop *loop);

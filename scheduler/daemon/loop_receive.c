@@ -21,14 +21,24 @@ tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event)
     tsi_sched_step(loop->sched, event);
 }
 
-static void
-refuse_job(struct tsi_loop *loop, struct tsi_member *member, uint64_t token, tess_status status,
-           const char *text)
+void
+tsi_loop_refuse_job(struct tsi_loop *loop, uint32_t peer, uint64_t token, tess_status status,
+                    const char *text)
 {
+    struct tsi_member *member = tsi_members_by_peer(loop, peer);
     struct tsi_message message = {
         .type = TSI_MESSAGE_JOB_ENDED,
         .job_ended = {.job = TSI_JOB_NONE, .token = token, .status = status, .text = text}};
-    tsi_loop_send(loop, member, &message);
+    if (member != NULL) {
+        tsi_loop_send(loop, member, &message);
+    }
+}
+
+static void
+refuse_job(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token,
+           tess_status status, const char *text)
+{
+    tsi_loop_refuse_job(loop, member->peer, token, status, text);
 }
 
 static struct tsi_daemon_job *
@@ -45,19 +55,80 @@ keep_job(struct tsi_loop *loop, const struct tsi_message *message)
     job->bytes = bytes;
     job->count = message->submit.count;
     job->token = message->submit.token;
+    job->detached = message->submit.detached;
     return job;
 }
 
-// Whether the client has submitted this already: somebody sends it again.
-static bool
-is_known(const struct tsi_loop *loop, const struct tsi_member *member, uint64_t token)
+static struct tsi_daemon_job *
+job_by_token(const struct tsi_loop *loop, uint64_t token)
 {
     for (size_t i = 0; i < loop->jobs.count; i++) {
-        if (loop->jobs.items[i]->client == member->peer && loop->jobs.items[i]->token == token) {
-            return true;
+        if (loop->jobs.items[i]->token == token) {
+            return loop->jobs.items[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+static struct tsi_daemon_job *
+job_by_number(const struct tsi_loop *loop, uint32_t number)
+{
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (loop->jobs.items[i]->number == number) {
+            return loop->jobs.items[i];
+        }
+    }
+    return NULL;
+}
+
+// A client that has not heard how its job ended.
+static void
+tell_past(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token)
+{
+    for (size_t i = 0; i < loop->past.count; i++) {
+        const struct tsi_past_job *past = &loop->past.items[i];
+        if (past->token != token) {
+            continue;
+        }
+        const bool is_lost = past->status == TESS_OK && past->kept;
+        refuse_job(loop, member, token, is_lost ? TESS_ELOST : past->status,
+                   is_lost ? "compute: the chunks that the job kept were given back, since its "
+                             "client did not come back in time"
+                           : tess_status_text(past->status));
+        return;
+    }
+    refuse_job(loop, member, token, TESS_ECONNECT,
+               "compute: the scheduler was started again and does not know the job: it has no "
+               "journal, or another one");
+}
+
+// The job is the member's from here on; it hears all that there is to tell of it.
+static void
+claim(struct tsi_loop *loop, struct tsi_member *member, uint64_t token)
+{
+    struct tsi_daemon_job *job = job_by_token(loop, token);
+    if (job == NULL) {
+        tell_past(loop, member, token);
+        return;
+    }
+    tsi_log(TSI_LOG_INFO, "job claimed", "job=%u client=%u", job->number, member->peer);
+    job->client = member->peer;
+    struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_CLAIMED, .peer = member->peer};
+    event.job.job = job->number;
+    if (!job->pending) {
+        tsi_loop_event(loop, &event);
+    }
+}
+
+void
+tsi_loop_admit_job(struct tsi_loop *loop, struct tsi_daemon_job *job)
+{
+    struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_SUBMITTED, .peer = job->client};
+    event.job_submitted.token = job->token;
+    event.job_submitted.program = job->program;
+    event.job_submitted.detached = job->detached;
+    event.job_submitted.job = job->number;
+    tsi_loop_event(loop, &event);
 }
 
 static void
@@ -65,6 +136,10 @@ submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_messag
 {
     struct tsi_error error;
     struct tsi_program *program = NULL;
+    if (job_by_token(loop, message->submit.token) != NULL) {
+        claim(loop, member, message->submit.token); // it was sent before, and is sent again
+        return;
+    }
     if (loop->draining) {
         refuse_job(loop, member, message->submit.token, TESS_ECONNECT,
                    "the scheduler is shutting down and takes no more jobs");
@@ -85,10 +160,24 @@ submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_messag
     }
     job->program = program;
     job->client = member->peer;
-    struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_SUBMITTED, .peer = member->peer};
-    event.job_submitted.token = job->token;
-    event.job_submitted.program = program;
-    event.job_submitted.detached = message->submit.detached;
+    job->number = loop->next_job++;
+    job->pending = loop->has_journal;
+    if (!job->pending) {
+        tsi_loop_admit_job(loop, job);
+    }
+}
+
+static void
+taken(struct tsi_loop *loop, const struct tsi_member *member, const struct tsi_message *message)
+{
+    struct tsi_daemon_job *job = job_by_number(loop, message->taken.job);
+    struct tsi_sched_event event = {.kind = TSI_SCHED_TARGETS_TAKEN, .peer = member->peer};
+    event.targets_taken.job = message->taken.job;
+    event.targets_taken.tasks = message->taken.tasks;
+    event.targets_taken.count = message->taken.count;
+    if (job != NULL && job->client == member->peer) {
+        tsi_journal_note_taken(loop, job, message->taken.tasks, message->taken.count);
+    }
     tsi_loop_event(loop, &event);
 }
 
@@ -99,10 +188,10 @@ from_client(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
     struct tsi_sched_event event = {.peer = member->peer};
     switch (message->type) {
     case TSI_MESSAGE_SUBMIT:
-        if (is_known(loop, member, message->submit.token)) {
-            return false;
-        }
         submit(loop, member, message);
+        return true;
+    case TSI_MESSAGE_CLAIM:
+        claim(loop, member, message->claim.token);
         return true;
     case TSI_MESSAGE_CANCEL:
         event.kind = TSI_SCHED_JOB_CANCELLED;
@@ -113,16 +202,39 @@ from_client(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
         event.job.job = message->job.job;
         break;
     case TSI_MESSAGE_TAKEN:
-        event.kind = TSI_SCHED_TARGETS_TAKEN;
-        event.targets_taken.job = message->taken.job;
-        event.targets_taken.tasks = message->taken.tasks;
-        event.targets_taken.count = message->taken.count;
-        break;
+        taken(loop, member, message);
+        return true;
     default:
         return false;
     }
     tsi_loop_event(loop, &event);
     return true;
+}
+
+// What a worker has of earlier jobs. It drops those that are not known.
+static void
+holds(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_message *message)
+{
+    const struct tsi_task_range *ranges = message->holds.ranges;
+    for (size_t i = 0; i < message->holds.count; i++) {
+        const struct tsi_holding *holding = &message->holds.items[i];
+        const struct tsi_daemon_job *job = job_by_number(loop, holding->job);
+        struct tsi_sched_event event = {.kind = TSI_SCHED_WORKER_HOLDS, .peer = member->peer};
+        event.holds.job = holding->job;
+        event.holds.ranges = ranges;
+        event.holds.count = holding->range_count;
+        ranges += holding->range_count;
+        if (job != NULL && !job->pending && job->token == holding->token) {
+            tsi_loop_event(loop, &event);
+        } else {
+            struct tsi_message drop = {.type = TSI_MESSAGE_DROP_JOB, .job = {.job = holding->job}};
+            tsi_loop_send(loop, member, &drop);
+        }
+    }
+    if (message->holds.count > 0) {
+        tsi_log(TSI_LOG_INFO, "worker holds chunks", "peer=%u jobs=%zu ranges=%zu", member->peer,
+                message->holds.count, message->holds.range_count);
+    }
 }
 
 // False if a worker may not send this.
@@ -150,6 +262,9 @@ from_worker(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
         event.dropped.keys = message->keys.keys;
         event.dropped.count = message->keys.count;
         break;
+    case TSI_MESSAGE_HOLDS:
+        holds(loop, member, message);
+        return true;
     case TSI_MESSAGE_DRAINING:
         event.kind = TSI_SCHED_WORKER_DRAINING;
         tsi_log(TSI_LOG_INFO, "worker drains", "peer=%u name=%s", member->peer, member->name);
@@ -179,6 +294,17 @@ from_stranger(struct tsi_loop *loop, const struct tsi_route *route,
     }
     if (error->status != TESS_OK || message->type != TSI_MESSAGE_HELLO) {
         return false;
+    }
+    if (message->epoch > loop->connection.epoch) {
+        struct tsi_message refusal = {
+            .type = TSI_MESSAGE_REFUSE,
+            .refuse = {.status = TESS_ELOST, .text = "there is a scheduler with a higher epoch"}};
+        tsi_log(TSI_LOG_ERROR, "superseded",
+                "a member has obeyed a scheduler with epoch %u; this one, with epoch %u, ends",
+                message->epoch, loop->connection.epoch);
+        tsi_loop_send_stranger(loop, route, &refusal);
+        loop->superseded = true;
+        return true;
     }
     tsi_members_join(loop, route, &message->hello);
     return true;

@@ -71,6 +71,7 @@ tsi_loop_free_job(struct tsi_loop *loop, struct tsi_daemon_job *job)
         }
     }
     tsi_program_free(job->program);
+    tsi_vec_fini(&job->taken);
     tsi_free(job->bytes);
     tsi_free(job);
 }
@@ -83,7 +84,8 @@ send_program(struct tsi_loop *loop, struct tsi_member *member,
     if (job != NULL) {
         struct tsi_message message = {
             .type = TSI_MESSAGE_PROGRAM,
-            .program = {.job = action->job, .bytes = job->bytes, .count = job->count}};
+            .program = {
+                .job = action->job, .token = job->token, .bytes = job->bytes, .count = job->count}};
         tsi_loop_send(loop, member, &message);
     }
 }
@@ -222,11 +224,11 @@ follow_job(struct tsi_loop *loop, const struct tsi_sched_action *action)
 {
     for (size_t i = 0; i < loop->jobs.count; i++) {
         struct tsi_daemon_job *job = loop->jobs.items[i];
-        if (action->kind == TSI_SCHED_JOB_ACCEPTED && job->client == action->peer &&
-            job->token == action->accepted.token) {
-            job->number = action->job;
-        } else if (action->kind == TSI_SCHED_JOB_ENDED && job->number == action->job) {
+        if (action->kind == TSI_SCHED_JOB_ENDED && job->number == action->job && !job->ended) {
             job->ended = true;
+            if (action->ended.status == TESS_OK) {
+                tsi_journal_note_ended(loop, job);
+            }
         }
     }
     if (action->kind == TSI_SCHED_JOB_ENDED) {
@@ -244,6 +246,7 @@ act(struct tsi_loop *loop, const struct tsi_sched_action *action)
     if (action->kind == TSI_SCHED_JOB_DROPPED) {
         struct tsi_daemon_job *job = tsi_loop_job(loop, action->program.program);
         if (job != NULL) {
+            tsi_journal_note_dropped(loop, job, action->program.status);
             tsi_loop_free_job(loop, job);
         }
         return;

@@ -167,7 +167,8 @@ tsi_members_join(struct tsi_loop *loop, const struct tsi_route *route,
     struct tsi_message welcome = {
         .type = TSI_MESSAGE_WELCOME,
         .welcome = {.peer = member->peer,
-                    .heartbeat_ms = (uint32_t)(loop->heartbeat_ns / TSI_MILLISECOND)}};
+                    .heartbeat_ms = (uint32_t)(loop->heartbeat_ns / TSI_MILLISECOND),
+                    .keeps_journal = loop->has_journal}};
     tsi_loop_send(loop, member, &welcome);
 }
 
@@ -178,6 +179,9 @@ tsi_members_confirm(struct tsi_loop *loop, struct tsi_member *member)
         member->confirmed = true;
         tell_everyone(loop, member, true);
         introduce(loop, member);
+        if (member->role == TSI_ROLE_WORKER) {
+            tsi_journal_note_workers(loop);
+        }
     }
 }
 
@@ -223,6 +227,9 @@ tsi_members_leave(struct tsi_loop *loop, struct tsi_member *member, bool clean, 
     if (is_worker) {
         event.worker_left.clean = clean;
         event.worker_left.text = text;
+        tsi_journal_note_workers(loop);
+    } else {
+        event.client_left.clean = clean;
     }
     tsi_loop_event(loop, &event);
     free_member(member);

@@ -36,6 +36,13 @@ static const char help[] =
     "  --idle-timeout DURATION stop after so long without work (default: never)\n"
     "  --pid-file FILE         write the process number to this file\n"
     "  --record FILE           record all that is decided, to be looked into later\n"
+    "  --journal PATH          keep a journal in this file or directory: when the scheduler dies "
+    "and "
+    "is\n"
+    "                          started again with it, computes go on\n"
+    "  --client-lease DURATION with a journal, how long jobs wait for a client that is gone "
+    "(default "
+    "30s)\n"
     "  --log-level LEVEL       error, warning, info or debug (default info)\n"
     "  --log-format FORMAT     plain or json (default plain)\n"
     "  --version               print the version and exit\n"
@@ -56,6 +63,8 @@ enum option_id {
     OPTION_IDLE,
     OPTION_PID,
     OPTION_RECORD,
+    OPTION_JOURNAL,
+    OPTION_LEASE,
     OPTION_LEVEL,
     OPTION_FORMAT,
     OPTION_VERSION,
@@ -72,6 +81,8 @@ static const struct option table[] = {
     {"idle-timeout", required_argument, NULL, OPTION_IDLE},
     {"pid-file", required_argument, NULL, OPTION_PID},
     {"record", required_argument, NULL, OPTION_RECORD},
+    {"journal", required_argument, NULL, OPTION_JOURNAL},
+    {"client-lease", required_argument, NULL, OPTION_LEASE},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"log-format", required_argument, NULL, OPTION_FORMAT},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -135,6 +146,10 @@ set_option(int id, const char *value, struct tsi_scheduler_options *options, str
         return copy(options->pid_file, sizeof options->pid_file, value);
     case OPTION_RECORD:
         return copy(options->record_file, sizeof options->record_file, value);
+    case OPTION_JOURNAL:
+        return value[0] != '\0' && copy(options->journal, sizeof options->journal, value);
+    case OPTION_LEASE:
+        return tsi_text_parse_duration(value, &options->client_lease_ns);
     case OPTION_LEVEL:
         return tsi_log_level_parse(value, &options->log_level);
     case OPTION_FORMAT:
@@ -182,8 +197,9 @@ tsi_scheduler_options_read(int argc, char **argv, struct tsi_scheduler_options *
     struct place place = {.port = -1};
     int index = 0;
     int id;
-    *options =
-        (struct tsi_scheduler_options){.log_level = TSI_LOG_INFO, .worker_ttl_ns = 15 * TSI_SECOND};
+    *options = (struct tsi_scheduler_options){.log_level = TSI_LOG_INFO,
+                                              .worker_ttl_ns = 15 * TSI_SECOND,
+                                              .client_lease_ns = 30 * TSI_SECOND};
     *exit_code = EXIT_SUCCESS;
     while ((id = getopt_long(argc, argv, "", table, &index)) != -1) {
         if (id == OPTION_HELP) {

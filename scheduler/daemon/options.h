@@ -17,6 +17,8 @@ struct tsi_scheduler_options {
     char connection_file[TSI_PATH_MAX];  // "" for the default place
     char pid_file[TSI_PATH_MAX];         // "" for none
     char record_file[TSI_PATH_MAX];      // what the core is told; "" for none
+    char journal[TSI_PATH_MAX];          // "" for none
+    uint64_t client_lease_ns;            // how long the jobs of a client that is gone wait for it
     bool insecure;                       // tcp without keys
     uint64_t idle_timeout_ns;            // stop after so long without jobs; 0: never
     uint64_t worker_ttl_ns;              // silence after which a worker is lost

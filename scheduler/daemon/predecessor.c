@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a connection file belongs to a scheduler that lives. Its process number says nothing: it
+// Two schedulers and one connection file. A scheduler does not start while the file belongs to one
+// that lives; where it could not see that, the one with the lower epoch ends when it reads the file
+// or meets a member that has obeyed a higher epoch.
+//
+// Whether a connection file belongs to a scheduler that lives: Its process number says nothing: it
 // may be of another machine that shares the file, or be used again. Somebody who takes connections
 // at its address says enough: taking the file away from such a scheduler would part its workers
 // from new clients.
@@ -54,6 +58,28 @@ is_live_tcp(const char *address)
         freeaddrinfo(results);
     }
     return is_live;
+}
+
+bool
+tsi_predecessor_has_lost(const struct tsi_loop *loop)
+{
+    struct tsi_connection now;
+    const struct tsi_connection *own = &loop->connection;
+    if (tsi_connection_read(loop->connection_path, &now, NULL) != TESS_OK) {
+        return false;
+    }
+    // Two that began in the same second have the same epoch; the file is the second one's.
+    const bool is_other =
+        now.epoch != own->epoch || now.pid != own->pid || strcmp(now.address, own->address) != 0;
+    const bool has_lost = is_other && now.epoch >= own->epoch;
+    if (has_lost) {
+        tsi_log(TSI_LOG_ERROR, "superseded",
+                "file=%s belongs to the scheduler at %s with epoch %u by now; this one, with epoch "
+                "%u, ends",
+                loop->connection_path, now.address, now.epoch, own->epoch);
+    }
+    explicit_bzero(&now, sizeof now);
+    return has_lost;
 }
 
 tess_status

@@ -119,6 +119,16 @@ put_restored(struct tsi_put *put, const struct tsi_sched_event *event)
 }
 
 static void
+put_taken(struct tsi_put *put, const struct tsi_sched_event *event)
+{
+    tsi_put_u32(put, event->targets_taken.job);
+    tsi_put_u32(put, (uint32_t)event->targets_taken.count);
+    for (size_t i = 0; i < event->targets_taken.count; i++) {
+        tsi_put_u32(put, event->targets_taken.tasks[i]);
+    }
+}
+
+static void
 put_event(struct tsi_put *put, const struct tsi_sched_event *event)
 {
     tsi_put_u8(put, (uint8_t)event->kind);
@@ -134,6 +144,9 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_LEFT:
         tsi_put_u8(put, event->worker_left.clean);
         put_text(put, event->worker_left.text);
+        break;
+    case TSI_SCHED_CLIENT_LEFT:
+        tsi_put_u8(put, event->client_left.clean);
         break;
     case TSI_SCHED_JOB_SUBMITTED:
         tsi_put_u64(put, event->job_submitted.token);
@@ -154,11 +167,7 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
         tsi_put_u32(put, event->job.job);
         break;
     case TSI_SCHED_TARGETS_TAKEN:
-        tsi_put_u32(put, event->targets_taken.job);
-        tsi_put_u32(put, (uint32_t)event->targets_taken.count);
-        for (size_t i = 0; i < event->targets_taken.count; i++) {
-            tsi_put_u32(put, event->targets_taken.tasks[i]);
-        }
+        put_taken(put, event);
         break;
     case TSI_SCHED_TASKS_DONE:
         put_done(put, event);
@@ -175,7 +184,6 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:
-    case TSI_SCHED_CLIENT_LEFT:
     case TSI_SCHED_RESTORED:
     case TSI_SCHED_TICK:
         break;

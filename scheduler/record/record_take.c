@@ -175,6 +175,9 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
         event->worker_left.clean = tsi_take_u8(take) != 0;
         event->worker_left.text = take_text(take);
         return;
+    case TSI_SCHED_CLIENT_LEFT:
+        event->client_left.clean = tsi_take_u8(take) != 0;
+        return;
     case TSI_SCHED_JOB_SUBMITTED:
         event->job_submitted.token = tsi_take_u64(take);
         event->job_submitted.detached = tsi_take_u8(take) != 0;
@@ -211,7 +214,6 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:
     case TSI_SCHED_CLIENT_JOINED:
-    case TSI_SCHED_CLIENT_LEFT:
     case TSI_SCHED_RESTORED:
     case TSI_SCHED_TICK:
         return;

@@ -75,6 +75,9 @@ enum tsi_message_type {
     TSI_MESSAGE_OBITUARY, // the worker has died, and how
     // worker → scheduler
     TSI_MESSAGE_DROPPED,
+    // after a scheduler was lost
+    TSI_MESSAGE_HOLDS, // worker → scheduler: the chunks that it has of earlier jobs
+    TSI_MESSAGE_CLAIM, // client → scheduler: a job that was submitted before is its
     TSI_MESSAGE_TYPE_COUNT
 };
 
@@ -96,6 +99,7 @@ struct tsi_hello {
 struct tsi_welcome {
     uint32_t peer;         // the number of the receiver
     uint32_t heartbeat_ms; // how often to send a sign of life
+    bool keeps_journal;    // when it dies the next scheduler may know the jobs
 };
 
 // Names a worker as its HELLO did.
@@ -127,7 +131,7 @@ struct tsi_ready_item {
 
 struct tsi_message {
     uint8_t type;
-    uint32_t epoch;   // of the scheduler; 0 in HELLO
+    uint32_t epoch;   // of the scheduler; in HELLO the highest that was obeyed before, or 0
     uint32_t peer;    // the sender's own number, or the receiver's in messages of the scheduler
     uint32_t damaged; // of a decoded message: chunks left out because of their checksum
     union {
@@ -138,9 +142,19 @@ struct tsi_message {
         struct tsi_peer_news news;
         struct {
             uint32_t job;
+            uint64_t token; // the client's name of the job
             const unsigned char *bytes;
             size_t count;
         } program;
+        struct {
+            const struct tsi_holding *items;
+            size_t count;
+            const struct tsi_task_range *ranges;
+            size_t range_count;
+        } holds;
+        struct {
+            uint64_t token;
+        } claim;
         struct {
             const struct tsi_assignment *items;
             size_t count;

@@ -224,6 +224,35 @@ take_job_ended(struct tsi_take *take, struct tsi_message *message)
     message->job_ended.status = take->failed ? TESS_EPROTOCOL : (tess_status)status;
 }
 
+static void
+take_holds(struct tsi_take *take, struct tsi_message *message)
+{
+    const size_t count = tsi_take_count(take, TSI_FORMAT_HOLDING);
+    const size_t range_count = tsi_take_u32(take);
+    tsi_take_check(take, range_count <= tsi_take_left(take) / TSI_FORMAT_RANGE);
+    struct tsi_holding *items = tsi_take_array(take, count, sizeof *items);
+    struct tsi_task_range *ranges = tsi_take_array(take, range_count, sizeof *ranges);
+    size_t owned = 0;
+    for (size_t i = 0; i < count && !take->failed; i++) {
+        items[i].job = tsi_take_u32(take);
+        items[i].token = tsi_take_u64(take);
+        items[i].range_count = tsi_take_u32(take);
+        tsi_take_check(take, items[i].range_count <= range_count - owned);
+        owned += take->failed ? 0 : items[i].range_count;
+    }
+    tsi_take_check(take, owned == range_count);
+    for (size_t i = 0; i < range_count && !take->failed; i++) {
+        ranges[i].first = tsi_take_u32(take);
+        ranges[i].count = tsi_take_u32(take);
+        tsi_take_check(take,
+                       ranges[i].count > 0 && ranges[i].count <= UINT32_MAX - ranges[i].first);
+    }
+    message->holds.items = items;
+    message->holds.count = take->failed ? 0 : count;
+    message->holds.ranges = ranges;
+    message->holds.range_count = take->failed ? 0 : range_count;
+}
+
 // The head of a segment; its bytes are in the next frame.
 static void
 take_segment(struct tsi_take *take, struct tsi_message *message)
@@ -281,6 +310,12 @@ take_client_body(struct tsi_take *take, struct tsi_message *message)
         message->missing.key = tsi_take_u64(take);
         message->missing.text = tsi_take_text(take, TSI_ERROR_TEXT_MAX - 1);
         break;
+    case TSI_MESSAGE_HOLDS:
+        take_holds(take, message);
+        break;
+    case TSI_MESSAGE_CLAIM:
+        message->claim.token = tsi_take_u64(take);
+        break;
     case TSI_MESSAGE_HEARTBEAT:
     case TSI_MESSAGE_GOODBYE:
     case TSI_MESSAGE_DRAINED:
@@ -302,6 +337,7 @@ take_body(struct tsi_take *take, struct tsi_message *message)
     case TSI_MESSAGE_WELCOME:
         message->welcome.peer = tsi_take_u32(take);
         message->welcome.heartbeat_ms = tsi_take_u32(take);
+        message->welcome.keeps_journal = take_bool(take);
         break;
     case TSI_MESSAGE_REFUSE:
         message->refuse.status = take_error_status(take);
@@ -317,6 +353,7 @@ take_body(struct tsi_take *take, struct tsi_message *message)
         break;
     case TSI_MESSAGE_PROGRAM:
         message->program.job = tsi_take_u32(take);
+        message->program.token = tsi_take_u64(take);
         message->program.bytes = tsi_take_run(take, &message->program.count);
         break;
     case TSI_MESSAGE_ASSIGN:

@@ -164,6 +164,22 @@ put_ended(struct tsi_put *put, const struct tsi_attempt *ended)
 }
 
 static void
+put_holds(struct tsi_put *put, const struct tsi_message *message)
+{
+    tsi_put_u32(put, (uint32_t)message->holds.count);
+    tsi_put_u32(put, (uint32_t)message->holds.range_count);
+    for (size_t i = 0; i < message->holds.count; i++) {
+        tsi_put_u32(put, message->holds.items[i].job);
+        tsi_put_u64(put, message->holds.items[i].token);
+        tsi_put_u32(put, (uint32_t)message->holds.items[i].range_count);
+    }
+    for (size_t i = 0; i < message->holds.range_count; i++) {
+        tsi_put_u32(put, message->holds.ranges[i].first);
+        tsi_put_u32(put, message->holds.ranges[i].count);
+    }
+}
+
+static void
 put_job_ended(struct tsi_put *put, const struct tsi_message *message)
 {
     tsi_put_u32(put, message->job_ended.job);
@@ -220,6 +236,12 @@ put_client_body(struct tsi_put *put, const struct tsi_message *message)
         tsi_put_u64(put, message->missing.key);
         tsi_put_text(put, message->missing.text, TSI_ERROR_TEXT_MAX - 1);
         break;
+    case TSI_MESSAGE_HOLDS:
+        put_holds(put, message);
+        break;
+    case TSI_MESSAGE_CLAIM:
+        tsi_put_u64(put, message->claim.token);
+        break;
     default:
         break;
     }
@@ -235,6 +257,7 @@ put_body(struct tsi_put *put, const struct tsi_message *message)
     case TSI_MESSAGE_WELCOME:
         tsi_put_u32(put, message->welcome.peer);
         tsi_put_u32(put, message->welcome.heartbeat_ms);
+        tsi_put_u8(put, message->welcome.keeps_journal ? 1 : 0);
         break;
     case TSI_MESSAGE_REFUSE:
         tsi_put_u16(put, (uint16_t)message->refuse.status);
@@ -250,6 +273,7 @@ put_body(struct tsi_put *put, const struct tsi_message *message)
         break;
     case TSI_MESSAGE_PROGRAM:
         tsi_put_u32(put, message->program.job);
+        tsi_put_u64(put, message->program.token);
         tsi_put_run(put, message->program.bytes, message->program.count);
         break;
     case TSI_MESSAGE_ASSIGN:

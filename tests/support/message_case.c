@@ -226,6 +226,27 @@ fill_transfer(struct test_random *random, struct tsi_arena *arena, struct tsi_me
 }
 
 static void
+fill_holds(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
+{
+    const size_t count = any_count(random, 9);
+    struct tsi_holding *items = tsi_arena_alloc(arena, count * sizeof *items + 1);
+    size_t range_count = 0;
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = (struct tsi_holding){any32(random), any(random), any_count(random, 4)};
+        range_count += items[i].range_count;
+    }
+    struct tsi_task_range *ranges = tsi_arena_alloc(arena, range_count * sizeof *ranges + 1);
+    for (size_t i = 0; ranges != NULL && i < range_count; i++) {
+        ranges[i] = (struct tsi_task_range){(uint32_t)test_random_between(random, 0, 1 << 30),
+                                            (uint32_t)test_random_between(random, 1, 1 << 30)};
+    }
+    message->holds.items = items;
+    message->holds.count = count;
+    message->holds.ranges = ranges;
+    message->holds.range_count = range_count;
+}
+
+static void
 fill_client(struct test_random *random, struct tsi_arena *arena, struct tsi_message *message)
 {
     switch (message->type) {
@@ -256,6 +277,12 @@ fill_client(struct test_random *random, struct tsi_arena *arena, struct tsi_mess
     case TSI_MESSAGE_JOB_ENDED:
         fill_job_ended(random, arena, message);
         break;
+    case TSI_MESSAGE_HOLDS:
+        fill_holds(random, arena, message);
+        break;
+    case TSI_MESSAGE_CLAIM:
+        message->claim.token = any(random);
+        break;
     case TSI_MESSAGE_GET:
     case TSI_MESSAGE_SEGMENT:
     case TSI_MESSAGE_MISSING:
@@ -276,7 +303,8 @@ test_message_fill(struct test_random *random, uint8_t type, struct tsi_arena *ar
         fill_hello(random, arena, &message->hello);
         break;
     case TSI_MESSAGE_WELCOME:
-        message->welcome = (struct tsi_welcome){any32(random), any32(random)};
+        message->welcome =
+            (struct tsi_welcome){any32(random), any32(random), test_random_one_in(random, 2)};
         break;
     case TSI_MESSAGE_REFUSE:
         message->refuse.status = any_error(random);
@@ -292,6 +320,7 @@ test_message_fill(struct test_random *random, uint8_t type, struct tsi_arena *ar
         break;
     case TSI_MESSAGE_PROGRAM:
         message->program.job = any32(random);
+        message->program.token = any(random);
         message->program.count = any_count(random, 300);
         message->program.bytes = any_bytes(random, arena, message->program.count);
         break;
@@ -437,6 +466,19 @@ same_job_ended(const struct tsi_message *a, const struct tsi_message *b)
 }
 
 static const char *
+holds_difference(const struct tsi_message *a, const struct tsi_message *b)
+{
+    bool same = a->holds.count == b->holds.count && a->holds.range_count == b->holds.range_count &&
+                same_bytes(a->holds.ranges, b->holds.ranges, a->holds.range_count * 8);
+    for (size_t i = 0; same && i < a->holds.count; i++) {
+        const struct tsi_holding *x = &a->holds.items[i];
+        const struct tsi_holding *y = &b->holds.items[i];
+        same = x->job == y->job && x->token == y->token && x->range_count == y->range_count;
+    }
+    return same ? NULL : "a holding";
+}
+
+static const char *
 client_difference(const struct tsi_message *a, const struct tsi_message *b)
 {
     bool same = true;
@@ -462,6 +504,11 @@ client_difference(const struct tsi_message *a, const struct tsi_message *b)
     case TSI_MESSAGE_JOB_ENDED:
         same = same_job_ended(a, b);
         break;
+    case TSI_MESSAGE_HOLDS:
+        return holds_difference(a, b);
+    case TSI_MESSAGE_CLAIM:
+        same = a->claim.token == b->claim.token;
+        break;
     case TSI_MESSAGE_GET:
         same = a->get.key == b->get.key && a->get.offset == b->get.offset &&
                a->get.length == b->get.length;
@@ -480,6 +527,13 @@ client_difference(const struct tsi_message *a, const struct tsi_message *b)
     return same ? NULL : "a field";
 }
 
+static bool
+same_welcome(const struct tsi_welcome *a, const struct tsi_welcome *b)
+{
+    return a->peer == b->peer && a->heartbeat_ms == b->heartbeat_ms &&
+           a->keeps_journal == b->keeps_journal;
+}
+
 const char *
 test_message_difference(const struct tsi_message *a, const struct tsi_message *b)
 {
@@ -491,8 +545,7 @@ test_message_difference(const struct tsi_message *a, const struct tsi_message *b
     case TSI_MESSAGE_HELLO:
         return hello_difference(&a->hello, &b->hello);
     case TSI_MESSAGE_WELCOME:
-        same = a->welcome.peer == b->welcome.peer &&
-               a->welcome.heartbeat_ms == b->welcome.heartbeat_ms;
+        same = same_welcome(&a->welcome, &b->welcome);
         break;
     case TSI_MESSAGE_REFUSE:
         same = a->refuse.status == b->refuse.status && strcmp(a->refuse.text, b->refuse.text) == 0;
@@ -509,7 +562,8 @@ test_message_difference(const struct tsi_message *a, const struct tsi_message *b
                strcmp(a->news.host, b->news.host) == 0;
         break;
     case TSI_MESSAGE_PROGRAM:
-        same = a->program.job == b->program.job && a->program.count == b->program.count &&
+        same = a->program.job == b->program.job && a->program.token == b->program.token &&
+               a->program.count == b->program.count &&
                same_bytes(a->program.bytes, b->program.bytes, a->program.count);
         break;
     case TSI_MESSAGE_ASSIGN:

@@ -426,7 +426,7 @@ Test(message, huge_counts_are_refused)
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_FREE}, 0);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_READY}, 4);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_TAKEN}, 4);
-    check_huge(&(struct tsi_message){.type = TSI_MESSAGE_PROGRAM}, 4);
+    check_huge(&(struct tsi_message){.type = TSI_MESSAGE_PROGRAM}, 12);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_SUBMIT}, 9);
 }
 

@@ -158,6 +158,13 @@ fold_peaks(struct tsi_worker *worker)
     worker->counted_peak = worker->bytes_counted;
 }
 
+bool
+tsi_worker_has_program(const struct tsi_worker *worker, uint32_t job)
+{
+    const struct tsi_worker_job *found = tsi_worker_job_find(worker, job);
+    return found != NULL && found->program != NULL;
+}
+
 static bool
 take_program(struct tsi_worker *worker, uint32_t number, uint64_t token,
              const struct tsi_program *program)

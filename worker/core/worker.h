@@ -242,6 +242,9 @@ bool tsi_worker_step(struct tsi_worker *worker, const struct tsi_worker_event *e
 // polling tells them together.
 bool tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_action *action);
 
+// Whether the program of a job is here; another one that comes for it is given back at once.
+bool tsi_worker_has_program(const struct tsi_worker *worker, uint32_t job);
+
 // What is held of all jobs whose program is here, to be told to a scheduler that was joined before
 // anything else is. A job of which only tasks run is told without ranges. Valid until the next
 // call. False when memory is out.

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The connection to the scheduler. Each connection has sockets of its own: nothing that was queued
-// for an old scheduler can reach a new one. When the scheduler is lost, everything that it said is
-// forgotten, and the worker says hello to the next one as a new incarnation.
+// for an old scheduler can reach a new one. When the scheduler is lost, the worker says hello to
+// the next one as a new incarnation. If the old one kept a journal, the next may know its jobs: for
+// a while chunks are kept and offered, and what runs goes on; everything else is forgotten.
+//
+// A worker obeys schedulers whose epochs do not fall. One with a lower epoch than it has seen is an
+// older one that still runs, and learns of the newer one by the hello.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,10 +29,18 @@
 // Between looks at the connection file while the scheduler does not answer.
 #define LOOK_NS (200 * TSI_MILLISECOND)
 
+// Between tries to reach a scheduler; each pause is twice as long as the one before.
+#define PAUSE_MIN_NS (200 * TSI_MILLISECOND)
+#define PAUSE_MAX_NS (2 * TSI_SECOND)
+
+// How long chunks are kept for a scheduler that may come back.
+#define GRACE_NS (60 * TSI_SECOND)
+
 static void
 say_hello(struct tsi_worker_loop *loop)
 {
     struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
+                                .epoch = loop->epoch_obeyed,
                                 .hello = {.role = TSI_ROLE_WORKER,
                                           .name = loop->name,
                                           .library = tess_version(),
@@ -74,6 +87,8 @@ open_sockets(struct tsi_worker_loop *loop, struct tsi_error *error)
     return loop->monitor != NULL ? TESS_OK : error->status;
 }
 
+static void end_link(struct tsi_worker_loop *loop, int linger_ms, enum tsi_worker_event_kind kind);
+
 tess_status
 tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error)
 {
@@ -82,8 +97,11 @@ tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error)
     if (status == TESS_OK) {
         status = open_sockets(loop, error);
     }
+    loop->pause_ns = loop->pause_ns == 0 ? PAUSE_MIN_NS : 2 * loop->pause_ns;
+    loop->pause_ns = loop->pause_ns < PAUSE_MAX_NS ? loop->pause_ns : PAUSE_MAX_NS;
+    loop->next_try_ns = tsi_clock_ns() + loop->pause_ns;
     if (status != TESS_OK) {
-        tsi_link_close(loop, 0);
+        end_link(loop, 0, TSI_WORKER_PARTED); // what is kept stays
         return status;
     }
     loop->heartbeat_ns = HEARTBEAT_DEFAULT_NS;
@@ -107,10 +125,12 @@ count_transfers(struct tsi_worker_loop *loop)
     }
 }
 
-void
-tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
+// Closes the connection and tells the core: `kind` is RESET, or PARTED if what is held may be
+// wanted.
+static void
+end_link(struct tsi_worker_loop *loop, int linger_ms, enum tsi_worker_event_kind kind)
 {
-    struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
+    struct tsi_worker_event event = {.kind = kind};
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, linger_ms);
     loop->monitor = loop->socket = NULL;
@@ -129,6 +149,72 @@ tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
 }
 
 void
+tsi_link_close(struct tsi_worker_loop *loop, int linger_ms)
+{
+    loop->keep_until_ns = 0;
+    end_link(loop, linger_ms, TSI_WORKER_RESET);
+}
+
+void
+tsi_link_part(struct tsi_worker_loop *loop)
+{
+    if (loop->peer != 0 && (!loop->may_return || loop->draining)) {
+        tsi_link_close(loop, 0);
+        return;
+    }
+    if (loop->peer != 0) {
+        loop->keep_until_ns = tsi_clock_ns() + GRACE_NS;
+    }
+    end_link(loop, 0, TSI_WORKER_PARTED);
+}
+
+// The first thing that a scheduler hears after its welcome is what the worker has of earlier jobs.
+static void
+offer(struct tsi_worker_loop *loop)
+{
+    struct tsi_worker_offer held;
+    if (tsi_worker_offer(loop->core, &held)) {
+        tsi_link_send_held(loop, &held);
+    } else {
+        tsi_log(TSI_LOG_ERROR, "out of memory", "what is held cannot be offered");
+        loop->stopping = true;
+        loop->exit_code = EXIT_FAILURE;
+    }
+}
+
+void
+tsi_link_watch_grace(struct tsi_worker_loop *loop, uint64_t now)
+{
+    if (loop->keep_until_ns != 0 && now > loop->keep_until_ns) {
+        struct tsi_worker_event event = {.kind = TSI_WORKER_RESET};
+        tsi_log(TSI_LOG_INFO, "chunks dropped", "no scheduler came back for them");
+        loop->keep_until_ns = 0;
+        tsi_worker_loop_event(loop, &event);
+    }
+}
+
+bool
+tsi_link_welcome(struct tsi_worker_loop *loop, const struct tsi_message *message)
+{
+    if (message->epoch < loop->epoch_obeyed) {
+        tsi_log(TSI_LOG_WARNING, "older scheduler", "scheduler=%s epoch=%u is not obeyed after %u",
+                loop->connection.address, message->epoch, loop->epoch_obeyed);
+        loop->heard_ns = 0;
+        return false;
+    }
+    const bool has_obeyed = loop->epoch_obeyed != 0;
+    loop->peer = message->welcome.peer;
+    loop->connection.epoch = loop->epoch_obeyed = message->epoch;
+    loop->may_return = message->welcome.keeps_journal;
+    loop->pause_ns = 0;
+    loop->keep_until_ns = 0;
+    if (has_obeyed) {
+        offer(loop);
+    }
+    return true;
+}
+
+void
 tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message)
 {
     if (loop->socket == NULL || loop->peer == 0) {
@@ -144,6 +230,17 @@ tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message)
                 tsi_message_name(message->type));
         loop->heard_ns = 0;
     }
+}
+
+void
+tsi_link_send_held(struct tsi_worker_loop *loop, const struct tsi_worker_offer *offer)
+{
+    struct tsi_message message = {.type = TSI_MESSAGE_HOLDS,
+                                  .holds = {.items = offer->holdings,
+                                            .count = offer->count,
+                                            .ranges = offer->ranges,
+                                            .range_count = offer->range_count}};
+    tsi_link_send(loop, &message);
 }
 
 bool

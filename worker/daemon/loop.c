@@ -141,7 +141,8 @@ wait_for_events(struct tsi_worker_loop *loop)
     tsi_worker_loop_collect(loop);
     tsi_worker_loop_spilled(loop);
     if (loop->socket != NULL && items[4].revents != 0 && tsi_net_broke(loop->monitor)) {
-        tsi_log(TSI_LOG_WARNING, "connection broke", "scheduler=%s", loop->connection.address);
+        tsi_log(loop->peer != 0 ? TSI_LOG_WARNING : TSI_LOG_DEBUG, "connection broke",
+                "scheduler=%s", loop->connection.address);
         loop->heard_ns = 0;
     }
 }
@@ -162,10 +163,15 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
 {
     struct tsi_error error = {.status = TESS_OK};
     const uint64_t patience = loop->options->death_timeout_ns;
+    tsi_worker_loop_act(loop); // runs from before end
+    tsi_link_watch_grace(loop, now);
     if (patience != 0 && now > loop->alone_since_ns + patience) {
         tsi_log(TSI_LOG_ERROR, "no scheduler", "none within the death timeout");
         loop->stopping = true;
         loop->exit_code = TSI_WORKER_EXIT_NO_SCHEDULER;
+        return;
+    }
+    if (now < loop->next_try_ns) {
         return;
     }
     const tess_status status = tsi_link_open(loop, &error);
@@ -223,13 +229,17 @@ turn(struct tsi_worker_loop *loop)
     tsi_worker_loop_act(loop);
     beat(loop, now);
     watch_drain(loop, now);
+    tsi_link_watch_grace(loop, now);
     if (loop->heard_ns == 0 || tsi_link_is_lost(loop, now)) {
-        tsi_log(TSI_LOG_WARNING, "scheduler lost", "scheduler=%s", loop->connection.address);
-        tsi_link_close(loop, 0);
-        loop->alone_since_ns = now;
+        // One that was never joined is tried again in silence.
+        tsi_log(loop->peer != 0 ? TSI_LOG_WARNING : TSI_LOG_DEBUG, "scheduler lost", "scheduler=%s",
+                loop->connection.address);
+        loop->alone_since_ns = loop->peer != 0 ? now : loop->alone_since_ns;
+        tsi_link_part(loop);
         loop->stopping = loop->stopping || loop->draining;
     } else if (loop->peer == 0 && gave_up_waiting(loop, now)) {
-        tsi_link_close(loop, 0);
+        loop->next_try_ns = 0;
+        tsi_link_part(loop);
     }
 }
 

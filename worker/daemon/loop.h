@@ -46,6 +46,11 @@ struct tsi_worker_loop {
     uint64_t next_look_ns; // at the connection file, until WELCOME
     uint64_t heard_ns;
 
+    uint32_t epoch_obeyed;  // the highest one
+    bool may_return;        // the scheduler keeps a journal
+    uint64_t keep_until_ns; // chunks, for a scheduler that comes back; 0: there are none to keep
+    uint64_t pause_ns;      // between tries to reach a scheduler
+    uint64_t next_try_ns;
     uint64_t alone_since_ns; // without a scheduler
     bool told_waiting;       // that there is none
     uint64_t draining_since_ns;
@@ -66,6 +71,12 @@ int tsi_worker_loop_run(const struct tsi_worker_options *options);
 tess_status tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error);
 // Forgets the scheduler and everything it said.
 void tsi_link_close(struct tsi_worker_loop *loop, int linger_ms);
+// The scheduler is lost: what another one may want is kept for a while.
+void tsi_link_part(struct tsi_worker_loop *loop);
+void tsi_link_watch_grace(struct tsi_worker_loop *loop, uint64_t now);
+// Takes the scheduler's welcome; false if it is an older one than was obeyed before.
+bool tsi_link_welcome(struct tsi_worker_loop *loop, const struct tsi_message *message);
+void tsi_link_send_held(struct tsi_worker_loop *loop, const struct tsi_worker_offer *offer);
 void tsi_link_send(struct tsi_worker_loop *loop, struct tsi_message *message);
 // Whether the scheduler has been silent for so long that it must be gone.
 bool tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now);

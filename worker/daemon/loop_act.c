@@ -178,7 +178,8 @@ act(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
         tsi_link_send(loop, &message);
         break;
     case TSI_WORKER_REPORT_HELD:
-        break; // nothing is kept for another scheduler
+        tsi_link_send_held(loop, &action->held);
+        break;
     }
 }
 

@@ -128,7 +128,11 @@ take_program(struct tsi_worker_loop *loop, const struct tsi_message *message)
     struct tsi_worker_event event = {.kind = TSI_WORKER_PROGRAM};
     event.program.job = message->program.job;
     event.program.program = program;
-    (void)tsi_map_put(&loop->programs, (uint64_t)(uintptr_t)program, loop->peer);
+    // One that is here from before is given back at once, but its job goes on, with its files.
+    if (!tsi_worker_has_program(loop->core, message->program.job)) {
+        (void)tsi_map_put(&loop->programs, (uint64_t)(uintptr_t)program, loop->peer);
+    }
+    event.program.token = message->program.token;
     tsi_worker_loop_event(loop, &event);
 }
 
@@ -168,8 +172,9 @@ take_welcome(struct tsi_worker_loop *loop, const struct tsi_message *message)
     if (loop->peer != 0) {
         return;
     }
-    loop->peer = message->welcome.peer;
-    loop->connection.epoch = message->epoch;
+    if (!tsi_link_welcome(loop, message)) {
+        return;
+    }
     if (message->welcome.heartbeat_ms >= 10 && message->welcome.heartbeat_ms <= 60000) {
         loop->heartbeat_ns = message->welcome.heartbeat_ms * TSI_MILLISECOND;
         loop->next_heartbeat_ns = loop->heard_ns + loop->heartbeat_ns;
