@@ -28,9 +28,6 @@
 
 enum {
     HANDSHAKE_MS = 5000,
-    CONTROL_HEARTBEAT_MS = 2000,
-    CONTROL_TIMEOUT_MS = 10000,
-    CONTROL_TTL_MS = 30000,
     KEEPALIVE_IDLE_S = 30,
     KEEPALIVE_STEP_S = 10,
     KEEPALIVE_TRIES = 3,
@@ -69,6 +66,9 @@ set_text(void *socket, int option, const char *value, bool *ok)
     *ok = zmq_setsockopt(socket, option, value, strlen(value)) == 0 && *ok;
 }
 
+// No heartbeats of the transport: with a bounded queue, libzmq 4.3.4 aborts the process when a
+// connection breaks while reading from it is paused and a heartbeat is due (libzmq issues 3937 and
+// 4364). Members send signs of life of their own.
 static void
 set_limits(void *socket, enum tsi_net_use use, bool *ok)
 {
@@ -87,9 +87,6 @@ set_limits(void *socket, enum tsi_net_use use, bool *ok)
     if (use == TSI_NET_CONTROL) {
         set_int(socket, ZMQ_SNDHWM, 0, ok);
         set_int(socket, ZMQ_RCVHWM, CONTROL_QUEUE_MESSAGES, ok);
-        set_int(socket, ZMQ_HEARTBEAT_IVL, CONTROL_HEARTBEAT_MS, ok);
-        set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, CONTROL_TIMEOUT_MS, ok);
-        set_int(socket, ZMQ_HEARTBEAT_TTL, CONTROL_TTL_MS, ok);
     } else {
         set_int(socket, ZMQ_SNDHWM, DATA_QUEUE_MESSAGES, ok);
         set_int(socket, ZMQ_RCVHWM, DATA_QUEUE_MESSAGES, ok);

@@ -34,10 +34,8 @@ tess_status tsi_net_make_keys(struct tsi_connection *connection,
                               char scheduler_secret[TSI_KEY_TEXT], struct tsi_error *error);
 
 enum tsi_net_use {
-    TSI_NET_CONTROL, // messages of scheduler and members: heartbeats of the transport, no
-                     // high-water mark for what is sent
-    TSI_NET_DATA,    // chunks: no heartbeats, which would cut long transfers; a ROUTER takes
-                     // nothing larger than a question
+    TSI_NET_CONTROL, // messages of scheduler and members: no high-water mark for what is sent
+    TSI_NET_DATA,    // chunks: a ROUTER takes nothing larger than a question
 };
 
 // A ROUTER bound to `address` ("tcp://host:0" and "tcp://host:*" take any free port); where it

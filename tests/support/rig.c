@@ -50,8 +50,15 @@ start_scheduler(struct test_rig *rig)
 {
     char port[16];
     snprintf(port, sizeof port, "%d", rig->port);
-    const char *const flags[] = {"--host",       rig->host, "--port",   port,
-                                 "--worker-ttl", "2s",      rig->flags, NULL};
+    const char *const flags[] = {"--host",
+                                 rig->host,
+                                 "--port",
+                                 port,
+                                 "--worker-ttl",
+                                 "2s",
+                                 "--journal",
+                                 test_place("journal"),
+                                 NULL};
     joined_before = test_log_count("scheduler.log", "worker joined");
     left_before = test_log_count("scheduler.log", "worker left");
     test_scheduler_start(&rig->cluster, flags);

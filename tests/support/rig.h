@@ -18,19 +18,17 @@ struct test_rig {
     struct test_cluster cluster; // its file is that of the clients
     const char *host;            // of the scheduler
     int port;
-    const char *disk;       // directory that workers write to
     const char *namespaces; // of worker i: this word, "-" and i; NULL: there are none
-    const char *flags;      // more for every scheduler, one word; NULL: none
     struct test_relay relays[TEST_RIG_WORKERS];
     bool is_stopped[TEST_RIG_WORKERS];
     bool is_unplugged[TEST_RIG_WORKERS];
     bool is_disk_full[TEST_RIG_WORKERS];
 };
 
-// Starts all and waits until the workers have joined. `host`, `disk` and `namespaces` are set.
+// Starts all and waits until the workers have joined. `host` and `namespaces` are set.
 void test_rig_start(struct test_rig *rig);
 
-// Kills the scheduler and starts it again at the same address.
+// Kills the scheduler and starts it again at the same address, with its journal.
 void test_rig_restart_scheduler(struct test_rig *rig);
 
 // Faults of one worker. Each may be done at any time; what makes no sense just now does nothing.
