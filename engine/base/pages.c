@@ -33,7 +33,6 @@
 
 enum { KEPT_MAX = 512 };
 
-static const size_t private_kept_bytes_max = (size_t)64 << 20;
 static const size_t shared_kept_bytes_max = (size_t)1 << 30;
 static const uint64_t file_step = (uint64_t)64 << 20;
 
@@ -299,9 +298,7 @@ tsi_pages_share(uint64_t wanted)
             file_bytes = TSI_PAGES_STEP;
             extents.items[0] = (struct extent){TSI_PAGES_STEP, bytes_max - TSI_PAGES_STEP};
             extents.count = 1;
-            kept_bytes_max = part < private_kept_bytes_max  ? private_kept_bytes_max
-                             : part > shared_kept_bytes_max ? shared_kept_bytes_max
-                                                            : (size_t)part;
+            kept_bytes_max = part > shared_kept_bytes_max ? shared_kept_bytes_max : (size_t)part;
             atomic_store_explicit(&base, start, memory_order_release);
             while (kept_count > 0) {
                 dropped[dropped_count++] = remove_kept(0);

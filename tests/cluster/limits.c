@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Arrays ten times as large as the memory that a session's processes may take together: what is
+// computed of them has the same bits as with room enough, and no process takes more than its limit
+// and a bound for what no ledger counts.
+//
+//     cluster_limits [MEGABYTES [SCALE]]      the limit of a process, and how large chunks are
+//
+// The arrays are kept, so that all their chunks have to be held, most of them on disk. The second
+// worker also gets little address space, and the third one a control group with little memory, if
+// this process may make one.
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/processes.h"
+
+enum {
+    WORKERS = 3,
+    TIMES = 10, // bytes of an array in those of all workers
+    CASES = 3,
+    CHILD_MS = 120000,
+    // Stacks of threads, messages, tables of tasks, code that was not used before.
+    OVERHEAD_KB = 24 * 1024,
+    // Addresses that a worker takes beside: files of peers that are mapped, arenas of the C
+    // library.
+    ADDRESSES_KB = 96 * 1024,
+};
+
+static long limit_kb = 16 * 1024;
+static long scale = 1;
+
+struct results {
+    uint64_t digest[CASES];
+};
+
+// The side of a square of float64 of so many kilobytes.
+static int64_t
+side(int64_t kilobytes)
+{
+    int64_t n = 0;
+    while (n * n * (int64_t)sizeof(double) < kilobytes * 1024) {
+        n += 50;
+    }
+    return n;
+}
+
+static tess_array *
+keep(tess_session *session, int64_t n, int64_t rows, int64_t columns)
+{
+    tess_array *x = tess_random_uniform(session, TESS_SHAPE(n, n),
+                                        TESS_CHUNKS(rows * scale, columns * scale), -1, 1);
+    const tess_status status = tess_persist(x);
+    test_check(status == TESS_OK, "persist: %s: %s", tess_status_name(status),
+               tess_session_error(session));
+    return x;
+}
+
+static struct results
+run(tess_session *session, int processes)
+{
+    struct results results;
+    const int64_t n = side(TIMES * limit_kb * processes);
+    tess_array *wide = keep(session, n, 40, 800);
+    tess_array *tall = tess_rechunk(wide, TESS_CHUNKS(800 * scale, 40 * scale));
+    results.digest[0] = test_digest(tess_sum(tess_sqrt(tess_abs(tall)), TESS_AXIS(0)));
+    results.digest[1] = test_digest(tess_sum(wide, TESS_AXES_ALL));
+    tess_release(wide);
+    tess_array *square = keep(session, n, 200, 200);
+    tess_array *twice = tess_add(square, tess_transpose(square, TESS_REVERSED));
+    results.digest[2] = test_digest(tess_sum(twice, TESS_AXIS(1)));
+    tess_release(square);
+    return results;
+}
+
+// The same with room enough.
+static struct results
+expected(int processes)
+{
+    tess_session *session = tess_session_open("embedded");
+    const struct results results = run(session, processes);
+    tess_session_close(session);
+    return results;
+}
+
+static void
+expect_same(const struct results *have, const struct results *want, const char *what)
+{
+    static const char *const names[CASES] = {"rechunk", "sum", "x + x.T"};
+    for (int i = 0; i < CASES; i++) {
+        test_check(have->digest[i] == want->digest[i], "%s: %s has other bits", what, names[i]);
+    }
+}
+
+static bool
+is_sanitized(void)
+{
+    const char *sanitized = getenv("TESSERA_SANITIZED");
+    return sanitized != NULL && *sanitized != '\0';
+}
+
+// Beside the limit and what every process takes there are freed blocks that wait for the next
+// chunk, an eighth of the limit, and what the C library cannot give back of chunks under 1 MiB.
+static void
+expect_in_limit(pid_t process, long before_kb, const char *what)
+{
+    const long most = test_memory_kb(process, "VmHWM") - before_kb;
+    const long bound = limit_kb + limit_kb / 8 + limit_kb / 4 + OVERHEAD_KB;
+    printf("%s: a limit of %ld KB, %ld KB at most, bound %ld KB\n", what, limit_kb, most, bound);
+    test_check(most > 0 && (most <= bound || is_sanitized()),
+               "%s: %ld KB more than at the start, bound %ld KB", what, most, bound);
+}
+
+// Runs in a process of its own, whose memory nobody used before.
+static void
+run_embedded(struct results *results)
+{
+    tess_session_options options = TESS_SESSION_OPTIONS_INIT;
+    options.threads = 2;
+    options.memory_limit_bytes = (uint64_t)limit_kb * 1024;
+    options.spill_directory = test_place(".");
+    tess_session *session = tess_session_open_with("embedded", &options);
+    test_check(tess_session_status(session) == TESS_OK, "%s", tess_session_error(session));
+    const long before_kb = test_memory_kb(getpid(), "VmRSS");
+    *results = run(session, 1);
+    test_check(tess_session_report(session).peak_bytes_measured <= options.memory_limit_bytes,
+               "embedded: the ledger is beyond the limit");
+    expect_in_limit(getpid(), before_kb, "embedded");
+    tess_session_close(session);
+}
+
+static void
+embedded(void)
+{
+    struct results *have =
+        mmap(NULL, sizeof *have, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    test_check(have != MAP_FAILED, "mmap: %s", strerror(errno));
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        run_embedded(have);
+        fflush(stdout);
+        _exit(EXIT_SUCCESS);
+    }
+    test_check(child > 0 && test_wait(child, CHILD_MS) == 0, "embedded: it fails");
+    const struct results want = expected(1);
+    expect_same(have, &want, "embedded");
+    munmap(have, sizeof *have);
+}
+
+static bool
+write_text(const char *directory, const char *name, long number)
+{
+    char path[TEST_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "r+e");
+    if (file == NULL) {
+        return false;
+    }
+    const bool is_written = fprintf(file, "%ld", number) > 0;
+    return fclose(file) == 0 && is_written;
+}
+
+// Makes a control group with a limit, of version 2 or 1; false if this process may not.
+static bool
+make_group(char path[TEST_PATH_MAX])
+{
+    static const char *const kinds[][2] = {
+        {"/sys/fs/cgroup", "memory.max"},
+        {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+    };
+    const long bytes = (2 * limit_kb + 2L * OVERHEAD_KB) * 1024;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, TEST_PATH_MAX, "%s/tessera-test-%ld", kinds[i][0], (long)getpid());
+        if (mkdir(path, 0755) == 0) {
+            if (write_text(path, kinds[i][1], bytes)) {
+                return true;
+            }
+            rmdir(path);
+        }
+    }
+    return false;
+}
+
+// Starts a worker after what the shell does before it.
+static void
+start_worker(struct test_cluster *cluster, const char *before)
+{
+    char command[4 * TEST_PATH_MAX];
+    char log[32];
+    const int index = cluster->worker_count++;
+    snprintf(log, sizeof log, "worker-%d.log", index);
+    snprintf(command, sizeof command,
+             "%s exec '%s' --no-nanny --scheduler-file '%s' --nthreads 1 --name w%d "
+             "--memory-limit %ldKiB --spill-dir '%s'",
+             before, test_program("tessera-worker"), cluster->file, index, limit_kb,
+             test_place("."));
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    cluster->workers[index] = test_start(log, argv);
+    test_log_wait("scheduler.log", "worker joined", index + 1, 8000);
+}
+
+// Three workers, each with another kind of limit beside its own one. Returns whether the control
+// group was made.
+static bool
+start_cluster(struct test_cluster *cluster, char group[TEST_PATH_MAX])
+{
+    char before[TEST_PATH_MAX + 64] = "";
+    test_scheduler_start(cluster, NULL);
+    start_worker(cluster, before);
+    // A sanitizer needs more addresses than any limit here allows.
+    if (!is_sanitized()) {
+        const long addresses = test_memory_kb(cluster->workers[0], "VmSize");
+        snprintf(before, sizeof before, "ulimit -v %ld;",
+                 addresses + (long)(WORKERS + 1) * limit_kb + ADDRESSES_KB);
+    }
+    start_worker(cluster, before);
+    const bool has_group = !is_sanitized() && make_group(group);
+    before[0] = '\0';
+    if (has_group) {
+        snprintf(before, sizeof before, "echo $$ >'%s/cgroup.procs' &&", group);
+    }
+    start_worker(cluster, before);
+    return has_group;
+}
+
+static void
+cluster(void)
+{
+    struct test_cluster cluster = {.scheduler = 0};
+    char group[TEST_PATH_MAX] = "";
+    long before_kb[WORKERS];
+    const bool has_group = start_cluster(&cluster, group);
+    for (int i = 0; i < WORKERS; i++) {
+        before_kb[i] = test_memory_kb(cluster.workers[i], "VmRSS");
+    }
+    const struct results want = expected(WORKERS);
+    tess_session *session = test_session(&cluster);
+    const struct results have = run(session, WORKERS);
+    expect_same(&have, &want, "cluster");
+    expect_in_limit(cluster.workers[0], before_kb[0], "a worker");
+    expect_in_limit(cluster.workers[1], before_kb[1], "a worker with few addresses");
+    expect_in_limit(cluster.workers[2], before_kb[2],
+                    has_group ? "a worker in a group" : "a worker (no group can be made)");
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+    if (has_group) {
+        rmdir(group);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc > 1) {
+        limit_kb = strtol(argv[1], NULL, 10) * 1024;
+    }
+    if (argc > 2) {
+        scale = strtol(argv[2], NULL, 10);
+    }
+    test_place_open(200);
+    embedded();
+    cluster();
+    puts("limits: ok");
+    return EXIT_SUCCESS;
+}
