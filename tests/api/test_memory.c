@@ -85,6 +85,16 @@ Test(api_memory, tasks_that_cannot_fit_are_refused)
     tess_session *s = open_limited(2, 1 << 20);
     tess_array *x = tess_ones(s, TESS_SHAPE(3000, 2000), TESS_CHUNKS(1000, 2000), TESS_F64);
     expect_refused(s, tess_exp(x), "exp", "(1000, 2000)", "1.0 MiB");
+    const char *advice = strstr(tess_session_error(s), "chunks of shape (");
+    cr_assert(advice != NULL, "%s", tess_session_error(s));
+    char *end;
+    const int64_t rows = strtoll(advice + strlen("chunks of shape ("), &end, 10);
+    const int64_t columns = strtoll(end + 1, NULL, 10);
+    cr_assert(rows > 0 && columns > 0 && rows * columns < 2000000);
+    double *all = compute(
+        tess_exp(tess_ones(s, TESS_SHAPE(3000, 2000), TESS_CHUNKS(rows, columns), TESS_F64)));
+    cr_assert(all[0] > 2.71 && all[5999999] == all[0]);
+    free(all);
     double out = 0;
     cr_assert_eq(tess_compute(tess_sum(tess_rechunk(x, TESS_CHUNKS(10, 2000)), TESS_AXES_ALL), &out,
                               sizeof out),

@@ -45,6 +45,9 @@ limit_of_the_worker(void)
     expect_no_room(session, 4, 160, "a limit of 100 MB");
     test_check(strstr(tess_session_error(session), "the largest worker may use") != NULL,
                "the message is “%s”", tess_session_error(session));
+    test_check(strstr(tess_session_error(session), "chunks of shape (1, 10000000) would fit") !=
+                   NULL,
+               "the message is “%s”", tess_session_error(session));
     expect_sum(session);
     tess_session_close(session);
     test_cluster_stop(&cluster);

@@ -184,7 +184,46 @@ Test(sched_place, a_plan_that_cannot_fit_is_refused)
     cr_assert(strstr(c.ended_text, "(500, 500, 1)") != NULL, "%s", c.ended_text);
     cr_assert(strstr(c.ended_text, "7.6 MiB") != NULL, "%s", c.ended_text);
     cr_assert(strstr(c.ended_text, "2.0 MiB") != NULL, "%s", c.ended_text);
+    // Two inputs, the output and its workspace of 250 · 250 · 8 bytes are below 2 MiB.
+    cr_assert(strstr(c.ended_text, "chunks of shape (250, 250, 1) would fit") != NULL, "%s",
+              c.ended_text);
     sched_case_fini(&c, 0);
+}
+
+// What the core says of chunks of 1000 · 1000 float64 in a plane of 4000 · 4000 that are read by
+// chunks of `rows` · `columns` of a square root.
+static void
+expect_advice(int64_t rows, int64_t columns, uint64_t limit, const char *want)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    struct test_build build = test_build_start();
+    const struct tsi_axis axis = tsi_axis_regular(4000, 1000);
+    const struct tsi_grid from = {2, {axis, axis}};
+    const struct tsi_grid to = {2, {tsi_axis_regular(4000, rows), tsi_axis_regular(4000, columns)}};
+    const struct tsi_index_map map = tsi_index_map_identity(&from);
+    const int source = test_build_normal(&build, &from);
+    const int op = test_build_sum(&build, &to, 1, &source, &map);
+    test_build_target(&build, op, TSI_TARGET_RUN);
+    sched_case_submit(&c, client, test_build_finish(&build));
+    sched_case_worker(&c, 1, limit);
+    sched_case_poll(&c);
+    cr_assert(c.ended == TESS_EMEMLIMIT, "%s", c.ended_text);
+    cr_assert(strstr(c.ended_text, want) != NULL, "no “%s” in: %s", want, c.ended_text);
+    sched_case_fini(&c, 0);
+}
+
+Test(sched_place, a_refusal_tells_what_would_fit)
+{
+    // Cut alike, both become smaller.
+    expect_advice(1000, 1000, 10 << 20, "chunks of shape (500, 1000) would fit");
+    // Rows of chunks are read whole: 8 MB of one chunk at least.
+    expect_advice(1000, 4000, 30 << 20, "chunks of shape (1000, 1000) would fit");
+    // A few columns of all rows still need four chunks; one chunk of them fits.
+    expect_advice(4000, 10, 20 << 20, "chunks of shape (1000, 10) would fit");
+    // Not even one fits.
+    expect_advice(4000, 10, 6 << 20, "no smaller chunk would fit unless its inputs");
 }
 
 Test(sched_place, finishing_comes_before_beginning)
