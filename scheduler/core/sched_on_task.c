@@ -281,6 +281,18 @@ suspect_holder(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     }
 }
 
+// Whether the input is to be made again, as the books know by now: it was lost while the task was
+// assigned.
+static bool
+is_lost(const struct tsi_sched *sched, tsi_key input)
+{
+    const struct tsi_sched_job *maker = tsi_sched_job_find(sched, tsi_key_job(input));
+    const uint32_t task = tsi_key_task(input);
+    return maker != NULL && task < maker->program->task_count &&
+           !tsi_sched_task_is_there(&maker->tasks[task]);
+}
+
+// That is counted against the task, but for an input that somebody has told to be lost.
 static void
 on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t rank,
                 const struct tsi_attempt *end)
@@ -288,7 +300,9 @@ on_fetch_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32
     const uint32_t task = end->task;
     struct tsi_sched_job *job = tsi_sched_job_find(sched, end->job);
     struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
-    trouble.fetches++;
+    if (!is_lost(sched, end->input)) {
+        trouble.fetches++;
+    }
     if (!tsi_sched_trouble_put(job, task, trouble)) {
         tsi_sched_job_doom_memory(sched, job);
         return;

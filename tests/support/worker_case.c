@@ -63,6 +63,10 @@ worker_case_program(void)
     op->inputs[0].map.ndim = 1;
     op->inputs[0].map.axis[0] =
         (struct tsi_map_axis){.axis = -1, .extent = (int64_t)CHUNKS * CHUNK};
+    program->targets = tsi_arena_alloc(&program->arena, sizeof *program->targets);
+    TSI_CHECK(program->targets != NULL);
+    program->targets[0] = (struct tsi_target){.op = 0, .mode = TSI_TARGET_KEEP};
+    program->target_count = 1;
     TSI_CHECK(tsi_program_number(program, NULL) == TESS_OK);
     return program;
 }

@@ -13,7 +13,7 @@
 // The program of job CASE_JOB, all in float64, chunks of 1000 elements in one axis of 4 chunks:
 //
 //     operation  tasks   work
-//     0          0–3     makes chunks of nothing
+//     0          0–3     makes chunks of nothing, which are kept (target_count = 0: they are not)
 //     1          4–7     held by the client
 //     2          8–11    kept by job CASE_KEPT_JOB from its task 100 on
 //     3          12–15   chunk c of operation 0 and of operation 1

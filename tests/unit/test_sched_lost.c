@@ -375,6 +375,57 @@ Test(sched_lost, two_failed_fetches_make_a_holder_none)
     sched_case_fini(&c, 0);
 }
 
+static void
+dropped(struct sched_case *c, uint32_t worker, tsi_key key)
+{
+    sched_case_feed(c, (struct tsi_sched_event){
+                           .kind = TSI_SCHED_DROPPED,
+                           .peer = worker,
+                           .dropped = {.keys = &key, .count = 1},
+                       });
+}
+
+// The worker that has task `task` now, after some time if need be.
+static uint32_t
+worker_of(struct sched_case *c, uint32_t a, uint32_t b, uint32_t task)
+{
+    for (int i = 0; i < 10; i++) {
+        sched_case_poll(c);
+        if (sched_case_assignment(c, a, task) != NULL) {
+            return a;
+        }
+        if (sched_case_assignment(c, b, task) != NULL) {
+            return b;
+        }
+        sched_case_wait(c, 150000000);
+    }
+    cr_assert(false, "task %u is not assigned", task);
+    return a;
+}
+
+Test(sched_lost, an_input_that_was_told_to_be_lost_is_not_charged_to_the_task)
+{
+    struct sched_case c;
+    uint32_t a = 0;
+    uint32_t b = 0;
+    const uint32_t job = start_join(&c, &a, &b);
+    const tsi_key key = tsi_key_of(job, 1);
+    uint32_t user = a;
+    uint32_t holder = b;
+    for (int i = 0; i < 40; i++) {
+        dropped(&c, holder, key);
+        sched_case_fetch_failed(&c, user, sched_case_assignment(&c, user, 2), key, holder);
+        holder = worker_of(&c, a, b, 1);
+        cr_assert(c.ended == TESS_RUNNING);
+        done(&c, holder, 1);
+        user = worker_of(&c, a, b, 2);
+    }
+    done(&c, user, 2);
+    sched_case_poll(&c);
+    cr_assert(c.ended == TESS_OK);
+    sched_case_fini(&c, 0);
+}
+
 Test(sched_lost, a_worker_that_misses_its_own_chunk_is_believed_at_once)
 {
     struct sched_case c;

@@ -20,6 +20,7 @@ free_records(struct tsi_worker *worker)
         struct tsi_worker_job *job = worker->job_list;
         worker->job_list = job->next;
         tsi_free(job->needs);
+        tsi_free(job->drops);
         for (struct tsi_worker_task *task = job->tasks; task != NULL; task = task->next) {
             tsi_free(task->text);
             tsi_vec_fini(&task->inputs);
@@ -218,6 +219,7 @@ copy_chunk(struct tsi_worker *worker, const struct tsi_location *place)
         tsi_worker_chunk_settle(worker, chunk);
     } else if (chunk->state == TSI_WORKER_HELD) {
         chunk->known = true;
+        chunk->told = false; // COPIED is yet to be told
         chunk->unclaimed = false;
         (void)tsi_vec_push(&worker->copied, place->key);
     } else if (!chunk->copying) {
@@ -477,6 +479,7 @@ tsi_worker_stats(const struct tsi_worker *worker)
         .spills_done = worker->spills_done,
         .loads_done = worker->loads_done,
         .chunks_lost = worker->chunks_lost,
+        .chunks_dropped = worker->chunks_dropped,
     };
 }
 

@@ -272,6 +272,7 @@ struct tsi_worker_stats {
     uint64_t spills_done;    // chunks written
     uint64_t loads_done;     // chunks read back
     uint64_t chunks_lost;    // that could not be read back
+    uint64_t chunks_dropped; // since it is cheaper to make them again than to write them
 };
 struct tsi_worker_stats tsi_worker_stats(const struct tsi_worker *worker);
 void tsi_worker_reset_peak(struct tsi_worker *worker);

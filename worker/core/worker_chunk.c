@@ -293,6 +293,7 @@ tsi_worker_chunk_free(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
     chunk->freed = true;
     chunk->known = false;
+    chunk->told = false;
     chunk->unclaimed = false;
     if (chunk->copying) {
         chunk->copying = false;

@@ -73,6 +73,8 @@ tsi_worker_job_settle(struct tsi_worker *worker, struct tsi_worker_job *job)
         job->program = NULL;
         tsi_free(job->needs);
         job->needs = NULL;
+        tsi_free(job->drops);
+        job->drops = NULL;
     }
     if (job->program == NULL && job->tasks == NULL && job->chunks == NULL) {
         remove_record(worker, job);
@@ -144,7 +146,8 @@ tsi_worker_job_needs(struct tsi_worker_job *job, int op)
         const struct tsi_chunk_op *chunk_op = &job->program->ops[op];
         const uint64_t workspace = tsi_chunk_op_workspace_max(job->program, chunk_op);
         needs->workspace = workspace < WORKSPACE_MAX ? workspace : WORKSPACE_MAX;
-        needs->is_short = tsi_chunk_op_cost_ns(job->program, chunk_op) <= SHORT_NS;
+        needs->cost_ns = tsi_chunk_op_cost_ns(job->program, chunk_op);
+        needs->is_short = needs->cost_ns <= SHORT_NS;
     }
     return needs;
 }

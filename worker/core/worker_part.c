@@ -45,6 +45,7 @@ part_chunks(struct tsi_worker *worker, struct tsi_worker_job *job)
         const bool stays = chunk->known && job->program != NULL;
         chunk->known_by = TSI_JOB_NONE; // the offer tells of it
         chunk->doubtful = true;
+        chunk->told = false;
         tsi_worker_chunk_call_off(worker, chunk);
         tsi_worker_chunk_count(worker, chunk);
         if (!stays) {

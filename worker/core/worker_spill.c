@@ -7,6 +7,8 @@
 // the one who asks. So the first of all waiting tasks keeps what it has got and gets all that it
 // needs, whatever else has to go: there is no circle of chunks that push each other out.
 //
+// What is cheaper to make again than to write is not written but dropped (worker_cheap.c).
+//
 // A chunk never changes, so what is on disk of it stays good after it was read back: to leave again
 // costs nothing then. Only where room on disk is short is it given up.
 //
@@ -127,6 +129,10 @@ evict(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
     if (chunk->extent != NULL) {
         unload(worker, chunk);
         return chunk->bytes;
+    }
+    const uint64_t bytes = chunk->bytes;
+    if (tsi_worker_cheap_drop(worker, chunk)) {
+        return bytes;
     }
     const bool has_room = worker->bytes_spilled <= worker->spill_limit &&
                           chunk->bytes <= worker->spill_limit - worker->bytes_spilled;

@@ -34,6 +34,7 @@ struct tsi_worker_task;
 // What a task of an operation takes, found when the first one starts.
 struct tsi_worker_needs {
     uint64_t workspace; // UINT64_MAX: not asked for yet
+    uint64_t cost_ns;   // how long it is expected to take
     int64_t frontier;   // no task of this chunk number or a higher one was assigned here
     bool is_short;
 };
@@ -48,6 +49,7 @@ struct tsi_worker_job {
     const struct tsi_program *program; // NULL: none came, or it was given back
     uint64_t token;                    // of the program
     struct tsi_worker_needs *needs;    // of each operation
+    uint64_t *drops;                   // a bit of each task; NULL: none is set (worker_cheap.c)
     struct tsi_worker_chunk *chunks;
     struct tsi_worker_task *tasks;
     size_t running;
@@ -100,6 +102,7 @@ struct tsi_worker_chunk {
     enum tsi_worker_chunk_state state;
     bool mapped;    // found by its key
     bool known;     // the scheduler was told, or will be, that it is here: stays without pins
+    bool told;      // it was made here, and known since by the completion of that task
     bool doubtful;  // the scheduler may not know of it, until it asks for it
     bool freed;     // by the scheduler, since it was last asked for
     bool unclaimed; // came before the assignment that it is for
@@ -229,6 +232,7 @@ struct tsi_worker {
     uint64_t spills_done;
     uint64_t loads_done;
     uint64_t chunks_lost;
+    uint64_t chunks_dropped;
 
     size_t assignments;
     size_t held_count;
@@ -370,6 +374,12 @@ void tsi_worker_spill_read(struct tsi_worker *worker, struct tsi_worker_chunk *c
 // What was written or read; false when memory is out, and nothing changed.
 bool tsi_worker_spill_written(struct tsi_worker *worker, const struct tsi_worker_event *event);
 bool tsi_worker_spill_loaded(struct tsi_worker *worker, const struct tsi_worker_event *event);
+
+// worker_cheap.c
+
+// Lets a chunk that may leave memory go for good, for it is cheaper to make again than to write,
+// and tells the scheduler. False if it is not such a chunk; nothing changed then.
+bool tsi_worker_cheap_drop(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 
 // worker_stuck.c
 

@@ -270,6 +270,7 @@ finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worke
 {
     put_output(worker, output, event);
     output->known = true;
+    output->told = true; // before it can leave, by its lock
     output->freed = false;
     output->unclaimed = false;
     output->pins++;

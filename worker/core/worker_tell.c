@@ -2,7 +2,8 @@
 //
 // What the worker's core tells its driver, and in which order: memory is given back first, then
 // tasks and fetches start and chunks are written, and completions come last, so that one round of
-// polling tells them together.
+// polling tells them together; only chunks that went are told after them, since a completion tells
+// that its inputs are here.
 
 #include "worker/core/worker.h"
 
@@ -185,16 +186,6 @@ tell_spill(struct tsi_worker *worker, struct tsi_worker_action *action)
 }
 
 static bool
-tell_dropped(struct tsi_worker *worker, struct tsi_worker_action *action)
-{
-    action->kind = TSI_WORKER_REPORT_DROPPED;
-    action->dropped.keys = worker->dropped.items;
-    action->dropped.count = worker->dropped.count;
-    worker->dropped_told = worker->dropped.count > 0;
-    return worker->dropped_told;
-}
-
-static bool
 tell_done(struct tsi_worker *worker, struct tsi_worker_action *action)
 {
     while (worker->done.count > 0 && worker->batch_count < TSI_WORKER_BATCH) {
@@ -218,6 +209,19 @@ tell_done(struct tsi_worker *worker, struct tsi_worker_action *action)
     action->done.items = worker->batch;
     action->done.count = worker->batch_count;
     return worker->batch_count > 0;
+}
+
+static bool
+tell_dropped(struct tsi_worker *worker, struct tsi_worker_action *action)
+{
+    if (worker->dropped.count > 0 && tell_done(worker, action)) {
+        return true;
+    }
+    action->kind = TSI_WORKER_REPORT_DROPPED;
+    action->dropped.keys = worker->dropped.items;
+    action->dropped.count = worker->dropped.count;
+    worker->dropped_told = worker->dropped.count > 0;
+    return worker->dropped_told;
 }
 
 static bool

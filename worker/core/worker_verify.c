@@ -259,7 +259,7 @@ mix_chunk(uint64_t hash, const struct tsi_worker_chunk *chunk)
 {
     const uint64_t flags = (uint64_t)chunk->mapped | (uint64_t)chunk->known << 1 |
                            (uint64_t)chunk->freed << 2 | (uint64_t)chunk->unclaimed << 3 |
-                           (uint64_t)chunk->copying << 4;
+                           (uint64_t)chunk->copying << 4 | (uint64_t)chunk->told << 5;
     hash = mix(hash, chunk->key);
     hash = mix(hash, (uint64_t)chunk->state << 8 | flags);
     hash = mix(hash, chunk->bytes);
