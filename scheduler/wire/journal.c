@@ -88,7 +88,7 @@ take_job(struct reader *reader, uint32_t number, struct tsi_take *take)
     const uint8_t detached = tsi_take_u8(take);
     job.detached = detached == 1;
     job.program = tsi_take_run(take, &job.program_bytes);
-    if (take->failed || detached > 1 || number <= journal->last_job ||
+    if (take->failed || tsi_take_left(take) > 0 || detached > 1 || number <= journal->last_job ||
         job.program_bytes > TSI_PROGRAM_BYTES_MAX) {
         return false;
     }
@@ -98,23 +98,37 @@ take_job(struct reader *reader, uint32_t number, struct tsi_take *take)
     return !reader->no_memory;
 }
 
+// Whether `count` ranges of tasks are all that is left.
+static bool
+are_ranges(struct tsi_take take, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t first = tsi_take_u32(&take);
+        const uint32_t tasks = tsi_take_u32(&take);
+        if (tasks == 0 || tasks > UINT32_MAX - first) {
+            return false;
+        }
+    }
+    return !take.failed && tsi_take_left(&take) == 0;
+}
+
 static bool
 take_taken(struct reader *reader, uint32_t number, struct tsi_take *take)
 {
     struct tsi_journal_job *job = find_job(reader, number);
     const size_t count = tsi_take_count(take, 2 * sizeof(uint32_t));
+    if (take->failed || !are_ranges(*take, count)) {
+        return false;
+    }
     reader->no_memory = job != NULL && !tsi_vec_reserve(&job->taken, count);
     for (size_t i = 0; i < count && !reader->no_memory; i++) {
         const uint32_t first = tsi_take_u32(take);
         const struct tsi_task_range range = {first, tsi_take_u32(take)};
-        if (range.count == 0 || range.count > UINT32_MAX - first) {
-            return false;
-        }
         if (job != NULL) {
             (void)tsi_vec_push(&job->taken, range);
         }
     }
-    return !take->failed && !reader->no_memory;
+    return !reader->no_memory;
 }
 
 // One that was dropped before is no harm: it may be told twice.
@@ -123,7 +137,7 @@ take_end(struct reader *reader, uint8_t type, uint32_t number, struct tsi_take *
 {
     struct tsi_journal_job *job = find_job(reader, number);
     const uint16_t status = type == TSI_JOURNAL_DROPPED ? tsi_take_u16(take) : 0;
-    if (take->failed) {
+    if (take->failed || tsi_take_left(take) > 0) {
         return false;
     }
     if (job != NULL && type == TSI_JOURNAL_ENDED) {
@@ -138,36 +152,38 @@ take_end(struct reader *reader, uint8_t type, uint32_t number, struct tsi_take *
     return true;
 }
 
-// Takes one record in; false if it says what no scheduler writes, or memory is out.
+// Takes one record in; false if it says what no scheduler writes, or memory is out. A record that
+// is not believed leaves no mark: its end is looked at before anything is noted.
 static bool
 take_record(struct reader *reader, const unsigned char *body, size_t bytes)
 {
     struct tsi_take take = {.at = body, .end = body + bytes};
     const uint8_t type = tsi_take_u8(&take);
     const uint32_t number = tsi_take_u32(&take);
-    bool ok = !take.failed;
+    const bool ends = !take.failed && tsi_take_left(&take) == 0;
+    if (take.failed) {
+        return false;
+    }
     switch (type) {
     case TSI_JOURNAL_EPOCH:
-        ok = ok && number > reader->journal->epoch;
-        reader->journal->epoch = ok ? number : reader->journal->epoch;
-        break;
+        if (ends && number > reader->journal->epoch) {
+            reader->journal->epoch = number;
+            return true;
+        }
+        return false;
     case TSI_JOURNAL_JOB:
-        ok = ok && take_job(reader, number, &take);
-        break;
+        return take_job(reader, number, &take);
     case TSI_JOURNAL_TAKEN:
-        ok = ok && take_taken(reader, number, &take);
-        break;
+        return take_taken(reader, number, &take);
     case TSI_JOURNAL_ENDED:
     case TSI_JOURNAL_DROPPED:
-        ok = ok && take_end(reader, type, number, &take);
-        break;
+        return take_end(reader, type, number, &take);
     case TSI_JOURNAL_WORKERS:
-        reader->journal->workers = ok ? number : reader->journal->workers;
-        break;
+        reader->journal->workers = ends ? number : reader->journal->workers;
+        return ends;
     default:
         return false;
     }
-    return ok && tsi_take_left(&take) == 0;
 }
 
 // Reads records up to the first one that is not believed.
