@@ -280,6 +280,7 @@ sim_client_fetched(struct sim_world *world, const struct sim_event *event)
     if (handle != NULL && handle->value != job->values[event->task]) {
         sim_fail(world, "I11: target %u:%u is wrong", job->number, event->task);
     }
+    tsi_worker_chunk_served(worker->core, key);
     take(client, job, event->task);
 }
 

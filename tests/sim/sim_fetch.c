@@ -95,6 +95,9 @@ sim_fetch_serve(struct sim_world *world, struct sim_event *event)
     }
     const bool is_refused = world->faults.fetch && !world->quiet && sim_chance(&world->random, 50);
     const bool found = !is_refused && has_chunk(world, link, fetch->key);
+    if (found && holder != NULL) {
+        tsi_worker_chunk_served(holder->core, fetch->key);
+    }
     const uint64_t slow = holder == NULL ? 10 : 2;
     answer_later(world, fetch, found, sim_delay(world, slow * world->net_ns));
 }

@@ -255,6 +255,12 @@ report_stuck(struct sim_world *world)
             printf("worker %d, peer %u: %zu tasks, %zu running, %zu chunks, %zu fetches\n",
                    worker->id, worker->peer, stats.assignments, stats.running, stats.chunks,
                    stats.fetches);
+            printf("  memory: %" PRIu64 " held, %" PRIu64 " on their way, %" PRIu64
+                   " reserved of %" PRIu64 "; disk: %" PRIu64 " of %" PRIu64 ", %zu at it, %" PRIu64
+                   " read\n",
+                   stats.bytes_held, stats.bytes_fetching, stats.bytes_reserved,
+                   worker->memory_bytes, stats.bytes_spilled, worker->spill_bytes, stats.spills,
+                   stats.loads_done);
             report_chunks(world, worker);
         }
     }

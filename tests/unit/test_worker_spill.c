@@ -79,6 +79,7 @@ Test(worker_spill, what_is_on_disk_already_leaves_without_being_written)
     worker_case_poll(&c);
     // Two of three are on disk; one of those is in memory too.
     cr_assert_eq(tsi_worker_stats(c.worker).bytes_spilled, 2 * CASE_CHUNK_BYTES);
+    tsi_worker_chunk_served(c.worker, own(1));
     (void)tsi_worker_chunk_demand(c.worker, own(2));
     (void)tsi_worker_chunk_demand(c.worker, own(0));
     worker_case_poll(&c);
@@ -260,5 +261,41 @@ Test(worker_spill, no_more_goes_to_disk_than_may)
     const struct tsi_attempt *ended = &expect(&c, TSI_WORKER_REPORT_ENDED)->action.ended;
     cr_assert_eq(ended->end, TSI_ATTEMPT_REFUSED);
     cr_assert_eq(ended->status, TESS_EMEMLIMIT);
+    worker_case_fini(&c);
+}
+
+Test(worker_spill, what_is_read_for_a_peer_stays_until_the_peer_has_got_it)
+{
+    struct worker_case c;
+    init(&c, 2);
+    make(&c, 3); // chunk 1 has left
+    cr_assert(tsi_worker_chunk_demand(c.worker, own(1)));
+    worker_case_poll(&c);
+    worker_case_spilled(&c, expect(&c, TSI_WORKER_SPILL)->action.spill.run, true);
+    worker_case_poll(&c);
+    worker_case_loaded(&c, expect(&c, TSI_WORKER_LOAD)->action.load.run, true);
+    worker_case_assign(&c, 3, 3); // it needs room
+    worker_case_poll(&c);
+    uint64_t bytes = 0;
+    cr_assert(tsi_worker_chunk(c.worker, own(1), &bytes) != NULL, "the other one leaves");
+    tsi_worker_chunk_served(c.worker, own(1));
+    worker_case_fini(&c);
+}
+
+Test(worker_spill, a_chunk_read_for_a_peer_that_does_not_come_leaves_where_nothing_else_can)
+{
+    struct worker_case c;
+    init(&c, 1);
+    make(&c, 2); // chunk 0 has left
+    cr_assert(tsi_worker_chunk_demand(c.worker, own(0)));
+    worker_case_poll(&c);
+    worker_case_spilled(&c, expect(&c, TSI_WORKER_SPILL)->action.spill.run, true);
+    worker_case_poll(&c);
+    worker_case_loaded(&c, expect(&c, TSI_WORKER_LOAD)->action.load.run, true);
+    worker_case_assign(&c, 2, 2);
+    worker_case_poll(&c);
+    expect(&c, TSI_WORKER_EXECUTE);
+    uint64_t bytes = 0;
+    cr_assert(tsi_worker_chunk(c.worker, own(0), &bytes) == NULL);
     worker_case_fini(&c);
 }

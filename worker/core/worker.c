@@ -446,6 +446,15 @@ tsi_worker_chunk_demand(struct tsi_worker *worker, tsi_key key)
 }
 
 void
+tsi_worker_chunk_served(struct tsi_worker *worker, tsi_key key)
+{
+    struct tsi_worker_chunk *chunk = tsi_worker_chunk_find(worker, key);
+    if (chunk != NULL && chunk->state == TSI_WORKER_HELD) {
+        chunk->demanded = false;
+    }
+}
+
+void
 tsi_worker_free_extents(struct tsi_worker *worker,
                         void (*release_extent)(void *context, void *extent), void *context)
 {

@@ -258,6 +258,10 @@ void *tsi_worker_chunk(const struct tsi_worker *worker, tsi_key key, uint64_t *b
 // driver should look for it with tsi_worker_chunk() before it polls after LOADED.
 bool tsi_worker_chunk_demand(struct tsi_worker *worker, tsi_key key);
 
+// A peer has got a chunk that is in memory. One that was demanded stays there until then, but for
+// at most a second, and not where nothing else could leave.
+void tsi_worker_chunk_served(struct tsi_worker *worker, tsi_key key);
+
 struct tsi_worker_stats {
     size_t assignments; // not reported yet
     size_t running;

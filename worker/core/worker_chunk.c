@@ -327,17 +327,30 @@ tsi_worker_chunk_detach(struct tsi_worker *worker, struct tsi_worker_chunk *chun
     tsi_worker_chunk_free(worker, chunk);
 }
 
+// Whether a chunk may be asked of a peer now. What is on its way cannot leave, so some memory is
+// kept from it: two workers that wait for each other could read nothing for each other otherwise.
+static bool
+may_fetch(const struct tsi_worker *worker, const struct tsi_worker_chunk *chunk)
+{
+    const uint64_t part = worker->memory_bytes / 2;
+    const bool is_little = chunk->bytes <= part && worker->bytes_fetching <= part - chunk->bytes;
+    return worker->fetching_count < worker->fetches_max &&
+           (worker->fetching_count == 0 || is_little || worker->spills_max == 0);
+}
+
 struct tsi_worker_chunk *
 tsi_worker_chunk_next_fetch(struct tsi_worker *worker)
 {
     struct tsi_worker_entry *entry = tsi_worker_queue_first(&worker->fetches);
-    if (entry == NULL || worker->fetching_count >= worker->fetches_max) {
+    if (entry == NULL) {
         return NULL;
     }
     struct tsi_worker_chunk *chunk = (struct tsi_worker_chunk *)(void *)entry;
     const bool is_on_disk = chunk->extent != NULL;
-    if ((is_on_disk && worker->spill_run_count == worker->spills_max) ||
-        !tsi_worker_spill_room(worker, chunk->bytes, entry->priority)) {
+    // Reading does not wait for peers, who may wait for what is read.
+    const bool may_start =
+        is_on_disk ? worker->spill_run_count < worker->spills_max : may_fetch(worker, chunk);
+    if (!may_start || !tsi_worker_spill_room(worker, chunk->bytes, entry->priority)) {
         return NULL;
     }
     if (is_on_disk) {

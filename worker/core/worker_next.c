@@ -110,6 +110,11 @@ later(const struct tsi_worker *worker, const struct tsi_worker_chunk *chunk)
 uint64_t
 tsi_worker_next_use(const struct tsi_worker *worker, const struct tsi_worker_chunk *chunk)
 {
+    // Else tasks here and peers that want the same room in turn could keep it from each other.
+    if (chunk->demanded && chunk->state == TSI_WORKER_HELD &&
+        worker->now_ns < chunk->stays_until_ns) {
+        return 0;
+    }
     uint64_t first = UINT64_MAX;
     for (const struct tsi_worker_input *use = chunk->users; use != NULL; use = use->next) {
         const uint64_t priority = tsi_worker_task_priority(use->task);

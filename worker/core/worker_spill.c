@@ -7,6 +7,9 @@
 // the one who asks. So the first of all waiting tasks keeps what it has got and gets all that it
 // needs, whatever else has to go: there is no circle of chunks that push each other out.
 //
+// What a peer demands is read before all else and stays until the peer has got it. Otherwise a task
+// here could take its room at once, the peer would demand it again, and neither would ever go on.
+//
 // What is cheaper to make again than to write is not written but dropped (worker_cheap.c).
 //
 // A chunk never changes, so what is on disk of it stays good after it was read back: to leave again
@@ -20,6 +23,9 @@
 
 #include "engine/base/check.h"
 #include "worker/core/worker_state.h"
+
+// How long a chunk stays that was read for a peer, if the peer does not come for it.
+#define STAY_NS UINT64_C(1000000000)
 
 // At least this part of the memory is freed at once, so that the search for what is needed last
 // pays.
@@ -168,10 +174,13 @@ may_leave(const struct tsi_worker_chunk *chunk)
            !chunk->unclaimed && chunk->mapped;
 }
 
-// Makes chunks leave that are needed after `priority`, until `bytes` are free by that.
+// Makes chunks leave that are needed after `priority`, until `bytes` are free by that. If not even
+// `least` can be, none leaves: they would be read back for those who wait for them, and leave
+// again, for ever.
 static void
-evict_some(struct tsi_worker *worker, uint64_t bytes, uint64_t priority)
+evict_some(struct tsi_worker *worker, uint64_t bytes, uint64_t least, uint64_t priority)
 {
+    uint64_t possible = 0;
     tsi_vec_clear(&worker->victims);
     if (!tsi_vec_reserve(&worker->victims, worker->resident.count)) {
         return;
@@ -182,8 +191,12 @@ evict_some(struct tsi_worker *worker, uint64_t bytes, uint64_t priority)
             const struct tsi_worker_victim victim = {chunk, tsi_worker_next_use(worker, chunk)};
             if (victim.next_use > priority) {
                 worker->victims.items[worker->victims.count++] = victim;
+                possible += chunk->bytes;
             }
         }
+    }
+    if (possible < least) {
+        return;
     }
     if (worker->victims.count > 1) {
         qsort(worker->victims.items, worker->victims.count, sizeof *worker->victims.items,
@@ -208,7 +221,7 @@ tsi_worker_spill_room(struct tsi_worker *worker, uint64_t bytes, uint64_t priori
     if (wanted > worker->bytes_leaving) {
         const uint64_t more = wanted - worker->bytes_leaving;
         const uint64_t part = worker->memory_bytes / PART_AT_ONCE;
-        evict_some(worker, more > part ? more : part, priority);
+        evict_some(worker, more > part ? more : part, more, priority);
     }
     return fits(worker, bytes);
 }
@@ -286,9 +299,8 @@ tsi_worker_spill_written(struct tsi_worker *worker, const struct tsi_worker_even
     return true;
 }
 
-// The chunk cannot be read back: it is as if it had never come.
-static void
-lose(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, const char *text)
+void
+tsi_worker_spill_lose(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, const char *text)
 {
     worker->chunks_lost++;
     // Without memory for it the scheduler hears of it when it gives a task that needs the chunk.
@@ -319,12 +331,13 @@ tsi_worker_spill_loaded(struct tsi_worker *worker, const struct tsi_worker_event
     } else if (event->loaded.status == TESS_OK) {
         worker->loads_done++;
         tsi_worker_chunk_arrived(worker, chunk, event->loaded.handle, chunk->bytes);
+        chunk->stays_until_ns = worker->now_ns + STAY_NS;
         if (worker->bytes_spilled > worker->spill_limit / 2) {
             tsi_worker_spill_forget(worker, chunk);
         }
         tsi_worker_chunk_settle(worker, chunk);
     } else {
-        lose(worker, chunk, event->loaded.text);
+        tsi_worker_spill_lose(worker, chunk, event->loaded.text);
     }
     return true;
 }

@@ -90,13 +90,14 @@ struct tsi_worker_chunk {
     uint32_t spill_run;
     uint32_t locks; // uses by tasks that run, and by outputs not reported yet: it stays in memory
     enum tsi_worker_io io;
-    bool leaving;     // from memory, as soon as it is written
-    bool demanded;    // by a peer, through the driver, since it last left memory
-    uint64_t bytes;   // what is expected, until it is held
-    uint64_t counted; // of them, in the worker's bytes_counted
-    uint32_t pins;    // uses by tasks, and by completions not reported yet
-    uint32_t peer;    // to fetch it from
-    uint32_t tries;   // fetches that failed since a task last named a peer
+    bool leaving;            // from memory, as soon as it is written
+    bool demanded;           // by a peer, through the driver, which has not got it yet
+    uint64_t stays_until_ns; // in memory, if it was read for a peer
+    uint64_t bytes;          // what is expected, until it is held
+    uint64_t counted;        // of them, in the worker's bytes_counted
+    uint32_t pins;           // uses by tasks, and by completions not reported yet
+    uint32_t peer;           // to fetch it from
+    uint32_t tries;          // fetches that failed since a task last named a peer
     // Another job, whose completions alone tell that this chunk is here; TSI_JOB_NONE: none.
     uint32_t known_by;
     enum tsi_worker_chunk_state state;
@@ -240,6 +241,7 @@ struct tsi_worker {
     uint64_t bytes_held;
     uint64_t bytes_reserved;
     uint64_t bytes_fetching;
+    uint64_t now_ns; // of the last poll
     uint64_t bytes_peak;
     uint64_t bytes_counted; // of what the scheduler knows or has asked for
     uint64_t counted_peak;  // since a program last came
@@ -371,6 +373,10 @@ void tsi_worker_spill_stay(struct tsi_worker *worker, struct tsi_worker_chunk *c
 struct tsi_worker_chunk *tsi_worker_spill_next(struct tsi_worker *worker);
 // Takes a free run for reading the chunk.
 void tsi_worker_spill_read(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
+
+// The chunk cannot be read back: it is as if it had never come, and the scheduler is told.
+void tsi_worker_spill_lose(struct tsi_worker *worker, struct tsi_worker_chunk *chunk,
+                           const char *text);
 // What was written or read; false when memory is out, and nothing changed.
 bool tsi_worker_spill_written(struct tsi_worker *worker, const struct tsi_worker_event *event);
 bool tsi_worker_spill_loaded(struct tsi_worker *worker, const struct tsi_worker_event *event);

@@ -4,6 +4,8 @@
 // is on its way, nothing can leave. That is where chunks cannot be written, because spilling is
 // off, its limit is reached or the disk is full; or where a task is too large.
 //
+// What was read for peers that may never come for it may leave first.
+//
 // Tasks are given back then, those that run last first, since what was fetched for them goes with
 // them. The last one that is left has all of the memory that can be had. If it does not suffice it
 // is refused, or fails with the error of the disk if there was one. The worker lives on.
@@ -61,20 +63,30 @@ give_back(struct tsi_worker *worker, struct tsi_worker_task *task, bool is_only)
     tsi_worker_task_end(worker, task, TSI_ATTEMPT_REFUSED, TESS_EMEMLIMIT, text);
 }
 
-// Gives up what is queued for no task: a copy, or what a peer asked for.
+// Gives up what is queued for no task: a copy, or what a peer asked for. The peer would ask for
+// ever for what is on disk and never gets room in memory, so that is given up for good.
 static void
 give_up_fetch(struct tsi_worker *worker)
 {
     struct tsi_worker_entry *entry = tsi_worker_queue_first(&worker->fetches);
     struct tsi_worker_chunk *chunk = (struct tsi_worker_chunk *)(void *)entry;
     if (chunk->extent != NULL) {
-        tsi_worker_queue_remove(&worker->fetches, entry);
-        chunk->state = TSI_WORKER_ON_DISK;
-        chunk->demanded = false;
-        tsi_worker_chunk_settle(worker, chunk);
+        tsi_worker_spill_lose(worker, chunk, "there is no memory to read it back");
     } else {
         tsi_worker_chunk_lost(worker, chunk, "there is no memory for it");
     }
+}
+
+// Lets chunks leave that were read for peers; false if there are none.
+static bool
+let_demanded_go(const struct tsi_worker *worker)
+{
+    bool any = false;
+    for (size_t i = 0; i < worker->resident.count; i++) {
+        any = any || worker->resident.items[i]->demanded;
+        worker->resident.items[i]->demanded = false;
+    }
+    return any;
 }
 
 bool
@@ -85,6 +97,9 @@ tsi_worker_stuck_relieve(struct tsi_worker *worker)
     const bool has_work = worker->ready.heap.count > 0 || worker->fetches.heap.count > 0;
     if (is_busy || !has_work) {
         return false;
+    }
+    if (let_demanded_go(worker)) {
+        return true;
     }
     size_t count = 0;
     struct tsi_worker_task *last = last_task(worker, &count);

@@ -237,7 +237,7 @@ tell_copied(struct tsi_worker *worker, struct tsi_worker_action *action)
 bool
 tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_action *action)
 {
-    (void)now_ns;
+    worker->now_ns = now_ns;
     tsi_worker_tell_settle(worker);
     if (worker->done.count >= TSI_WORKER_BATCH && tell_done(worker, action)) {
         return true;

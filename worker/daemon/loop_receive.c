@@ -81,6 +81,9 @@ tsi_worker_loop_lookup(void *context, tsi_key key, const char **text)
         *text = "the process that lent this chunk has taken it back";
         return NULL;
     }
+    if (chunk != NULL) {
+        tsi_worker_chunk_served(loop->core, key);
+    }
     *text = chunk == NULL && tsi_worker_chunk_demand(loop->core, key)
                 ? tsi_server_later
                 : "the worker does not hold this chunk";
