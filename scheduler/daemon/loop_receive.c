@@ -295,15 +295,13 @@ from_stranger(struct tsi_loop *loop, const struct tsi_route *route,
     if (error->status != TESS_OK || message->type != TSI_MESSAGE_HELLO) {
         return false;
     }
+    // It would not obey this scheduler. Whether there really is a newer one is for the connection
+    // file to say, which is read at each probe: nobody's word alone ends a scheduler.
     if (message->epoch > loop->connection.epoch) {
         struct tsi_message refusal = {
             .type = TSI_MESSAGE_REFUSE,
-            .refuse = {.status = TESS_ELOST, .text = "there is a scheduler with a higher epoch"}};
-        tsi_log(TSI_LOG_ERROR, "superseded",
-                "a member has obeyed a scheduler with epoch %u; this one, with epoch %u, ends",
-                message->epoch, loop->connection.epoch);
+            .refuse = {.status = TESS_ELOST, .text = "this scheduler has a lower epoch"}};
         tsi_loop_send_stranger(loop, route, &refusal);
-        loop->superseded = true;
         return true;
     }
     tsi_members_join(loop, route, &message->hello);

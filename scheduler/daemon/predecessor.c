@@ -2,7 +2,7 @@
 //
 // Two schedulers and one connection file. A scheduler does not start while the file belongs to one
 // that lives; where it could not see that, the one with the lower epoch ends when it reads the file
-// or meets a member that has obeyed a higher epoch.
+// next. It takes in no member that has obeyed a higher epoch, but does not end by its word.
 //
 // Whether a connection file belongs to a scheduler that lives: Its process number says nothing: it
 // may be of another machine that shares the file, or be used again. Somebody who takes connections

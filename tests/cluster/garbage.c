@@ -82,6 +82,11 @@ make_samples(void)
     static const tsi_key keys[] = {0, 1, UINT64_MAX};
     static const struct tsi_completion done[] = {{.job = 1, .task = 3, .sequence = 1, .bytes = 8}};
     add_hello(TSI_ROLE_CLIENT);
+    // Somebody who claims to have obeyed a newer scheduler.
+    epoch += 1000;
+    add_hello(TSI_ROLE_CLIENT);
+    add_hello(TSI_ROLE_WORKER);
+    epoch -= 1000;
     struct tsi_message messages[] = {
         {.type = TSI_MESSAGE_HEARTBEAT},
         {.type = TSI_MESSAGE_GOODBYE},
