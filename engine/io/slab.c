@@ -209,7 +209,8 @@ tsi_slab_give(struct tsi_slab *slab, const struct tsi_extent *extent)
         after->offset = extent->offset;
         after->bytes += bytes;
     } else {
-        TSI_CHECK(slab->holes.count < slab->holes.capacity); // reserved when it was taken
+        // Room was reserved when the extent was taken.
+        TSI_CHECK(holes != NULL && slab->holes.count < slab->holes.capacity);
         memmove(holes + at + 1, holes + at, (slab->holes.count - at) * sizeof *holes);
         holes[at] = (struct hole){extent->offset, bytes};
         slab->holes.count++;

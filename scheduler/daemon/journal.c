@@ -365,7 +365,8 @@ tsi_journal_note_taken(struct tsi_loop *loop, struct tsi_daemon_job *job, const 
                        size_t count)
 {
     const size_t first = job->taken.count;
-    if (!loop->has_journal || count == 0 || !tsi_vec_reserve(&job->taken, count)) {
+    if (!loop->has_journal || count == 0 || !tsi_vec_reserve(&job->taken, count) ||
+        job->taken.items == NULL) {
         return;
     }
     for (size_t i = 0; i < count; i++) {

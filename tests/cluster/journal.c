@@ -59,7 +59,7 @@ journal_bytes(void)
 static void
 damage(off_t at)
 {
-    unsigned char byte;
+    unsigned char byte = 0;
     const int file = open(journal, O_RDWR | O_CLOEXEC);
     test_check(file >= 0 && pread(file, &byte, 1, at) == 1, "the journal cannot be read");
     byte ^= 0x10;

@@ -160,7 +160,8 @@ check_task(const struct tsi_worker *worker, const struct tsi_worker_task *task, 
     if (task->state == TSI_WORKER_RUNNING) {
         count->running++;
         count->bytes_reserved += task->reserved;
-        count->bytes_counted += task->job->detached || task->orphan ? 0 : task->reserved;
+        const bool is_apart = task->orphan || (task->job != NULL && task->job->detached);
+        count->bytes_counted += is_apart ? 0 : task->reserved;
         if (worker->runs[task->run] != task) {
             return "W5: a running task is on no run";
         }
