@@ -365,20 +365,25 @@ tsi_journal_note_taken(struct tsi_loop *loop, struct tsi_daemon_job *job, const 
                        size_t count)
 {
     const size_t first = job->taken.count;
-    if (!loop->has_journal || count == 0 || !tsi_vec_reserve(&job->taken, count) ||
-        job->taken.items == NULL) {
+    if (!loop->has_journal || count == 0 || !tsi_vec_reserve(&job->taken, count)) {
         return;
     }
+    struct tsi_task_range range = {0, 0};
     for (size_t i = 0; i < count; i++) {
-        struct tsi_task_range *last = job->taken.count > first ? &tsi_vec_last(&job->taken) : NULL;
         if (tasks[i] == UINT32_MAX) {
             continue; // no program has so many tasks
         }
-        if (last != NULL && tasks[i] == last->first + last->count) {
-            last->count++;
-        } else {
-            (void)tsi_vec_push(&job->taken, ((struct tsi_task_range){tasks[i], 1}));
+        if (range.count > 0 && tasks[i] == range.first + range.count) {
+            range.count++;
+            continue;
         }
+        if (range.count > 0) {
+            (void)tsi_vec_push(&job->taken, range); // there is room
+        }
+        range = (struct tsi_task_range){tasks[i], 1};
+    }
+    if (range.count > 0) {
+        (void)tsi_vec_push(&job->taken, range);
     }
     write_one(loop, &(struct tsi_journal_record){.type = TSI_JOURNAL_TAKEN,
                                                  .number = job->number,
