@@ -153,9 +153,19 @@ is_same_completion(const struct tsi_completion *a, const struct tsi_completion *
 }
 
 static bool
+are_same_completions(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
+{
+    bool same = a->done.count == b->done.count;
+    for (size_t i = 0; same && i < a->done.count; i++) {
+        same = is_same_completion(&a->done.items[i], &b->done.items[i]);
+    }
+    return same;
+}
+
+static bool
 is_same(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
 {
-    bool same = a->kind == b->kind && a->now_ns == b->now_ns && a->peer == b->peer;
+    const bool same = a->kind == b->kind && a->now_ns == b->now_ns && a->peer == b->peer;
     switch (a->kind) {
     case TSI_SCHED_WORKER_JOINED:
         return same && a->worker_joined.threads == b->worker_joined.threads &&
@@ -190,11 +200,7 @@ is_same(const struct tsi_sched_event *a, const struct tsi_sched_event *b)
                a->targets_taken.count == b->targets_taken.count &&
                memcmp(a->targets_taken.tasks, b->targets_taken.tasks, sizeof tasks) == 0;
     case TSI_SCHED_TASKS_DONE:
-        same = same && a->done.count == b->done.count;
-        for (size_t i = 0; same && i < a->done.count; i++) {
-            same = is_same_completion(&a->done.items[i], &b->done.items[i]);
-        }
-        return same;
+        return same && are_same_completions(a, b);
     case TSI_SCHED_ATTEMPT_ENDED:
         return same && a->attempt.job == b->attempt.job && a->attempt.task == b->attempt.task &&
                a->attempt.sequence == b->attempt.sequence && a->attempt.end == b->attempt.end &&

@@ -93,7 +93,7 @@ Test(sched_fair, a_short_job_does_not_wait_for_a_long_one)
         struct tsi_program *program = race->make(20);
         const uint64_t own = program->task_count;
         const uint64_t levels = (uint64_t)race->levels;
-        const uint64_t threads = (uint64_t)(race->workers * race->threads);
+        const uint64_t threads = (uint64_t)race->workers * (uint64_t)race->threads;
         const uint64_t most = 2 * own + levels * (outstanding(&c) + 2 * threads);
         const uint32_t job = sched_case_submit(&c, other, program);
         const uint64_t before = c.run_count;
