@@ -6,10 +6,13 @@
 // bits, and the record's holder is one of the set. A held chunk has its client besides, which is
 // not in the set.
 //
-// Cells come in two sizes and in blocks that never move, since actions point into them.
+// Cells come in three sizes, for one number, for a few and for the most that may be kept, and in
+// blocks that never move, since actions point into them. The number of a cell has its size in its
+// highest bits.
 
 #include "scheduler/core/sched_chunk.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "engine/base/check.h"
@@ -18,11 +21,15 @@
 #include "scheduler/core/sched_state.h"
 
 enum {
-    SMALL_BYTES = 56,
     CELLS_OF_BLOCK = 1024,
-    LARGE_CELL = 1 << 22, // marks the number of a large cell
-    CELLS_MAX = (1 << 22) - 1,
+    NUMBER_BITS = 22,
+    CELLS_MAX = (1 << NUMBER_BITS) - 1,
 };
+
+// The most bytes in a cell of each size.
+static const size_t data_bytes[TSI_SCHED_CELL_SIZES] = {8, 56, TSI_INLINE_BYTES_MAX};
+
+static_assert((TSI_SCHED_CELL_SIZES << NUMBER_BITS) <= 1 << 24, "the number fits a task's record");
 
 struct cell {
     uint32_t bytes;
@@ -191,27 +198,19 @@ tsi_sched_chunk_tell_free(struct tsi_sched *sched, uint32_t slot, tsi_key key)
     }
 }
 
-static struct tsi_sched_cells *
-cells_of(const struct tsi_sched *sched, uint32_t number)
-{
-    const struct tsi_sched_cells *cells =
-        (number & LARGE_CELL) != 0 ? &sched->large_cells : &sched->small_cells;
-    return (struct tsi_sched_cells *)(uintptr_t)cells;
-}
-
 static struct cell *
 cell_at(const struct tsi_sched *sched, uint32_t number)
 {
+    const uint32_t size = number >> NUMBER_BITS;
     const uint32_t at = number & CELLS_MAX;
-    const size_t data_bytes = (number & LARGE_CELL) != 0 ? TSI_INLINE_BYTES_MAX : SMALL_BYTES;
-    unsigned char *block = cells_of(sched, number)->blocks.items[at / CELLS_OF_BLOCK];
+    unsigned char *block = sched->cells[size].blocks.items[at / CELLS_OF_BLOCK];
     return (struct cell *)(void *)(block +
-                                   at % CELLS_OF_BLOCK * (sizeof(struct cell) + data_bytes));
+                                   at % CELLS_OF_BLOCK * (sizeof(struct cell) + data_bytes[size]));
 }
 
 // Adds one block of cells; false when memory is out.
 static bool
-add_block(struct tsi_sched_cells *cells, size_t data_bytes)
+add_block(struct tsi_sched_cells *cells, size_t bytes)
 {
     const size_t after = (cells->blocks.count + 1) * CELLS_OF_BLOCK;
     // Giving a cell back must not fail, so there is room for all of them.
@@ -220,7 +219,7 @@ add_block(struct tsi_sched_cells *cells, size_t data_bytes)
         !tsi_vec_reserve(&cells->limbo, after - cells->limbo.count)) {
         return false;
     }
-    unsigned char *block = tsi_alloc(CELLS_OF_BLOCK * (sizeof(struct cell) + data_bytes));
+    unsigned char *block = tsi_alloc(CELLS_OF_BLOCK * (sizeof(struct cell) + bytes));
     if (block == NULL) {
         return false;
     }
@@ -236,13 +235,15 @@ void
 tsi_sched_chunk_keep_data(struct tsi_sched *sched, struct tsi_sched_task *record, const void *data,
                           size_t bytes)
 {
-    const uint32_t mark = bytes > SMALL_BYTES ? LARGE_CELL : 0;
-    struct tsi_sched_cells *cells = cells_of(sched, mark);
-    if (cells->unused.count == 0 &&
-        !add_block(cells, mark != 0 ? TSI_INLINE_BYTES_MAX : SMALL_BYTES)) {
+    uint32_t size = 0;
+    while (bytes > data_bytes[size]) {
+        size++;
+    }
+    struct tsi_sched_cells *cells = &sched->cells[size];
+    if (cells->unused.count == 0 && !add_block(cells, data_bytes[size])) {
         return;
     }
-    const uint32_t number = tsi_vec_pop(&cells->unused) | mark;
+    const uint32_t number = tsi_vec_pop(&cells->unused) | size << NUMBER_BITS;
     struct cell *cell = cell_at(sched, number);
     cell->bytes = (uint32_t)bytes;
     memcpy(cell->data, data, bytes);
@@ -290,7 +291,7 @@ tsi_sched_chunk_clear(struct tsi_sched *sched, const struct tsi_sched_chunk *chu
     record->where = TSI_SLOT_NONE;
     if (tsi_sched_task_count(record) > 0) {
         const uint32_t number = tsi_sched_task_count(record) - 1;
-        struct tsi_sched_cells *cells = cells_of(sched, number);
+        struct tsi_sched_cells *cells = &sched->cells[number >> NUMBER_BITS];
         TSI_CHECK(cells->limbo.count < cells->limbo.capacity);
         cells->limbo.items[cells->limbo.count++] = number & CELLS_MAX;
         tsi_sched_task_set_count(record, 0);
@@ -310,8 +311,9 @@ recycle(struct tsi_sched_cells *cells)
 void
 tsi_sched_chunk_recycle(struct tsi_sched *sched)
 {
-    recycle(&sched->small_cells);
-    recycle(&sched->large_cells);
+    for (int size = 0; size < TSI_SCHED_CELL_SIZES; size++) {
+        recycle(&sched->cells[size]);
+    }
 }
 
 static void
@@ -328,8 +330,9 @@ fini_cells(struct tsi_sched_cells *cells)
 void
 tsi_sched_chunk_fini(struct tsi_sched *sched)
 {
-    fini_cells(&sched->small_cells);
-    fini_cells(&sched->large_cells);
+    for (int size = 0; size < TSI_SCHED_CELL_SIZES; size++) {
+        fini_cells(&sched->cells[size]);
+    }
     tsi_vec_fini(&sched->sets.bits);
     tsi_vec_fini(&sched->sets.unused);
 }

@@ -24,8 +24,10 @@ struct tsi_sched_sets {
     uint32_t words;
 };
 
-// Cells for the bytes of small chunks. A cell that was given back is used again only after the
-// actions that may point to it are done.
+enum { TSI_SCHED_CELL_SIZES = 3 };
+
+// Cells of one size for the bytes of small chunks. A cell that was given back is used again only
+// after the actions that may point to it are done.
 struct tsi_sched_cells {
     TSI_VEC(unsigned char *) blocks;
     TSI_VEC(uint32_t) unused;
@@ -70,7 +72,7 @@ void tsi_sched_chunk_clear(struct tsi_sched *sched, const struct tsi_sched_chunk
 // Tells a worker to free a chunk.
 void tsi_sched_chunk_tell_free(struct tsi_sched *sched, uint32_t slot, tsi_key key);
 
-// Keeps the bytes of a small chunk, if there is memory for them.
+// Keeps the bytes of a chunk of at most TSI_INLINE_BYTES_MAX, if there is memory for them.
 void tsi_sched_chunk_keep_data(struct tsi_sched *sched, struct tsi_sched_task *record,
                                const void *data, size_t bytes);
 

@@ -91,8 +91,7 @@ struct tsi_sched {
     uint64_t stealable; // places in heaps and owned stripes, stale ones included
 
     struct tsi_sched_sets sets;
-    struct tsi_sched_cells small_cells;
-    struct tsi_sched_cells large_cells;
+    struct tsi_sched_cells cells[TSI_SCHED_CELL_SIZES];
     TSI_VEC(uint64_t) scores; // by slot; all zero between uses
 
     TSI_VEC(uint64_t) hungry;   // slots that may take more, one bit each

@@ -221,12 +221,13 @@ check_deep(struct tsi_verify *verify)
         tsi_verify_that(verify, verify->held[i] == sched->workers.items[i]->held_bytes,
                         "I5: held bytes add up");
     }
-    const struct tsi_sched_cells *small = &sched->small_cells;
-    const struct tsi_sched_cells *large = &sched->large_cells;
-    const uint64_t cells_free =
-        small->unused.count + small->limbo.count + large->unused.count + large->limbo.count;
-    tsi_verify_that(verify, (uint64_t)small->count + large->count == verify->cells + cells_free,
-                    "I5: cells are in use once");
+    uint64_t cells = 0;
+    uint64_t cells_free = 0;
+    for (int size = 0; size < TSI_SCHED_CELL_SIZES; size++) {
+        cells += sched->cells[size].count;
+        cells_free += sched->cells[size].unused.count + sched->cells[size].limbo.count;
+    }
+    tsi_verify_that(verify, cells == verify->cells + cells_free, "I5: cells are in use once");
     const uint64_t sets =
         sched->sets.bits.count == 0 ? 0 : sched->sets.bits.count / sched->sets.words - 1;
     tsi_verify_that(verify, sets == verify->sets + sched->sets.unused.count,
