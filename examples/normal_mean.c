@@ -3,7 +3,7 @@
 // The mean of each column of a large normal array.
 //
 //     normal_mean                     on the threads of this process
-//     normal_mean tcp://host:port     on the workers of a scheduler; a connection file works too
+//     normal_mean FILE                on the workers of the scheduler with this connection file
 
 #include <stdio.h>
 #include <tessera.h>

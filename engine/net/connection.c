@@ -127,6 +127,16 @@ copy_keys(const json_t *root, struct tsi_connection *connection)
             copy_key(root, "member_secret", connection->member_secret));
 }
 
+// Whether tcp is meant to be without keys: only the word itself says so, not that keys are missing.
+static bool
+copy_insecure(const json_t *root, struct tsi_connection *connection)
+{
+    const json_t *word = json_object_get(root, "insecure");
+    connection->insecure = json_is_true(word);
+    return (word == NULL || json_is_boolean(word)) &&
+           !(connection->insecure && connection->has_keys);
+}
+
 static bool
 copy_fields(const json_t *root, struct tsi_connection *connection)
 {
@@ -139,7 +149,7 @@ copy_fields(const json_t *root, struct tsi_connection *connection)
     connection->pid = pid;
     return copy_text(root, "address", connection->address, sizeof connection->address) &&
            is_address(connection->address) && is_plain(connection->address) &&
-           copy_keys(root, connection);
+           copy_keys(root, connection) && copy_insecure(root, connection);
 }
 
 tess_status
@@ -266,6 +276,9 @@ format_file(const struct tsi_connection *connection)
              add_text(root, "member_public", connection->member_public) &&
              add_text(root, "member_secret", connection->member_secret);
     }
+    if (ok && connection->insecure) {
+        ok = json_object_set_new(root, "insecure", json_true()) == 0;
+    }
     const size_t count = ok ? json_dumpb(root, text, FILE_BYTES_MAX - 1, JSON_INDENT(2)) : 0;
     json_decref(root);
     if (count == 0 || count >= FILE_BYTES_MAX) {
@@ -320,9 +333,10 @@ tsi_connection_write(const char *path, const struct tsi_connection *connection,
 // An address that the user gave: the keys are in the connection file if it tells of the same
 // scheduler.
 static tess_status
-find_address(const char *address, struct tsi_connection *connection)
+find_address(const char *address, bool insecure, struct tsi_connection *connection,
+             struct tsi_error *error)
 {
-    char path[TSI_PATH_MAX];
+    char path[TSI_PATH_MAX] = "";
     if (tsi_connection_default_path(path, sizeof path, NULL) == TESS_OK &&
         tsi_connection_read(path, connection, NULL) == TESS_OK &&
         strcmp(connection->address, address) == 0) {
@@ -330,11 +344,21 @@ find_address(const char *address, struct tsi_connection *connection)
     }
     *connection = (struct tsi_connection){0};
     snprintf(connection->address, sizeof connection->address, "%s", address);
+    connection->insecure = insecure && strncmp(address, "tcp://", 6) == 0;
+    if (strncmp(address, "tcp://", 6) == 0 && !insecure) {
+        return tsi_error_set(error, TESS_EACCESS,
+                             "%s: the keys of this scheduler are not known. Give its connection "
+                             "file, which carries them, instead of its address (by default "
+                             "tessera-scheduler writes %s). A scheduler without keys is only used "
+                             "where --insecure says so, or in a program TESSERA_INSECURE=1 or the "
+                             "option `insecure` of its session",
+                             address, path[0] != '\0' ? path : "scheduler.json");
+    }
     return TESS_OK;
 }
 
 tess_status
-tsi_connection_find(const char *where, uint64_t deadline_ns, bool (*stop)(void),
+tsi_connection_find(const char *where, bool insecure, uint64_t deadline_ns, bool (*stop)(void),
                     struct tsi_connection *connection, struct tsi_error *error)
 {
     char standard[TSI_PATH_MAX];
@@ -342,7 +366,7 @@ tsi_connection_find(const char *where, uint64_t deadline_ns, bool (*stop)(void),
         if (strlen(where) >= sizeof connection->address) {
             return tsi_error_set(error, TESS_EINVAL, "the address of the scheduler is too long");
         }
-        return find_address(where, connection);
+        return find_address(where, insecure, connection, error);
     }
     if (where == NULL || *where == '\0') {
         const tess_status status = tsi_connection_default_path(standard, sizeof standard, error);

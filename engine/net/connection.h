@@ -5,7 +5,8 @@
 //
 // The scheduler writes one when it starts, with mode 0600, under a temporary name first, so that a
 // reader sees all of it or none. It is JSON: format, address, epoch, pid, and, for tcp, the
-// scheduler's public key and the key pair that every member of the cluster uses.
+// scheduler's public key and the key pair that every member of the cluster uses, or the word that
+// there are none.
 
 #ifndef TSI_NET_CONNECTION_H
 #define TSI_NET_CONNECTION_H
@@ -23,7 +24,8 @@ struct tsi_connection {
     char address[TSI_WIRE_ENDPOINT_MAX]; // "tcp://host:port" or "ipc://path"
     uint32_t epoch;                      // of the scheduler's life; higher is newer
     int64_t pid;
-    bool has_keys; // false: ipc, or tcp with --insecure
+    bool has_keys; // false: ipc, or tcp that is insecure
+    bool insecure; // tcp goes without keys, because somebody said so in as many words
     char scheduler_public[TSI_KEY_TEXT];
     char member_public[TSI_KEY_TEXT]; // of workers and clients alike, towards scheduler and each
                                       // other
@@ -53,10 +55,12 @@ tess_status tsi_connection_parse(const char *text, size_t count, struct tsi_conn
                                  struct tsi_error *error);
 
 // What a user names as scheduler: an address ("tcp://…", "ipc://…": then the keys are taken from
-// the default connection file if its address is the same, else there are none) or a path. NULL or
-// "": the default path. Waits for a file to appear until `deadline_ns` of tsi_clock_ns(); `stop`
-// (may be NULL) is asked between tries.
-tess_status tsi_connection_find(const char *where, uint64_t deadline_ns, bool (*stop)(void),
-                                struct tsi_connection *connection, struct tsi_error *error);
+// the default connection file if its address is the same) or a path. NULL or "": the default path.
+// Waits for a file to appear until `deadline_ns` of tsi_clock_ns(); `stop` (may be NULL) is asked
+// between tries. A tcp address whose keys are in no file is refused (TESS_EACCESS), unless
+// `insecure` says that there are none.
+tess_status tsi_connection_find(const char *where, bool insecure, uint64_t deadline_ns,
+                                bool (*stop)(void), struct tsi_connection *connection,
+                                struct tsi_error *error);
 
 #endif

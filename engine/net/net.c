@@ -128,12 +128,25 @@ set_client_keys(const struct tsi_net *net, void *socket, const char *server_publ
     set_text(socket, ZMQ_CURVE_SECRETKEY, net->keys.member_secret, ok);
 }
 
+// Tcp without keys needs somebody's word for it.
+static bool
+goes_open(const struct tsi_net *net, const char *address)
+{
+    return is_tcp(address) && !net->keys.has_keys && !net->keys.insecure;
+}
+
 // Whether `address` may be listened at. libzmq would take the name of an ipc socket that is in use
 // away from whoever listens there.
 static tess_status
-check_address(const char *address, struct tsi_error *error)
+check_address(const struct tsi_net *net, const char *address, struct tsi_error *error)
 {
     const char *path = tsi_ipc_path(address);
+    if (goes_open(net, address)) {
+        return tsi_error_set(
+            error, TESS_EACCESS,
+            "cannot listen at %s: there are no keys, and nothing says that it is --insecure",
+            address);
+    }
     if (path == NULL && !is_tcp(address)) {
         return tsi_error_set(error, TESS_EINVAL, "cannot listen at %s: neither tcp:// nor ipc://",
                              address);
@@ -171,12 +184,31 @@ set_server_rules(const struct tsi_net *net, void *socket, enum tsi_net_use use, 
     }
 }
 
+// Whether libzmq says of itself that it will ask the authenticator about whoever connects: asked
+// anew of each socket, since one that is not guarded takes everybody without a word.
+static bool
+is_guarded(void *socket)
+{
+    char domain[64] = "";
+    int server = 0;
+    int mechanism = 0;
+    int enforces = 0;
+    size_t domain_bytes = sizeof domain;
+    size_t bytes[] = {sizeof(int), sizeof(int), sizeof(int)};
+    return zmq_getsockopt(socket, ZMQ_CURVE_SERVER, &server, &bytes[0]) == 0 && server == 1 &&
+           zmq_getsockopt(socket, ZMQ_MECHANISM, &mechanism, &bytes[1]) == 0 &&
+           mechanism == ZMQ_CURVE &&
+           zmq_getsockopt(socket, OPTION_ZAP_ENFORCE_DOMAIN, &enforces, &bytes[2]) == 0 &&
+           enforces == 1 && zmq_getsockopt(socket, ZMQ_ZAP_DOMAIN, domain, &domain_bytes) == 0 &&
+           strcmp(domain, TSI_AUTH_DOMAIN) == 0;
+}
+
 void *
 tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *address, char *bound,
              size_t bound_bytes, struct tsi_error *error)
 {
     bool ok = true;
-    if (check_address(address, error) != TESS_OK) {
+    if (check_address(net, address, error) != TESS_OK) {
         return NULL;
     }
     void *socket = zmq_socket(net->context, ZMQ_ROUTER);
@@ -185,6 +217,12 @@ tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *address, cha
         return NULL;
     }
     set_server_rules(net, socket, use, address, &ok);
+    if (ok && is_tcp(address) && net->keys.has_keys && !is_guarded(socket)) {
+        tsi_error_set(error, TESS_EACCESS, "cannot listen at %s: the socket would let strangers in",
+                      address);
+        zmq_close(socket);
+        return NULL;
+    }
     ok = ok && zmq_bind(socket, address) == 0 &&
          zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &bound_bytes) == 0;
     if (!ok) {
@@ -201,7 +239,7 @@ tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
 {
     bool ok = true;
     const bool has_key = server_public != NULL && server_public[0] != '\0';
-    if (is_tcp(address) && net->keys.has_keys && !has_key) {
+    if (is_tcp(address) && !has_key && !net->keys.insecure) {
         tsi_error_set(error, TESS_EACCESS, "cannot connect to %s: its key is not known", address);
         return NULL;
     }

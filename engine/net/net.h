@@ -40,13 +40,13 @@ enum tsi_net_use {
 
 // A ROUTER bound to `address` ("tcp://host:0" and "tcp://host:*" take any free port); where it
 // really is in `bound`. With keys the scheduler binds with its own, everybody else with those of
-// the members. Over ipc only processes of the same user get in. Fails for an ipc path at which
-// somebody listens.
+// the members; without keys tcp is refused, unless the connection says that it is insecure. Over
+// ipc only processes of the same user get in. Fails for an ipc path at which somebody listens.
 void *tsi_net_bind(struct tsi_net *net, enum tsi_net_use use, const char *address, char *bound,
                    size_t bound_bytes, struct tsi_error *error);
 
 // A DEALER connected to `address`. `server_public` (NULL or "": no keys) is the key of whoever is
-// there; a network with keys connects to no tcp address without one.
+// there; only an insecure network connects to a tcp address without one.
 void *tsi_net_connect(struct tsi_net *net, enum tsi_net_use use, const char *address,
                       const char *server_public, struct tsi_error *error);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -138,6 +139,13 @@ remote_new(void)
     return remote;
 }
 
+static bool
+is_insecure(const struct tess_session_options *options)
+{
+    const char *word = getenv("TESSERA_INSECURE");
+    return options->insecure != 0 || (word != NULL && strcmp(word, "1") == 0);
+}
+
 // A client of the scheduler that `connection` tells of, which has said hello; NULL if it cannot
 // start.
 static struct tsi_remote *
@@ -159,6 +167,7 @@ start(const struct tsi_connection *connection, const char *place,
         worker_timeout_ms < 0 ? -1 : worker_timeout_ms * (int64_t)TSI_MILLISECOND;
     remote->return_timeout_ns =
         return_timeout_ms < 0 ? -1 : return_timeout_ms * (int64_t)TSI_MILLISECOND;
+    remote->insecure = is_insecure(options);
     remote->place = tsi_strdup(place);
     tess_status status = remote->place != NULL ? tsi_remote_open_sockets(remote, error)
                                                : tsi_error_set(error, TESS_ENOMEM, "out of memory");
@@ -196,24 +205,20 @@ wait_for_answer(struct tsi_remote *remote, uint64_t until_ns, struct tsi_error *
 static tess_status
 fail_silent(const struct tsi_remote *remote, int64_t timeout_ms, struct tsi_error *error)
 {
-    const bool lacks_keys =
-        strncmp(remote->where, "tcp://", 6) == 0 && !remote->connection.has_keys;
     return tsi_error_set(error, TESS_ECONNECT,
                          "session: no scheduler answers at %s within %.1f seconds; is "
-                         "tessera-scheduler running there?%s",
+                         "tessera-scheduler running there%s",
                          remote->where, (double)timeout_ms / 1000.0,
-                         lacks_keys ? " If it was not started with --insecure, give its connection "
-                                      "file, which has the keys, instead of its address."
-                                    : "");
+                         remote->connection.insecure ? ", without keys as this session?" : "?");
 }
 
-// Whether `where` leads to another scheduler than `connection` does, and to which: the file that a
-// scheduler leaves when it is killed names an address at which nobody is.
+// Whether the user's word leads to another scheduler than `connection` does, and to which: the file
+// that a scheduler leaves when it is killed names an address at which nobody is.
 static bool
-has_moved(const char *where, struct tsi_connection *connection)
+has_moved(const struct tsi_remote *remote, struct tsi_connection *connection)
 {
     struct tsi_connection found;
-    if (tsi_connection_find(where, 0, NULL, &found, NULL) != TESS_OK ||
+    if (tsi_connection_find(remote->place, remote->insecure, 0, NULL, &found, NULL) != TESS_OK ||
         (found.epoch == connection->epoch && strcmp(found.address, connection->address) == 0)) {
         return false;
     }
@@ -224,8 +229,8 @@ has_moved(const char *where, struct tsi_connection *connection)
 // Waits until the scheduler has answered, the time is over, or the connection file has changed:
 // then `connection` is the new one, and the answer is TESS_RUNNING.
 static tess_status
-wait_for_scheduler(struct tsi_remote *remote, const char *where, int64_t timeout_ms,
-                   uint64_t deadline, struct tsi_connection *connection, struct tsi_error *error)
+wait_for_scheduler(struct tsi_remote *remote, int64_t timeout_ms, uint64_t deadline,
+                   struct tsi_connection *connection, struct tsi_error *error)
 {
     for (;;) {
         const uint64_t now = tsi_clock_ns();
@@ -238,7 +243,7 @@ wait_for_scheduler(struct tsi_remote *remote, const char *where, int64_t timeout
         if (now >= deadline) {
             return fail_silent(remote, timeout_ms, error);
         }
-        if (has_moved(where, connection)) {
+        if (has_moved(remote, connection)) {
             return TESS_RUNNING;
         }
     }
@@ -253,7 +258,8 @@ tsi_remote_open(const char *where, const struct tess_session_options *options,
     const uint64_t deadline =
         timeout_ms < 0 ? UINT64_MAX : tsi_clock_ns() + (uint64_t)timeout_ms * TSI_MILLISECOND;
     struct tsi_connection connection;
-    tess_status status = tsi_connection_find(where, deadline, NULL, &connection, error);
+    tess_status status =
+        tsi_connection_find(where, is_insecure(options), deadline, NULL, &connection, error);
     if (status != TESS_OK) {
         tsi_error_prefix(error, "session");
         return NULL;
@@ -262,7 +268,7 @@ tsi_remote_open(const char *where, const struct tess_session_options *options,
     do {
         remote = start(&connection, where, options, error);
         status = remote != NULL
-                     ? wait_for_scheduler(remote, where, timeout_ms, deadline, &connection, error)
+                     ? wait_for_scheduler(remote, timeout_ms, deadline, &connection, error)
                      : error->status;
         if (remote != NULL && status != TESS_OK) {
             remote_close(&remote->backend);

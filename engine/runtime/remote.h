@@ -65,6 +65,7 @@ struct tsi_remote_kept {
 struct tsi_remote {
     struct tsi_backend backend;
     char *place;                       // what the user named, where the scheduler is found again
+    bool insecure;                     // it may be one without keys
     int64_t return_timeout_ns;         // negative: for ever
     char where[TSI_WIRE_ENDPOINT_MAX]; // the scheduler's address
     int64_t worker_timeout_ns;         // negative: for ever

@@ -156,7 +156,7 @@ tsi_remote_seek(struct tsi_remote *remote, uint64_t now)
     tsi_remote_close_sockets(remote, 0);
     remote->next_try_ns = now + PAUSE_NS;
     struct tsi_connection found;
-    if (tsi_connection_find(remote->place, 0, NULL, &found, NULL) != TESS_OK) {
+    if (tsi_connection_find(remote->place, remote->insecure, 0, NULL, &found, NULL) != TESS_OK) {
         return;
     }
     remote->connection = found;

@@ -67,6 +67,12 @@ typedef struct tess_session_options {
     // back and go on with them. 0: 60 seconds. Negative: for ever. Without a journal they fail at
     // once.
     int64_t scheduler_timeout_ms;
+
+    // Not 0: a scheduler at a tcp address may be one that was started with --insecure. Without
+    // that, an address whose keys are in no connection file is refused with TESS_EACCESS. The
+    // environment variable TESSERA_INSECURE says the same if it is 1. A connection file needs
+    // neither: it carries the keys, or that there are none.
+    int insecure;
 } tess_session_options;
 
 #define TESS_SEED_DEFAULT 0
@@ -92,7 +98,8 @@ TESS_BEGIN
 // - NULL: the scheduler that the environment variable TESSERA_SCHEDULER names, in one of the forms
 //   below; where it is not set or empty, the threads of this process;
 // - "embedded": the threads of this process, whatever the environment says;
-// - an address, "tcp://host:port" or "ipc://path";
+// - an address, "ipc://path", or "tcp://host:port" of a scheduler whose keys are in the default
+//   connection file or that is insecure (see the options);
 // - anything else: the path of a scheduler's connection file.
 //
 // Never returns NULL. If the scheduler cannot be reached, or memory runs out, the session is

@@ -99,6 +99,7 @@ listen_at_address(struct tsi_loop *loop, struct tsi_error *error)
     struct tsi_connection *connection = &loop->connection;
     tess_status status = choose_address(loop, address, sizeof address, error);
     const bool wants_keys = strncmp(address, "tcp://", 6) == 0 && !loop->options->insecure;
+    connection->insecure = strncmp(address, "tcp://", 6) == 0 && !wants_keys;
     if (status == TESS_OK && wants_keys) {
         status = tsi_net_make_keys(connection, secret, error);
     }

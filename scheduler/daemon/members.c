@@ -143,7 +143,8 @@ introduce(struct tsi_loop *loop, const struct tsi_member *member)
                 member->peer, member->name, member->threads, member->endpoint);
     } else {
         event.kind = TSI_SCHED_CLIENT_JOINED;
-        tsi_log(TSI_LOG_INFO, "client joined", "peer=%u", member->peer);
+        tsi_log(TSI_LOG_INFO, "client joined", "peer=%u endpoint=%s", member->peer,
+                member->endpoint);
     }
     tsi_loop_event(loop, &event);
 }

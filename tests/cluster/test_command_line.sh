@@ -56,7 +56,13 @@ says "nobody else may enter"
 # No scheduler within the time.
 runs 3 "$bin/tessera-worker" --scheduler-file "$room/none.json" --death-timeout 300ms
 says "no scheduler"
-runs 3 "$bin/tessera-worker" tcp://127.0.0.1:9 --death-timeout 300ms
+runs 3 "$bin/tessera-worker" tcp://127.0.0.1:9 --insecure --death-timeout 300ms
+
+# Without its keys a tcp address is refused at once, and the message says where they are.
+runs 1 "$bin/tessera-worker" tcp://127.0.0.1:9
+says "connection file"
+says "scheduler.json"
+says "--insecure"
 
 # A worker and a client that are there before the scheduler; the default file; json logs; names.
 start early-worker "$bin/tessera-worker" --name "Ada \"L\"" --nthreads 1 --log-format json

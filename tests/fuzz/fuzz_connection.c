@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     if (status != TESS_OK) {
         require(status == TESS_EFORMAT && error.text[0] != '\0', "an error without a message");
         require(connection.address[0] == '\0' && connection.member_secret[0] == '\0' &&
-                    connection.epoch == 0 && !connection.has_keys,
+                    connection.epoch == 0 && !connection.has_keys && !connection.insecure,
                 "a refused file left fields");
         return 0;
     }
@@ -50,5 +50,6 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     require(connection.epoch > 0 && connection.pid > 0, "a number out of its range");
     require(connection.has_keys ? has_all_keys(&connection) : connection.member_secret[0] == '\0',
             "some keys, but not all");
+    require(!(connection.has_keys && connection.insecure), "keys, and none");
     return 0;
 }

@@ -267,7 +267,11 @@ refuse_other_users_over_ipc(const char *directory, const char *address,
     struct tsi_error error = {.status = TESS_OK};
     char bound[TSI_WIRE_ENDPOINT_MAX];
     struct tsi_net *net = tsi_net_new(&open, NULL, &error);
-    const char *const refused[] = {address, "ipc://@name", "inproc://x", "udp://127.0.0.1:1",
+    const char *const refused[] = {address,
+                                   "ipc://@name",
+                                   "inproc://x",
+                                   "udp://127.0.0.1:1",
+                                   "tcp://127.0.0.1:*",
                                    "tcp://no.such.host.invalid:1"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         require(tsi_net_bind(net, TSI_NET_DATA, refused[i], bound, sizeof bound, &error) == NULL &&

@@ -281,6 +281,27 @@ test_log_wait(const char *log, const char *text, int count, int timeout_ms)
     }
 }
 
+void
+test_endpoints(const char *joined, char (*out)[TEST_PATH_MAX], int count)
+{
+    char line[1024];
+    int found = 0;
+    FILE *log = fopen(test_place("scheduler.log"), "r");
+    test_check(log != NULL, "no log");
+    while (fgets(line, sizeof line, log) != NULL) {
+        const char *endpoint = strstr(line, "endpoint=");
+        if (strstr(line, joined) != NULL && endpoint != NULL) {
+            // The last ones stay, in their order.
+            memmove(out[0], out[1], (size_t)(count - 1) * sizeof *out);
+            snprintf(out[count - 1], TEST_PATH_MAX, "%.*s", (int)strcspn(endpoint + 9, "\n"),
+                     endpoint + 9);
+            found++;
+        }
+    }
+    fclose(log);
+    test_check(found >= count, "only %d times: %s", found, joined);
+}
+
 long
 test_memory_kb(pid_t process, const char *line)
 {

@@ -46,6 +46,10 @@ void test_signal(pid_t process, int number);
 int test_log_count(const char *log, const char *text);
 void test_log_wait(const char *log, const char *text, int count, int timeout_ms);
 
+// The addresses of the data sockets of those whose joining (`joined`: "worker joined" or "client
+// joined") the scheduler's log tells of last, the last `count` of them.
+void test_endpoints(const char *joined, char (*out)[TEST_PATH_MAX], int count);
+
 // Kilobytes in a line of /proc/PID/status, such as "VmHWM".
 long test_memory_kb(pid_t process, const char *line);
 

@@ -75,7 +75,7 @@ static void
 check_equal(const struct tsi_connection *a, const struct tsi_connection *b)
 {
     cr_assert(strcmp(a->address, b->address) == 0 && a->epoch == b->epoch && a->pid == b->pid);
-    cr_assert(a->has_keys == b->has_keys);
+    cr_assert(a->has_keys == b->has_keys && a->insecure == b->insecure);
     cr_assert(strcmp(a->scheduler_public, b->scheduler_public) == 0);
     cr_assert(strcmp(a->member_public, b->member_public) == 0);
     cr_assert(strcmp(a->member_secret, b->member_secret) == 0);
@@ -110,10 +110,12 @@ Test(connection, keys_that_others_may_read_are_refused)
                   error.text);
         cr_assert(back.member_secret[0] == '\0', "no key comes out");
     }
-    const struct tsi_connection open = sample(false);
+    struct tsi_connection open = sample(false);
+    open.insecure = true;
     cr_assert(tsi_connection_write(file_path, &open, &error) == TESS_OK);
     cr_assert(chmod(file_path, 0644) == 0);
     cr_assert(tsi_connection_read(file_path, &back, &error) == TESS_OK, "nothing to hide");
+    check_equal(&open, &back);
 }
 
 #define KEYS                                                                                       \
@@ -129,19 +131,25 @@ Test(connection, well_formed_texts_are_read)
         " \n" START ", \"unknown\": {\"later\": [1, 2]}}\n",
         START "," KEYS "}",
         "{\"tessera\":1,\"address\":\"ipc:///x/y\",\"epoch\":4294967295,\"pid\":1}",
+        START ",\"insecure\":true}",
+        START "," KEYS ",\"insecure\":false}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct tsi_connection connection;
         struct tsi_error error;
         cr_assert(tsi_connection_parse(texts[i], strlen(texts[i]), &connection, &error) == TESS_OK,
                   "%s: %s", texts[i], error.text);
-        cr_assert(connection.has_keys == (i == 2));
+        cr_assert(connection.has_keys == (i == 2 || i == 5));
+        cr_assert(connection.insecure == (i == 4));
     }
 }
 
 Test(connection, malformed_texts_are_refused)
 {
     const char *const texts[] = {
+        START ",\"insecure\":1}",
+        START ",\"insecure\":\"true\"}",
+        START "," KEYS ",\"insecure\":true}",
         "",
         "{",
         "[]",
@@ -399,7 +407,7 @@ Test(connection, a_file_that_appears_is_waited_for)
     const uint64_t start = tsi_clock_ns();
     cr_assert(pthread_create(&thread, NULL, write_later, &connection) == 0);
     const tess_status status =
-        tsi_connection_find(file_path, start + 20 * TSI_SECOND, NULL, &found, &error);
+        tsi_connection_find(file_path, false, start + 20 * TSI_SECOND, NULL, &found, &error);
     pthread_join(thread, NULL);
     cr_assert(status == TESS_OK, "%s", error.text);
     check_equal(&connection, &found);
@@ -419,19 +427,20 @@ Test(connection, waiting_ends_with_a_reason)
     struct tsi_connection found;
     struct tsi_error error;
     const uint64_t start = tsi_clock_ns();
-    cr_assert(tsi_connection_find(file_path, 0, NULL, &found, &error) == TESS_ECONNECT);
+    cr_assert(tsi_connection_find(file_path, false, 0, NULL, &found, &error) == TESS_ECONNECT);
     cr_assert(strstr(error.text, file_path) != NULL &&
                   strstr(error.text, "start tessera-scheduler first") != NULL,
               "%s", error.text);
-    cr_assert(tsi_connection_find(file_path, start + 200 * TSI_MILLISECOND, NULL, &found, &error) ==
-              TESS_ECONNECT);
+    cr_assert(tsi_connection_find(file_path, false, start + 200 * TSI_MILLISECOND, NULL, &found,
+                                  &error) == TESS_ECONNECT);
     cr_assert(tsi_clock_ns() - start >= 200 * TSI_MILLISECOND);
-    cr_assert(tsi_connection_find(file_path, UINT64_MAX, stop_at_third, &found, &error) ==
+    cr_assert(tsi_connection_find(file_path, false, UINT64_MAX, stop_at_third, &found, &error) ==
               TESS_ECONNECT);
     cr_assert(stop_calls == 3);
 
     put_file(file_path, "{}", 2, 0600);
-    cr_assert(tsi_connection_find(file_path, UINT64_MAX, NULL, &found, &error) == TESS_EFORMAT,
+    cr_assert(tsi_connection_find(file_path, false, UINT64_MAX, NULL, &found, &error) ==
+                  TESS_EFORMAT,
               "what is wrong does not get right by waiting");
 }
 
@@ -443,21 +452,33 @@ Test(connection, the_default_path_is_found_without_a_name)
     char path[400];
     cr_assert(tsi_connection_default_path(path, sizeof path, &error) == TESS_OK);
     cr_assert(tsi_connection_write(path, &connection, &error) == TESS_OK);
-    cr_assert(tsi_connection_find(NULL, 0, NULL, &found, &error) == TESS_OK);
+    cr_assert(tsi_connection_find(NULL, false, 0, NULL, &found, &error) == TESS_OK);
     check_equal(&connection, &found);
-    cr_assert(tsi_connection_find("", 0, NULL, &found, &error) == TESS_OK);
+    cr_assert(tsi_connection_find("", true, 0, NULL, &found, &error) == TESS_OK);
     check_equal(&connection, &found);
 
     // An address takes the keys of the default file if that is about the same scheduler.
-    cr_assert(tsi_connection_find(connection.address, 0, NULL, &found, &error) == TESS_OK);
+    cr_assert(tsi_connection_find(connection.address, false, 0, NULL, &found, &error) == TESS_OK);
     check_equal(&connection, &found);
-    cr_assert(tsi_connection_find("tcp://10.0.0.2:1", 0, NULL, &found, &error) == TESS_OK);
-    cr_assert(strcmp(found.address, "tcp://10.0.0.2:1") == 0 && !found.has_keys);
+    cr_assert(!found.insecure);
+    cr_assert(tsi_connection_find(connection.address, true, 0, NULL, &found, &error) == TESS_OK);
+    check_equal(&connection, &found);
+
+    // Another one goes without keys only if somebody says so.
+    cr_assert(tsi_connection_find("tcp://10.0.0.2:1", false, 0, NULL, &found, &error) ==
+              TESS_EACCESS);
+    cr_assert(strstr(error.text, path) != NULL && strstr(error.text, "tcp://10.0.0.2:1") != NULL &&
+                  strstr(error.text, "--insecure") != NULL,
+              "%s", error.text);
+    cr_assert(tsi_connection_find("ipc:///x/y", true, 0, NULL, &found, &error) == TESS_OK);
+    cr_assert(!found.insecure && !found.has_keys, "the kernel knows who connects there");
+    cr_assert(tsi_connection_find("tcp://10.0.0.2:1", true, 0, NULL, &found, &error) == TESS_OK);
+    cr_assert(strcmp(found.address, "tcp://10.0.0.2:1") == 0 && !found.has_keys && found.insecure);
     cr_assert(found.member_secret[0] == '\0' && found.epoch == 0);
 
     char address[400] = "tcp://";
     memset(address + 6, 'h', 380);
-    cr_assert(tsi_connection_find(address, 0, NULL, &found, &error) == TESS_EINVAL);
+    cr_assert(tsi_connection_find(address, true, 0, NULL, &found, &error) == TESS_EINVAL);
 }
 
 Test(connection, memory_that_runs_out_is_an_error)

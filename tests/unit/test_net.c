@@ -223,6 +223,35 @@ Test(net, a_broken_connection_is_noticed_and_watching_can_end)
     tsi_net_free(NULL);
 }
 
+Test(net, tcp_is_open_only_where_somebody_says_so)
+{
+    struct tsi_connection connection = {.epoch = 1};
+    const enum tsi_net_use uses[] = {TSI_NET_CONTROL, TSI_NET_DATA};
+    struct tsi_error error;
+    char bound[256];
+    struct tsi_net *net = tsi_net_new(&connection, NULL, &error);
+    connection.insecure = true;
+    struct tsi_net *open = tsi_net_new(&connection, NULL, &error);
+    cr_assert(net != NULL && open != NULL, "%s", error.text);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(tsi_net_bind(net, uses[i], "tcp://127.0.0.1:*", bound, sizeof bound, &error) ==
+                  NULL);
+        cr_assert(error.status == TESS_EACCESS && strstr(error.text, "--insecure") != NULL, "%s",
+                  error.text);
+        cr_assert(tsi_net_connect(net, uses[i], "tcp://127.0.0.1:9", NULL, &error) == NULL &&
+                  error.status == TESS_EACCESS);
+        void *server =
+            tsi_net_bind(open, uses[i], "tcp://127.0.0.1:*", bound, sizeof bound, &error);
+        void *client = tsi_net_connect(open, uses[i], bound, NULL, &error);
+        cr_assert(server != NULL && client != NULL, "%s", error.text);
+        cr_assert(tsi_net_send(client, NULL, "1", 1) && receive(server) == '1');
+        tsi_net_close(client, 0);
+        tsi_net_close(server, 0);
+    }
+    tsi_net_free(open);
+    tsi_net_free(net);
+}
+
 // A peer may choose its own name, also one that is longer than those that libzmq gives.
 Test(net, names_that_peers_choose_do_no_harm)
 {

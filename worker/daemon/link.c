@@ -92,8 +92,8 @@ static void end_link(struct tsi_worker_loop *loop, int linger_ms, enum tsi_worke
 tess_status
 tsi_link_open(struct tsi_worker_loop *loop, struct tsi_error *error)
 {
-    tess_status status =
-        tsi_connection_find(loop->options->scheduler, 0, NULL, &loop->connection, error);
+    tess_status status = tsi_connection_find(loop->options->scheduler, loop->options->insecure, 0,
+                                             NULL, &loop->connection, error);
     if (status == TESS_OK) {
         status = open_sockets(loop, error);
     }
@@ -258,11 +258,11 @@ tsi_link_is_stale(struct tsi_worker_loop *loop, uint64_t now)
         return false;
     }
     loop->next_look_ns = now + LOOK_NS;
-    const bool is_new =
-        tsi_connection_find(loop->options->scheduler, 0, NULL, &found, NULL) == TESS_OK &&
-        (found.epoch != loop->connection.epoch ||
-         strcmp(found.address, loop->connection.address) != 0 ||
-         strcmp(found.scheduler_public, loop->connection.scheduler_public) != 0);
+    const bool is_new = tsi_connection_find(loop->options->scheduler, loop->options->insecure, 0,
+                                            NULL, &found, NULL) == TESS_OK &&
+                        (found.epoch != loop->connection.epoch ||
+                         strcmp(found.address, loop->connection.address) != 0 ||
+                         strcmp(found.scheduler_public, loop->connection.scheduler_public) != 0);
     explicit_bzero(&found, sizeof found);
     return is_new;
 }

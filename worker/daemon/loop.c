@@ -157,6 +157,16 @@ beat(struct tsi_worker_loop *loop, uint64_t now)
     }
 }
 
+// Whether it is no use to try again. The keys of an address that were in a file once are there
+// again with the next scheduler.
+static bool
+is_final(const struct tsi_worker_loop *loop, tess_status status)
+{
+    const bool may_come = status == TESS_ECONNECT || status == TESS_EIO ||
+                          (status == TESS_EACCESS && loop->epoch_obeyed != 0);
+    return status != TESS_OK && !may_come;
+}
+
 // Tries to find a scheduler; gives up after the death timeout.
 static void
 look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
@@ -175,11 +185,11 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
         return;
     }
     const tess_status status = tsi_link_open(loop, &error);
-    if (status != TESS_OK && !loop->told_waiting) {
+    if (status != TESS_OK && !is_final(loop, status) && !loop->told_waiting) {
         tsi_log(TSI_LOG_INFO, "waiting for a scheduler", "%s", error.text);
         loop->told_waiting = true;
     }
-    if (status != TESS_OK && status != TESS_ECONNECT && status != TESS_EIO) {
+    if (is_final(loop, status)) {
         tsi_log(TSI_LOG_ERROR, "cannot connect", "%s", error.text);
         loop->stopping = true;
         loop->exit_code = EXIT_FAILURE;

@@ -107,7 +107,8 @@ send_obituary(const struct tsi_worker_options *options, pid_t child, const char 
     tsi_net_host_identity(host, sizeof host);
     struct tsi_message message = {.type = TSI_MESSAGE_OBITUARY,
                                   .obituary = {.host = host, .pid = (uint32_t)child, .text = text}};
-    if (tsi_connection_find(options->scheduler, 0, NULL, &connection, NULL) != TESS_OK) {
+    if (tsi_connection_find(options->scheduler, options->insecure, 0, NULL, &connection, NULL) !=
+        TESS_OK) {
         return;
     }
     struct tsi_net *net = tsi_net_new(&connection, NULL, NULL);

@@ -27,6 +27,7 @@ static const char help[] =
     "writes for this user. It waits for the file to appear.\n"
     "\n"
     "  --scheduler-file FILE     the scheduler's connection file\n"
+    "  --insecure                use a scheduler at a tcp address without encryption and keys\n"
     "  --nthreads N              tasks to run at once (default: the processors it may use)\n"
     "  --memory-limit SIZE       memory for chunks: 4GiB, 500MB, or a share such as 0.5\n"
     "                            (default: what machine, control group and limits leave)\n"
@@ -59,6 +60,7 @@ static const char help[] =
 
 enum option_id {
     OPTION_FILE = 256,
+    OPTION_INSECURE,
     OPTION_THREADS,
     OPTION_MEMORY,
     OPTION_SPILL_DIR,
@@ -78,6 +80,7 @@ enum option_id {
 
 static const struct option table[] = {
     {"scheduler-file", required_argument, NULL, OPTION_FILE},
+    {"insecure", no_argument, NULL, OPTION_INSECURE},
     {"nthreads", required_argument, NULL, OPTION_THREADS},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY},
     {"spill-dir", required_argument, NULL, OPTION_SPILL_DIR},
@@ -145,6 +148,9 @@ set_option(int id, const char *value, struct tsi_worker_options *options)
     switch (id) {
     case OPTION_FILE:
         return copy(options->scheduler, sizeof options->scheduler, value);
+    case OPTION_INSECURE:
+        options->insecure = true;
+        return true;
     case OPTION_THREADS:
         return parse_threads(value, &options->threads);
     case OPTION_MEMORY:

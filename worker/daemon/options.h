@@ -25,7 +25,8 @@ struct tsi_worker_options {
     uint64_t death_timeout_ns;          // without a scheduler; 0: wait for ever
     const char *allow_paths[TSI_WORKER_PATHS_MAX]; // none: files may be anywhere
     int allow_path_count;
-    bool nanny; // a parent process watches over the worker
+    bool insecure; // a tcp address without keys may be used
+    bool nanny;    // a parent process watches over the worker
     enum tsi_log_level log_level;
     bool log_json;
 };
