@@ -5,7 +5,7 @@
 
 #include "bench/bench_job.h"
 
-#define CHUNKS_PER_AXIS 4
+#define CHUNKS_PER_AXIS 2
 enum { F64, F32 };
 
 static size_t

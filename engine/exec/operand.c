@@ -339,6 +339,34 @@ tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
     return TESS_OK;
 }
 
+int64_t
+tsi_operand_reach(struct tsi_run *run, int input, int axis)
+{
+    const struct tsi_input *const from = &run->op->inputs[input];
+    const struct tsi_chunk_op *const source = &run->task->program->ops[from->op];
+    const int64_t size = run->size[axis];
+    int64_t reach = size;
+    if (source->work == TSI_WORK_FILE) {
+        return size;
+    }
+    struct window window;
+    run->size[axis] = 1;
+    find_window(run, &from->map, &source->array, &window);
+    run->size[axis] = size;
+    if (!window.is_one) {
+        return 0;
+    }
+    for (int i = 0; i < from->map.ndim; i++) {
+        const struct tsi_map_axis *const rule = &from->map.axis[i];
+        const int64_t at = window.first[i] - window.low[i];
+        if (rule->axis == axis && rule->stride != 0) {
+            reach = rule->stride > 0 ? (window.size[i] - 1 - at) / rule->stride + 1
+                                     : at / -rule->stride + 1;
+        }
+    }
+    return reach < size ? reach : size;
+}
+
 tess_status
 tsi_operand_pack(struct tsi_run *run, struct tsi_operand *view)
 {

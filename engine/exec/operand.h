@@ -25,6 +25,12 @@ struct tsi_operand {
 // block.
 tess_status tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view);
 
+// How many of the loop indices along loop axis `axis` of the run the input sees in the chunk where
+// it sees the first: as far as that, tsi_operand_bind() would look into one chunk. 0 if what the
+// first index alone sees is in several chunks. For inputs in closed form of a loop chunk that is
+// not empty.
+int64_t tsi_operand_reach(struct tsi_run *run, int input, int axis);
+
 // Puts a view's elements into one block, dense in the order of those loop axes along which it
 // varies, unswapped.
 tess_status tsi_operand_pack(struct tsi_run *run, struct tsi_operand *view);

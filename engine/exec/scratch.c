@@ -66,16 +66,34 @@ tsi_scratch_open(struct tsi_scratch *scratch)
     scratch->extra = NULL;
 }
 
+// Frees what was allocated since `last` was.
+static void
+free_extra(struct tsi_scratch *scratch, const struct tsi_scratch_extra *last)
+{
+    while (scratch->extra != last) {
+        struct tsi_scratch_extra *const next = scratch->extra->next;
+        tsi_free(scratch->extra);
+        scratch->extra = next;
+    }
+}
+
 void
 tsi_scratch_close(struct tsi_scratch *scratch)
 {
-    struct tsi_scratch_extra *extra = scratch->extra;
-    while (extra != NULL) {
-        struct tsi_scratch_extra *const next = extra->next;
-        tsi_free(extra);
-        extra = next;
-    }
-    scratch->extra = NULL;
+    free_extra(scratch, NULL);
+}
+
+struct tsi_scratch_mark
+tsi_scratch_mark(const struct tsi_scratch *scratch)
+{
+    return (struct tsi_scratch_mark){scratch->used, scratch->extra};
+}
+
+void
+tsi_scratch_rewind(struct tsi_scratch *scratch, struct tsi_scratch_mark mark)
+{
+    scratch->used = mark.used;
+    free_extra(scratch, mark.extra);
 }
 
 static void *

@@ -19,6 +19,14 @@ struct tsi_scratch {
 void tsi_scratch_open(struct tsi_scratch *scratch);
 void tsi_scratch_close(struct tsi_scratch *scratch);
 
+// What is taken after a mark is given back by going back to it; marks nest.
+struct tsi_scratch_mark {
+    size_t used;
+    struct tsi_scratch_extra *extra;
+};
+struct tsi_scratch_mark tsi_scratch_mark(const struct tsi_scratch *scratch);
+void tsi_scratch_rewind(struct tsi_scratch *scratch, struct tsi_scratch_mark mark);
+
 // `bytes` of undefined contents on a boundary of TSI_BUF_ALIGN; NULL when memory is out.
 void *tsi_scratch_take(struct tsi_scratch *scratch, size_t bytes);
 

@@ -213,11 +213,11 @@ place(const struct tsi_kernel_matrix *matrix, int64_t row, int64_t column)
     return matrix->transposed ? column * matrix->step + row : row * matrix->step + column;
 }
 
-// One call of OpenBLAS on the block of c at (i, j), adding the products from `l` on.
+// One call of OpenBLAS on the block of c at (i, j), with the products from `l` on.
 static void
 multiply_block(tess_dtype dtype, const int64_t at[3], const int64_t size[3],
-               const struct tsi_kernel_matrix *a, const struct tsi_kernel_matrix *b, void *c,
-               int64_t c_step)
+               const struct tsi_kernel_matrix *a, const struct tsi_kernel_matrix *b, bool add,
+               void *c, int64_t c_step)
 {
     const enum CBLAS_TRANSPOSE ta = a->transposed ? CblasTrans : CblasNoTrans;
     const enum CBLAS_TRANSPOSE tb = b->transposed ? CblasTrans : CblasNoTrans;
@@ -229,12 +229,12 @@ multiply_block(tess_dtype dtype, const int64_t at[3], const int64_t size[3],
     const blasint k = (blasint)size[2];
     if (dtype == TESS_F64) {
         dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, (const double *)a->data + from_a,
-              (blasint)a->step, (const double *)b->data + from_b, (blasint)b->step,
-              at[2] == 0 ? 0.0 : 1.0, (double *)c + to, (blasint)c_step);
+              (blasint)a->step, (const double *)b->data + from_b, (blasint)b->step, add ? 1.0 : 0.0,
+              (double *)c + to, (blasint)c_step);
     } else {
         sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0F, (const float *)a->data + from_a,
               (blasint)a->step, (const float *)b->data + from_b, (blasint)b->step,
-              at[2] == 0 ? 0.0F : 1.0F, (float *)c + to, (blasint)c_step);
+              add ? 1.0F : 0.0F, (float *)c + to, (blasint)c_step);
     }
 }
 
@@ -246,7 +246,8 @@ at_most(int64_t left)
 
 bool
 tsi_blas_multiply(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
-                  const struct tsi_kernel_matrix *a, const struct tsi_kernel_matrix *b, void *c)
+                  const struct tsi_kernel_matrix *a, const struct tsi_kernel_matrix *b, bool add,
+                  void *c)
 {
     if (!takes_step(a->transposed ? m : k, a->step) ||
         !takes_step(b->transposed ? k : n, b->step) || n > INT_MAX || !is_ready()) {
@@ -257,7 +258,7 @@ tsi_blas_multiply(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
             for (int64_t l = 0; l < k; l += SIZE_MAX_BLAS) {
                 const int64_t at[3] = {i, j, l};
                 const int64_t size[3] = {at_most(m - i), at_most(n - j), at_most(k - l)};
-                multiply_block(dtype, at, size, a, b, c, n);
+                multiply_block(dtype, at, size, a, b, add || l > 0, c, n);
             }
         }
     }

@@ -104,12 +104,14 @@ at_most(int64_t count, int64_t limit)
     }                                                                                              \
     static void multiply_##suffix(int64_t m, int64_t n, int64_t k,                                 \
                                   const struct tsi_kernel_matrix *a,                               \
-                                  const struct tsi_kernel_matrix *b, void *out)                    \
+                                  const struct tsi_kernel_matrix *b, bool add, void *out)          \
     {                                                                                              \
         L packed_a[INNER * ROWS];                                                                  \
         L packed_b[INNER * WIDTH_##suffix];                                                        \
         T *const c = out;                                                                          \
-        memset(c, 0, (size_t)m *(size_t)n * sizeof(T));                                            \
+        if (!add) {                                                                                \
+            memset(c, 0, (size_t)m *(size_t)n * sizeof(T));                                        \
+        }                                                                                          \
         for (int64_t l = 0; l < k; l += INNER) {                                                   \
             const int64_t inner = at_most(k - l, INNER);                                           \
             for (int64_t j = 0; j < n; j += WIDTH_##suffix) {                                      \

@@ -77,16 +77,16 @@ struct tsi_kernel_reduction {
     tsi_kernel_fold_finish *finish;
 };
 
-// c[m][n] = a[m][k] · b[k][n], row after row. The step of a is the distance of its rows in
-// elements, or of its columns if it is transposed (then it is stored [k][m]); likewise b. k = 0
-// gives zeros.
+// c[m][n] = a[m][k] · b[k][n], row after row, or with `add` what c held plus that. The step of a is
+// the distance of its rows in elements, or of its columns if it is transposed (then it is stored
+// [k][m]); likewise b. k = 0 gives zeros, or with `add` leaves c as it is.
 struct tsi_kernel_matrix {
     const void *data;
     int64_t step;
     bool transposed;
 };
 typedef void tsi_kernel_product(int64_t m, int64_t n, int64_t k, const struct tsi_kernel_matrix *a,
-                                const struct tsi_kernel_matrix *b, void *c);
+                                const struct tsi_kernel_matrix *b, bool add, void *c);
 
 // out[i][j] = in[j][i] for rows × columns elements of `out`. Rows are dense; steps are the
 // distances of rows in bytes. Neither is aligned. The two do not overlap.
@@ -131,6 +131,6 @@ void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
 // the processor. Never uses more than the calling thread, unless the environment says so with
 // OPENBLAS_NUM_THREADS.
 void tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k,
-                       struct tsi_kernel_matrix a, struct tsi_kernel_matrix b, void *c);
+                       struct tsi_kernel_matrix a, struct tsi_kernel_matrix b, bool add, void *c);
 
 #endif

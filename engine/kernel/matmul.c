@@ -17,7 +17,7 @@ set_step_of_one_row(struct tsi_kernel_matrix *matrix, int64_t rows, int64_t colu
 
 void
 tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix a,
-                  struct tsi_kernel_matrix b, void *c)
+                  struct tsi_kernel_matrix b, bool add, void *c)
 {
     if (m <= 0 || n <= 0) {
         return;
@@ -25,7 +25,7 @@ tsi_kernel_matmul(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_
     set_step_of_one_row(&a, m, k);
     set_step_of_one_row(&b, k, n);
     const bool is_float = dtype == TESS_F32 || dtype == TESS_F64;
-    if (!is_float || k == 0 || !tsi_blas_multiply(dtype, m, n, k, &a, &b, c)) {
-        tsi_kernel()->product[dtype](m, n, k, &a, &b, c);
+    if (!is_float || k == 0 || !tsi_blas_multiply(dtype, m, n, k, &a, &b, add, c)) {
+        tsi_kernel()->product[dtype](m, n, k, &a, &b, add, c);
     }
 }

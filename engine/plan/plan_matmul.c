@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Matrix products: one task for each block of the loop (batch …, i, j, k), then, where the inner
-// axis has several chunks, a tree of sums over k.
+// Matrix products: one task for each block of the loop (batch …, i, j, k), then, where there are
+// several blocks along the inner axis, a tree of sums over k.
 //
 // The blocks are cut as the rows of the left operand, the columns of the right one, and the inner
-// axis of the left one. Batch axes of one element are left out of the loop.
+// axis of the left one, of which a few chunks together make a block: their products are added up
+// where they are made, which spares the writing and reading of partial products. Batch axes of one
+// element are left out of the loop.
 
+#include "engine/base/memory.h"
 #include "engine/plan/plan_build.h"
+
+// A block takes so many chunks of the inner axis at most, and as many bytes of both operands. Both
+// are bounds of what a task has to have in memory at once.
+#define GROUP_MAX 4
+#define GROUP_BYTES_MAX ((int64_t)256 << 20)
+
+// Blocks are not put together if there are fewer of them then, since they are what runs side by
+// side.
+#define BLOCKS_MIN 16
 
 struct product {
     struct tsi_grid loop;
@@ -43,17 +55,91 @@ lay_out_loop(const struct tess_array *array, struct product *product)
     return true;
 }
 
-static tess_status
-set_matrices(struct tsi_plan_builder *builder, const struct tess_array *array,
-             const struct product *product, int op)
+static void
+find_matrices(struct tsi_plan_builder *builder, const struct tess_array *array,
+              const struct product *product, struct tsi_input inputs[2])
 {
-    struct tsi_input inputs[2];
     struct tess_array *base;
     inputs[0].map = tsi_plan_view_map(builder, array->operand[0], product->left_axes, &base);
     inputs[0].op = (uint16_t)tsi_plan_node(builder, base)->op;
     inputs[1].map = tsi_plan_view_map(builder, array->operand[1], product->right_axes, &base);
     inputs[1].op = (uint16_t)tsi_plan_node(builder, base)->op;
-    return tsi_plan_set_inputs(builder, op, inputs, 2);
+}
+
+// Whether a block meets no two chunks of the operand but along the inner axis. One that does is
+// copied together before it is multiplied, and is not made longer.
+static bool
+is_cut_alike(const struct tsi_plan_builder *builder, const struct tsi_grid *loop,
+             const struct tsi_input *input)
+{
+    const struct tsi_grid *source = &builder->ops.items[input->op].array;
+    for (int i = 0; i < input->map.ndim; i++) {
+        const struct tsi_map_axis *rule = &input->map.axis[i];
+        if (rule->axis < 0 || rule->axis == loop->ndim - 1 || source->axis[i].count == 1) {
+            continue;
+        }
+        if (rule->stride != 1 || rule->offset != 0 ||
+            !tsi_axis_equal(&loop->axis[rule->axis], &source->axis[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The product of a and b, INT64_MAX if it does not fit.
+static int64_t
+multiply(int64_t a, int64_t b)
+{
+    int64_t product = 0;
+    return tsi_mul_i64(a, b, &product) ? product : INT64_MAX;
+}
+
+// Bytes of both operands that the largest block takes.
+static int64_t
+block_bytes(const struct tsi_grid *loop, tess_dtype dtype)
+{
+    const int k = loop->ndim - 1;
+    int64_t batch = (int64_t)tess_dtype_bytes(dtype);
+    for (int i = 0; i < k - 2; i++) {
+        batch = multiply(batch, tsi_axis_chunk_size_max(&loop->axis[i]));
+    }
+    const int64_t inner = multiply(batch, tsi_axis_chunk_size_max(&loop->axis[k]));
+    const int64_t left = multiply(inner, tsi_axis_chunk_size_max(&loop->axis[k - 2]));
+    const int64_t right = multiply(inner, tsi_axis_chunk_size_max(&loop->axis[k - 1]));
+    return left > INT64_MAX / 2 || right > INT64_MAX / 2 ? INT64_MAX : left + right;
+}
+
+// How many chunks of the inner axis make a block: a power of two.
+static int64_t
+choose_group(const struct tsi_grid *loop, tess_dtype dtype)
+{
+    const int k = loop->ndim - 1;
+    const int64_t count = loop->axis[k].count;
+    const int64_t bytes = block_bytes(loop, dtype);
+    int64_t beside = 1; // blocks for each place on the inner axis
+    for (int i = 0; i < k; i++) {
+        beside = multiply(beside, loop->axis[i].count);
+    }
+    int64_t group = 1;
+    while (group < count && 2 * group <= GROUP_MAX &&
+           multiply(2 * group, bytes) <= GROUP_BYTES_MAX &&
+           multiply(beside, (count - 1) / (2 * group) + 1) >= BLOCKS_MIN) {
+        group *= 2;
+    }
+    return group;
+}
+
+// Cuts the inner axis into blocks of `group` chunks. An axis with boundaries of its own stays as it
+// is.
+static void
+group_inner_axis(struct tsi_axis *axis, int64_t group)
+{
+    if (group == 1 || axis->bounds != NULL) {
+        return;
+    }
+    const int64_t first = axis->first + (group - 1) * axis->step;
+    *axis = first >= axis->size ? tsi_axis_regular(axis->size, TESS_WHOLE_AXIS)
+                                : tsi_axis_shifted(axis->size, first, group * axis->step);
 }
 
 tess_status
@@ -66,6 +152,12 @@ tsi_plan_matmul(struct tsi_plan_builder *builder, const struct tess_array *array
                              TESS_NDIM_MAX - 3);
     }
     const int k = product.loop.ndim - 1;
+    struct tsi_input inputs[2];
+    find_matrices(builder, array, &product, inputs);
+    if (is_cut_alike(builder, &product.loop, &inputs[0]) &&
+        is_cut_alike(builder, &product.loop, &inputs[1])) {
+        group_inner_axis(&product.loop.axis[k], choose_group(&product.loop, array->dtype));
+    }
     const bool finish = product.loop.axis[k].count == 1;
     struct tsi_grid partial = product.loop;
     partial.axis[k] = tsi_axis_regular(product.loop.axis[k].count, 1);
@@ -73,7 +165,7 @@ tsi_plan_matmul(struct tsi_plan_builder *builder, const struct tess_array *array
     tess_status status = tsi_plan_add_op(builder, TSI_WORK_MATMUL, array, &product.loop,
                                          finish ? &array->grid : &partial, op);
     if (status == TESS_OK) {
-        status = set_matrices(builder, array, &product, *op);
+        status = tsi_plan_set_inputs(builder, *op, inputs, 2);
     }
     if (status != TESS_OK) {
         return status;

@@ -98,18 +98,27 @@ view_elements(const struct tsi_program *program, const struct tsi_chunk_op *op,
     return elements;
 }
 
-// Whether a loop chunk may take elements of several chunks of `input`'s source.
+// Whether a loop chunk may take elements of several chunks of `input`'s source, other than along
+// loop axis `aside`; −1: none is left aside.
 static bool
-is_in_pieces(const struct tsi_program *program, const struct tsi_chunk_op *op,
-             const struct tsi_input *input)
+is_in_pieces_beside(const struct tsi_program *program, const struct tsi_chunk_op *op,
+                    const struct tsi_input *input, int aside)
 {
     const struct tsi_grid *source = &program->ops[input->op].array;
     for (int i = 0; i < input->map.ndim; i++) {
-        if (!touches_one(&input->map.axis[i], &op->loop, &source->axis[i])) {
+        const struct tsi_map_axis *rule = &input->map.axis[i];
+        if ((aside < 0 || rule->axis != aside) && !touches_one(rule, &op->loop, &source->axis[i])) {
             return true;
         }
     }
     return false;
+}
+
+static bool
+is_in_pieces(const struct tsi_program *program, const struct tsi_chunk_op *op,
+             const struct tsi_input *input)
+{
+    return is_in_pieces_beside(program, op, input, -1);
 }
 
 // Whether a product may not be able to take `input` as it lies in memory: neither rows nor columns
@@ -131,25 +140,53 @@ is_packed(const struct tsi_program *program, const struct tsi_chunk_op *op,
             return true;
         }
     }
-    return is_in_pieces(program, op, input);
+    return false;
 }
 
-// Bytes of the blocks that those inputs take for which `takes_block`.
 static size_t
-assembled_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op,
-                bool (*takes_block)(const struct tsi_program *program,
-                                    const struct tsi_chunk_op *op, const struct tsi_input *input))
+input_element_bytes(const struct tsi_program *program, const struct tsi_input *input)
+{
+    return tess_dtype_bytes((tess_dtype)program->ops[input->op].dtype);
+}
+
+// Bytes of the blocks into which the inputs of a tile program are put together.
+static size_t
+assembled_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
     size_t bytes = 0;
     for (int i = 0; i < op->input_count; i++) {
         const struct tsi_input *input = &op->inputs[i];
-        if (takes_block(program, op, input)) {
+        if (is_in_pieces(program, op, input)) {
             const size_t elements = view_elements(program, op, input);
-            const tess_dtype dtype = (tess_dtype)program->ops[input->op].dtype;
-            bytes = add_bytes(bytes, multiply_bytes(elements, tess_dtype_bytes(dtype)));
+            bytes = add_bytes(bytes, multiply_bytes(elements, input_element_bytes(program, input)));
         }
     }
     return bytes;
+}
+
+// Bytes of the block that a product makes of `input`: all that it takes where this is put together,
+// else a part of the inner axis at a time, as much as one chunk has, if that is packed.
+static size_t
+factor_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op,
+             const struct tsi_input *input)
+{
+    const struct tsi_grid *source = &program->ops[input->op].array;
+    const int k = op->loop.ndim - 1;
+    const size_t all = view_elements(program, op, input);
+    size_t elements = all;
+    if (!is_in_pieces_beside(program, op, input, k)) {
+        if (!is_packed(program, op, input)) {
+            return 0;
+        }
+        for (int i = 0; i < input->map.ndim; i++) {
+            const int64_t taken = tsi_axis_chunk_size_max(&op->loop.axis[k]);
+            const int64_t held = tsi_axis_chunk_size_max(&source->axis[i]);
+            if (input->map.axis[i].axis == k && held < taken) {
+                elements = all / (size_t)taken * (size_t)held;
+            }
+        }
+    }
+    return multiply_bytes(elements, input_element_bytes(program, input));
 }
 
 // Accumulators of the largest chunk of `op`, and their results before they are cast to its type.
@@ -198,7 +235,7 @@ tile_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
     if (is_only_load(op) && tile->sink == TSI_SINK_STORE) {
         return 0;
     }
-    size_t bytes = add_bytes(tile_bytes(op), assembled_bytes(program, op, is_in_pieces));
+    size_t bytes = add_bytes(tile_bytes(op), assembled_bytes(program, op));
     if (tile->sink == TSI_SINK_REDUCE && tile->reduce.finish) {
         bytes = add_bytes(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
                                             (tess_dtype)tile->reduce.dtype));
@@ -226,7 +263,8 @@ static size_t
 matmul_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
     const tess_dtype dtype = (tess_dtype)op->dtype;
-    const size_t blocks = assembled_bytes(program, op, is_packed);
+    const size_t blocks = add_bytes(factor_bytes(program, op, &op->inputs[0]),
+                                    factor_bytes(program, op, &op->inputs[1]));
     if (op->matmul.finish || tsi_acc_layout(op->plane_reduction, dtype).dtype[0] == dtype) {
         return blocks;
     }

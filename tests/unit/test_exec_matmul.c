@@ -45,7 +45,9 @@ add_operand(struct exec_case *c, struct product *p, int which)
         const struct tsi_axis *const axis = &p->loop.axis[axes[i]];
         map->axis[i] = (struct tsi_map_axis){axes[i], 0, 1, 1};
         grid.axis[i] = *axis;
-        if (exec_case_random(c, 4) == 0) {
+        if (axes[i] == k && exec_case_random(c, 2) == 0) {
+            grid.axis[i] = exec_case_axis(c, axis->size);
+        } else if (exec_case_random(c, 4) == 0) {
             const int64_t stride = exec_case_random(c, 2) == 0 ? -1 : 2;
             const int64_t reach = axis->size == 0 ? 0 : (axis->size - 1) * llabs(stride) + 1;
             map->axis[i].stride = stride;

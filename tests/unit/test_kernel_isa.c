@@ -269,8 +269,9 @@ Test(kernel_isa, products_give_the_same_bits)
                 const struct tsi_kernel_matrix a = {memory[0], size[2], false};
                 const struct tsi_kernel_matrix b = {memory[1], size[2], true};
                 forget_results();
-                tsi_kernel_of(0)->product[dtype](size[0], size[1], size[2], &a, &b, expected);
-                table->product[dtype](size[0], size[1], size[2], &a, &b, got);
+                tsi_kernel_of(0)->product[dtype](size[0], size[1], size[2], &a, &b, false,
+                                                 expected);
+                table->product[dtype](size[0], size[1], size[2], &a, &b, false, got);
                 check_same((tess_dtype)dtype, size[0] * size[1], 0, table->isa, "product");
             }
         }

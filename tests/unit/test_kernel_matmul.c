@@ -34,15 +34,38 @@ element_of(tess_dtype dtype, const struct tsi_kernel_matrix *matrix, int64_t row
 // What multiplies: tsi_kernel_matmul() where `multiply` is NULL.
 static tsi_kernel_product *multiply;
 
+// The product of so many steps of the inner axis is made first, that of the others added to it.
+static int64_t split = INT64_MAX;
+
+static struct tsi_kernel_matrix
+part_of(tess_dtype dtype, struct tsi_kernel_matrix matrix, int64_t row, int64_t column)
+{
+    const int64_t at = matrix.transposed ? column * matrix.step + row : row * matrix.step + column;
+    matrix.data = (const char *)matrix.data + at * (int64_t)tess_dtype_bytes(dtype);
+    return matrix;
+}
+
+static void
+multiply_part(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix x,
+              struct tsi_kernel_matrix y, bool add)
+{
+    if (multiply == NULL) {
+        tsi_kernel_matmul(dtype, m, n, k, x, y, add, c);
+    } else {
+        multiply(m, n, k, &x, &y, add, c);
+    }
+}
+
 static void
 check_product(tess_dtype dtype, int64_t m, int64_t n, int64_t k, struct tsi_kernel_matrix x,
               struct tsi_kernel_matrix y)
 {
     memset(c, 0xAB, sizeof(c));
-    if (multiply == NULL) {
-        tsi_kernel_matmul(dtype, m, n, k, x, y, c);
-    } else {
-        multiply(m, n, k, &x, &y, c);
+    const int64_t first = split < k ? split : k;
+    multiply_part(dtype, m, n, first, x, y, false);
+    if (first < k) {
+        multiply_part(dtype, m, n, k - first, part_of(dtype, x, 0, first),
+                      part_of(dtype, y, first, 0), true);
     }
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
@@ -76,9 +99,11 @@ check_sizes(tess_dtype dtype, int64_t m, int64_t n, int64_t k)
         const bool ta = (way & 1) != 0;
         const bool tb = (way & 2) != 0;
         for (int64_t more = 0; more < 6; more += 5) {
+            split = more == 0 ? INT64_MAX : k / 3 + 1;
             check_product(dtype, m, n, k, (struct tsi_kernel_matrix){a, (ta ? m : k) + more, ta},
                           (struct tsi_kernel_matrix){b, (tb ? k : n) + more, tb});
         }
+        split = INT64_MAX;
     }
 }
 
@@ -233,6 +258,9 @@ Test(kernel_matmul, integers_wrap_around)
     const int64_t y[2] = {2, 3};
     int64_t product;
     tsi_kernel_matmul(TESS_I64, 1, 1, 2, (struct tsi_kernel_matrix){x, 2, false},
-                      (struct tsi_kernel_matrix){y, 1, false}, &product);
+                      (struct tsi_kernel_matrix){y, 1, false}, false, &product);
     cr_assert(product == 4);
+    tsi_kernel_matmul(TESS_I64, 1, 1, 0, (struct tsi_kernel_matrix){x, 2, false},
+                      (struct tsi_kernel_matrix){y, 1, false}, true, &product);
+    cr_assert(product == 4, "nothing is added");
 }
