@@ -57,7 +57,7 @@ def of_square(build, columns=False):
 
 def product(dtype):
     def prepare():
-        chunks = (SIZE // 4, SIZE // 4)
+        chunks = (2000, 2000)
         generator = np.random.default_rng(1)
         a = da.from_array(generator.random((SIZE, SIZE)).astype(dtype), chunks=chunks)
         b = da.from_array(generator.random((SIZE, SIZE)).astype(dtype), chunks=chunks)

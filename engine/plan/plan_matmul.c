@@ -18,7 +18,7 @@
 
 // Blocks are not put together if there are fewer of them then, since they are what runs side by
 // side.
-#define BLOCKS_MIN 16
+#define BLOCKS_MIN 4
 
 struct product {
     struct tsi_grid loop;
@@ -75,11 +75,8 @@ is_cut_alike(const struct tsi_plan_builder *builder, const struct tsi_grid *loop
     const struct tsi_grid *source = &builder->ops.items[input->op].array;
     for (int i = 0; i < input->map.ndim; i++) {
         const struct tsi_map_axis *rule = &input->map.axis[i];
-        if (rule->axis < 0 || rule->axis == loop->ndim - 1 || source->axis[i].count == 1) {
-            continue;
-        }
-        if (rule->stride != 1 || rule->offset != 0 ||
-            !tsi_axis_equal(&loop->axis[rule->axis], &source->axis[i])) {
+        if (rule->axis != loop->ndim - 1 &&
+            !tsi_map_axis_touches_one(rule, loop, &source->axis[i])) {
             return false;
         }
     }

@@ -443,3 +443,52 @@ tsi_chunk_set_count(const struct tsi_chunk_set *set)
     }
     return left;
 }
+
+// Whether every source boundary between the first and the last element that a loop axis touches is
+// a loop boundary, so that no loop chunk touches two source chunks. For stride 1 and closed forms.
+static bool
+is_cut_at_source(const struct tsi_map_axis *rule, const struct tsi_axis *loop,
+                 const struct tsi_axis *source)
+{
+    const int64_t first_chunk = tsi_axis_find(source, rule->offset);
+    const int64_t last_chunk = tsi_axis_find(source, rule->offset + loop->size - 1);
+    if (first_chunk == last_chunk) {
+        return true;
+    }
+    // From here on the source is cut at inner, inner + step, …, the loop at loop_first,
+    // loop_first + loop step, … of the source.
+    const int64_t inner = tsi_axis_start(source, first_chunk + 1);
+    const int64_t loop_first = rule->offset + loop->first;
+    const bool repeats = last_chunk - first_chunk == 1 || source->step % loop->step == 0;
+    return loop->count > 1 && inner >= loop_first && (inner - loop_first) % loop->step == 0 &&
+           repeats;
+}
+
+bool
+tsi_map_axis_touches_one(const struct tsi_map_axis *rule, const struct tsi_grid *loop,
+                         const struct tsi_axis *source)
+{
+    if (source->count == 1) {
+        return true;
+    }
+    if (rule->extent != 1) {
+        return false;
+    }
+    if (rule->axis < 0 || rule->stride == 0) {
+        return true;
+    }
+    const struct tsi_axis *cut = &loop->axis[rule->axis];
+    if (cut->size == 0) {
+        return true;
+    }
+    if (cut->bounds == NULL && (cut->step == 1 || cut->size == 1)) {
+        return true;
+    }
+    if (rule->stride != 1) {
+        return false;
+    }
+    if (cut->bounds != NULL || source->bounds != NULL) {
+        return rule->offset == 0 && tsi_axis_equal(cut, source);
+    }
+    return is_cut_at_source(rule, cut, source);
+}

@@ -98,6 +98,11 @@ bool tsi_chunk_set_next(struct tsi_chunk_set *set, int64_t *chunk);
 // How many chunks are left in the set. Closed form where the set has no gaps.
 int64_t tsi_chunk_set_count(const struct tsi_chunk_set *set);
 
+// Whether every chunk of the loop touches at most one chunk of source axis `source`, which `rule`
+// is of; false if that is not plain.
+bool tsi_map_axis_touches_one(const struct tsi_map_axis *rule, const struct tsi_grid *loop,
+                              const struct tsi_axis *source);
+
 // Whether the map keeps the rules above for these grids; for maps that came from a peer. The
 // message says which rule is broken.
 tess_status tsi_index_map_validate(const struct tsi_index_map *map, const struct tsi_grid *loop,

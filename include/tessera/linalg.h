@@ -13,8 +13,10 @@ TESS_BEGIN
 // NumPy's matmul: leading axes are broadcast, and an operand of one axis is taken as a row (`x`) or
 // a column (`y`) whose extra axis is dropped from the result. float32 and float64 are multiplied by
 // OpenBLAS, integers (wrapping) and bool ("and", "or") by loops of our own. Where the inner axis
-// has several chunks, their products are added in chunk order. OpenBLAS is loaded by the first
-// product of floats and told to use one thread, unless OPENBLAS_NUM_THREADS says otherwise.
+// has several chunks, their products are added in chunk order: up to four chunks by one task, which
+// has to have them in memory together (256 MiB of them at most, unless two chunks are more).
+// OpenBLAS is loaded by the first product of floats and told to use one thread, unless
+// OPENBLAS_NUM_THREADS says otherwise.
 //
 // Fails with TESS_ESHAPE if the inner sizes differ, the leading axes do not broadcast, or an
 // operand has no axes, and with TESS_EOVERFLOW if the result is too large.

@@ -168,6 +168,57 @@ Test(plan, long_chains_are_cut)
     }
 }
 
+// (rows, inner) times (inner, rows), all in square chunks.
+static const struct tsi_program *
+plan_product(int64_t rows, int64_t inner, int64_t chunk)
+{
+    const tess_chunks chunks = TESS_CHUNKS(chunk, chunk);
+    tess_array *a = tess_random_normal(&session, TESS_SHAPE(rows, inner), chunks, 0, 1);
+    tess_array *b = tess_random_normal(&session, TESS_SHAPE(inner, rows), chunks, 0, 1);
+    return plan_one(tess_matmul(a, b));
+}
+
+static const struct tsi_axis *
+inner_axis(const struct tsi_program *program)
+{
+    for (int i = 0; i < program->op_count; i++) {
+        if (program->ops[i].work == TSI_WORK_MATMUL) {
+            return &program->ops[i].loop.axis[2];
+        }
+    }
+    cr_assert_fail("there is no product");
+    return NULL;
+}
+
+Test(plan, products_take_several_chunks_of_the_inner_axis)
+{
+    const struct tsi_axis *inner = inner_axis(plan_product(40, 95, 10));
+    cr_assert_eq(inner->count, 3, "four chunks of ten each, and the rest");
+    cr_assert_eq(tsi_axis_chunk_size(inner, 0), 40);
+    cr_assert_eq(tsi_axis_chunk_size(inner, 2), 15);
+    inner = inner_axis(plan_product(40, 35, 10));
+    cr_assert(inner->count == 1 && inner->size == 35);
+    inner = inner_axis(plan_product(10, 80, 10));
+    cr_assert_eq(inner->count, 4, "four blocks are left to run side by side");
+    inner = inner_axis(plan_product(10, 35, 10));
+    cr_assert_eq(inner->count, 4, "there are no more than four blocks as it is");
+    inner = inner_axis(plan_product(16384, 16384, 4096));
+    cr_assert_eq(inner->count, 4, "two blocks of 256 MiB would be too much for a task");
+    inner = inner_axis(plan_product(8192, 8192, 2048));
+    cr_assert_eq(inner->count, 1, "eight chunks of 32 MiB are not");
+    tess_array *x = normal(40, 80);
+    static const double data[81 * 41] = {0};
+    tess_array *held =
+        tess_from_memory(&session, data, TESS_F64, TESS_SHAPE(81, 41), NULL, TESS_CHUNKS(10, 10));
+    const tess_index late = TESS_RANGE(1, 81, 1);
+    tess_array *moved = tess_slice(held, TESS_INDEX(late, TESS_RANGE(1, 41, 1)));
+    inner = inner_axis(plan_one(tess_matmul(x, moved)));
+    cr_assert_eq(inner->count, 2, "chunks that are cut elsewhere along the inner axis do no harm");
+    moved = tess_slice(held, TESS_INDEX(TESS_RANGE(0, 80, 1), TESS_RANGE(0, 40, 2)));
+    inner = inner_axis(plan_one(tess_matmul(x, moved)));
+    cr_assert_eq(inner->count, 8, "those that are cut elsewhere along another axis are copied");
+}
+
 Test(plan, matrix_operands_are_arrays)
 {
     tess_array *x = normal(20, 30);
@@ -175,7 +226,7 @@ Test(plan, matrix_operands_are_arrays)
     const struct tsi_program *program = plan_one(tess_matmul(turned, x));
     cr_assert_eq(program->ops[0].work, TSI_WORK_TILE);
     cr_assert_eq(count_work(program, TSI_WORK_MATMUL), 1);
-    cr_assert_eq(count_work(program, TSI_WORK_FOLD), 1, "the inner axis has two chunks");
+    cr_assert_eq(count_work(program, TSI_WORK_FOLD), 0, "the inner axis is one block");
 
     static const double data[600] = {0};
     tess_array *held =
