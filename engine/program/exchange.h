@@ -86,6 +86,14 @@ struct tsi_completion {
     const void *data;
 };
 
+// What a job took: attempts that finished, repeats included, and of the worker that had most chunk
+// memory what it was given at most, by the scheduler's books, and what it took, by its own.
+struct tsi_job_costs {
+    uint64_t tasks_run;
+    uint64_t peak_bytes_predicted;
+    uint64_t peak_bytes_measured;
+};
+
 // Why an attempt ended without an output.
 enum tsi_attempt_end {
     TSI_ATTEMPT_FAILED,       // the task itself: the status and text say why

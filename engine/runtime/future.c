@@ -183,13 +183,12 @@ tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t tota
 }
 
 void
-tsi_future_set_peaks(struct tess_future *future, uint64_t tasks, uint64_t predicted,
-                     uint64_t measured)
+tsi_future_set_costs(struct tess_future *future, const struct tsi_job_costs *costs)
 {
     pthread_mutex_lock(&future->lock);
-    future->report.tasks = tasks;
-    future->report.peak_bytes_predicted = predicted;
-    future->report.peak_bytes_measured = measured;
+    future->report.tasks = costs->tasks_run;
+    future->report.peak_bytes_predicted = costs->peak_bytes_predicted;
+    future->report.peak_bytes_measured = costs->peak_bytes_measured;
     pthread_mutex_unlock(&future->lock);
 }
 

@@ -12,6 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/graph/session.h"
 #include "engine/plan/plan.h"
+#include "engine/program/exchange.h"
 
 // Where the chunks of one target go: `out` is the whole array in C order, NULL if it is not
 // delivered.
@@ -64,8 +65,7 @@ void tsi_future_end(struct tess_future *future, tess_status status, const char *
 void tsi_future_set_job(struct tess_future *future, uint64_t job);
 void tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t total,
                              int workers);
-void tsi_future_set_peaks(struct tess_future *future, uint64_t tasks, uint64_t predicted,
-                          uint64_t measured);
+void tsi_future_set_costs(struct tess_future *future, const struct tsi_job_costs *costs);
 
 // Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this
 // operation. `data` is the chunk in C order, `bytes` long; false if the size is not that of the

@@ -122,8 +122,7 @@ job_ended(struct tsi_local *local, const struct tsi_sched_action *action)
     if (job == NULL || job->future == NULL) {
         return;
     }
-    tsi_future_set_peaks(job->future, action->ended.tasks_run, action->ended.peak_bytes_predicted,
-                         action->ended.peak_bytes_measured);
+    tsi_future_set_costs(job->future, &action->ended.costs);
     tsi_local_end_job(local, job, action->ended.status, action->ended.text);
 }
 

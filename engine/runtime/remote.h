@@ -38,9 +38,13 @@ struct tsi_remote_job {
     uint64_t workerless_since_ns;            // 0 while there are workers
     TSI_VEC(struct tsi_remote_chunk) wanted; // ready, not asked for yet; taken from the front
     size_t wanted_taken;
-    uint64_t ask_again_ns;   // after a fetch that failed: not before
-    int failures;            // of fetches
-    uint64_t *delivered;     // one bit a task: its chunk is in its place
+    uint64_t ask_again_ns; // after a fetch that failed: not before
+    int failures;          // of fetches
+    uint64_t *delivered;   // one bit a task: its chunk is in its place
+    uint64_t left;         // chunks to be delivered that are not in their places
+    bool only_delivers;    // nothing else is to be done
+    bool is_told;          // of all targets; then `costs` are those of the job
+    struct tsi_job_costs costs;
     int damages;             // of these, for a wrong checksum
     TSI_VEC(uint32_t) taken; // delivered, not told yet
 };

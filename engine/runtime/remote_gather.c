@@ -61,7 +61,10 @@ note_taken(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task)
     if (job->taken.count >= TAKEN_BATCH) {
         tell_taken(remote, job);
     }
-    job->delivered[task / 64] |= UINT64_C(1) << task % 64;
+    if ((job->delivered[task / 64] >> task % 64 & 1) == 0) {
+        job->delivered[task / 64] |= UINT64_C(1) << task % 64;
+        job->left--;
+    }
     if (!tsi_vec_push(&job->taken, task)) {
         fail_job(remote, job, TESS_ENOMEM, "compute: out of memory while gathering the result");
         return false;
@@ -89,6 +92,8 @@ void
 tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
                  const struct tsi_message *message)
 {
+    job->is_told = message->ready.is_last;
+    job->costs = message->ready.costs;
     for (size_t i = 0; i < message->ready.count; i++) {
         const struct tsi_ready_item *item = &message->ready.items[i];
         if (item->data != NULL) {
@@ -140,8 +145,14 @@ ask_for_chunks(struct tsi_remote *remote, struct tsi_remote_job *job)
 void
 tsi_remote_gather(struct tsi_remote *remote)
 {
-    for (size_t i = 0; i < remote->jobs.count; i++) {
-        tell_taken(remote, remote->jobs.items[i]);
+    for (size_t i = remote->jobs.count; i-- > 0;) {
+        struct tsi_remote_job *job = remote->jobs.items[i];
+        tell_taken(remote, job);
+        // What the scheduler has to say of the end is known: it need not be waited for.
+        if (job->left == 0 && job->is_told && job->only_delivers) {
+            tsi_future_set_costs(job->future, &job->costs);
+            tsi_remote_end_job(remote, job, TESS_OK, NULL);
+        }
     }
     for (size_t i = 0; i < remote->jobs.count; i++) {
         if (!ask_for_chunks(remote, remote->jobs.items[i])) {

@@ -159,8 +159,7 @@ job_ended(struct tsi_remote *remote, const struct tsi_message *message)
     if (job == NULL) {
         return;
     }
-    tsi_future_set_peaks(job->future, message->job_ended.tasks_run,
-                         message->job_ended.peak_predicted, message->job_ended.peak_measured);
+    tsi_future_set_costs(job->future, &message->job_ended.costs);
     if (message->job_ended.status == TESS_OK) {
         note_kept(remote, job);
     }

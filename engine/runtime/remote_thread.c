@@ -21,6 +21,18 @@ enum {
 // A scheduler that is silent for so long is gone; it sends a sign of life every second.
 #define SILENCE_NS (15 * TSI_SECOND)
 
+// Counts the chunks that the job is to deliver.
+static void
+count_targets(struct tsi_remote_job *job, const struct tsi_program *program)
+{
+    job->only_delivers = true;
+    for (int i = 0; i < program->target_count; i++) {
+        const bool delivers = program->targets[i].mode == TSI_TARGET_DELIVER;
+        job->only_delivers = job->only_delivers && delivers;
+        job->left += delivers ? program->ops[program->targets[i].op].task_count : 0;
+    }
+}
+
 static struct tsi_remote_job *
 new_job(struct tsi_remote *remote, struct tess_future *future)
 {
@@ -41,6 +53,7 @@ new_job(struct tsi_remote *remote, struct tess_future *future)
         tsi_free(job);
         return NULL;
     }
+    count_targets(job, future->plan.program);
     job->started_ns = job->workerless_since_ns = tsi_clock_ns();
     return job;
 }

@@ -186,6 +186,10 @@ struct tsi_sched_action {
         struct {
             const struct tsi_sched_ready *items;
             size_t count;
+            // No target is left to be told of, as far as is known: a client that has all of them,
+            // and nothing else to wait for, need not wait for JOB_ENDED. It would say this.
+            bool is_last;
+            struct tsi_job_costs costs;
         } ready;
         struct tsi_sched_progress {
             uint64_t tasks_done;
@@ -195,11 +199,7 @@ struct tsi_sched_action {
         struct {
             tess_status status;
             const char *text;
-            uint64_t tasks_run; // attempts that finished, repeats included
-            // Of the worker that had most: what it was given at most, by the books, and what it
-            // took, by its own.
-            uint64_t peak_bytes_predicted;
-            uint64_t peak_bytes_measured;
+            struct tsi_job_costs costs;
         } ended;
     };
 };

@@ -165,6 +165,12 @@ emit_drained(struct tsi_sched *sched, struct tsi_sched_action *action)
     return false;
 }
 
+static struct tsi_job_costs
+costs_of(const struct tsi_sched_job *job)
+{
+    return (struct tsi_job_costs){job->tasks_run, job->peak_bytes, job->peak_bytes_measured};
+}
+
 // Fills a batch of targets that are still there; false if there is none.
 static bool
 emit_targets(struct tsi_sched *sched, struct tsi_sched_job *job, struct tsi_sched_action *action)
@@ -195,6 +201,12 @@ emit_targets(struct tsi_sched *sched, struct tsi_sched_job *job, struct tsi_sche
     action->kind = TSI_SCHED_TARGETS_READY;
     action->ready.items = sched->ready_items.items;
     action->ready.count = sched->ready_items.count;
+    action->ready.is_last = job->ready.count == 0 && job->targets_active == 0 &&
+                            job->cursors_open == 0 && job->stack.count == 0;
+    if (action->ready.is_last) {
+        tsi_sched_peak_of_job(sched, job);
+        action->ready.costs = costs_of(job);
+    }
     return sched->ready_items.count > 0;
 }
 
@@ -217,9 +229,7 @@ emit_end(struct tsi_sched_job *job, struct tsi_sched_action *action)
     action->kind = TSI_SCHED_JOB_ENDED;
     action->ended.status = job->status;
     action->ended.text = job->text;
-    action->ended.tasks_run = job->tasks_run;
-    action->ended.peak_bytes_predicted = job->peak_bytes;
-    action->ended.peak_bytes_measured = job->peak_bytes_measured;
+    action->ended.costs = costs_of(job);
 }
 
 // The next worker that has to drop the job; false if there is none left.

@@ -105,7 +105,11 @@ send_ready(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sc
         }
         struct tsi_message message = {
             .type = TSI_MESSAGE_READY,
-            .ready = {.job = action->job, .items = items, .count = count}};
+            .ready = {.job = action->job,
+                      .is_last = action->ready.is_last && sent == action->ready.count,
+                      .costs = action->ready.costs,
+                      .items = items,
+                      .count = count}};
         tsi_loop_send(loop, member, &message);
     }
 }
@@ -115,21 +119,19 @@ log_end(const struct tsi_sched_action *action)
 {
     tsi_log(action->ended.status == TESS_OK ? TSI_LOG_INFO : TSI_LOG_WARNING, "job ended",
             "job=%u client=%u status=%s tasks=%llu %s", action->job, action->peer,
-            tess_status_name(action->ended.status), (unsigned long long)action->ended.tasks_run,
+            tess_status_name(action->ended.status),
+            (unsigned long long)action->ended.costs.tasks_run,
             action->ended.text != NULL ? action->ended.text : "");
 }
 
 static void
 send_ended(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sched_action *action)
 {
-    struct tsi_message message = {
-        .type = TSI_MESSAGE_JOB_ENDED,
-        .job_ended = {.job = action->job,
-                      .status = action->ended.status,
-                      .text = action->ended.text,
-                      .tasks_run = action->ended.tasks_run,
-                      .peak_predicted = action->ended.peak_bytes_predicted,
-                      .peak_measured = action->ended.peak_bytes_measured}};
+    struct tsi_message message = {.type = TSI_MESSAGE_JOB_ENDED,
+                                  .job_ended = {.job = action->job,
+                                                .status = action->ended.status,
+                                                .text = action->ended.text,
+                                                .costs = action->ended.costs}};
     tsi_loop_send(loop, member, &message);
 }
 

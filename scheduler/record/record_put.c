@@ -257,7 +257,7 @@ mix_ready(uint64_t hash, const struct tsi_sched_action *action)
         hash = mix(hash, (uint64_t)item->task << 32 | item->peer);
         hash = mix(mix(hash, item->bytes), item->data != NULL);
     }
-    return hash;
+    return mix(mix(hash, action->ready.is_last), action->ready.costs.tasks_run);
 }
 
 static uint64_t
@@ -286,8 +286,8 @@ mix_action(uint64_t hash, const struct tsi_sched_action *action)
         hash = mix(mix(hash, action->progress.tasks_done), action->progress.tasks_total);
         return mix(hash, (uint64_t)action->progress.workers);
     case TSI_SCHED_JOB_ENDED:
-        hash = mix(mix(hash, (uint64_t)action->ended.status), action->ended.tasks_run);
-        return mix(hash, action->ended.peak_bytes_predicted);
+        hash = mix(mix(hash, (uint64_t)action->ended.status), action->ended.costs.tasks_run);
+        return mix(hash, action->ended.costs.peak_bytes_predicted);
     case TSI_SCHED_JOB_DROPPED:
         return mix(hash, (uint64_t)action->program.status);
     case TSI_SCHED_SEND_PROGRAM:

@@ -198,6 +198,8 @@ struct tsi_message {
         } accepted;
         struct {
             uint32_t job;
+            bool is_last; // as far as is known; else nothing is said of the costs
+            struct tsi_job_costs costs;
             const struct tsi_ready_item *items;
             size_t count;
         } ready;
@@ -212,9 +214,7 @@ struct tsi_message {
             uint64_t token; // for a submission that was refused before it had a job number
             tess_status status;
             const char *text;
-            uint64_t tasks_run;
-            uint64_t peak_predicted;
-            uint64_t peak_measured;
+            struct tsi_job_costs costs;
         } job_ended;
         struct {
             tsi_key key;

@@ -147,10 +147,24 @@ take_done(struct tsi_take *take, struct tsi_message *message)
     message->done.count = count;
 }
 
+static struct tsi_job_costs
+take_costs(struct tsi_take *take)
+{
+    struct tsi_job_costs costs;
+    costs.tasks_run = tsi_take_u64(take);
+    costs.peak_bytes_predicted = tsi_take_u64(take);
+    costs.peak_bytes_measured = tsi_take_u64(take);
+    return costs;
+}
+
 static void
 take_ready(struct tsi_take *take, struct tsi_message *message)
 {
     message->ready.job = tsi_take_u32(take);
+    const uint32_t is_last = tsi_take_u32(take);
+    tsi_take_check(take, is_last <= 1);
+    message->ready.is_last = is_last == 1;
+    message->ready.costs = take_costs(take);
     const size_t count = tsi_take_count(take, TSI_FORMAT_READY);
     struct tsi_ready_item *items = tsi_take_array(take, count, sizeof *items);
     if (items == NULL) {
@@ -217,9 +231,7 @@ take_job_ended(struct tsi_take *take, struct tsi_message *message)
     message->job_ended.token = tsi_take_u64(take);
     const uint16_t status = tsi_take_u16(take);
     message->job_ended.text = tsi_take_text(take, TSI_ERROR_TEXT_MAX - 1);
-    message->job_ended.tasks_run = tsi_take_u64(take);
-    message->job_ended.peak_predicted = tsi_take_u64(take);
-    message->job_ended.peak_measured = tsi_take_u64(take);
+    message->job_ended.costs = take_costs(take);
     tsi_take_check(take, status < TESS_STATUS_COUNT && status != TESS_RUNNING);
     message->job_ended.status = take->failed ? TESS_EPROTOCOL : (tess_status)status;
 }

@@ -109,10 +109,20 @@ put_done(struct tsi_put *put, const struct tsi_message *message)
 }
 
 static void
+put_costs(struct tsi_put *put, const struct tsi_job_costs *costs)
+{
+    tsi_put_u64(put, costs->tasks_run);
+    tsi_put_u64(put, costs->peak_bytes_predicted);
+    tsi_put_u64(put, costs->peak_bytes_measured);
+}
+
+static void
 put_ready(struct tsi_put *put, const struct tsi_message *message)
 {
     const size_t count = message->ready.count;
     tsi_put_u32(put, message->ready.job);
+    tsi_put_u32(put, message->ready.is_last ? 1 : 0);
+    put_costs(put, &message->ready.costs);
     tsi_put_u32(put, (uint32_t)count);
     unsigned char *at = tsi_put_room(put, count * TSI_FORMAT_READY);
     for (size_t i = 0; i < count && at != NULL; i++, at += TSI_FORMAT_READY) {
@@ -186,9 +196,7 @@ put_job_ended(struct tsi_put *put, const struct tsi_message *message)
     tsi_put_u64(put, message->job_ended.token);
     tsi_put_u16(put, (uint16_t)message->job_ended.status);
     tsi_put_text(put, message->job_ended.text, TSI_ERROR_TEXT_MAX - 1);
-    tsi_put_u64(put, message->job_ended.tasks_run);
-    tsi_put_u64(put, message->job_ended.peak_predicted);
-    tsi_put_u64(put, message->job_ended.peak_measured);
+    put_costs(put, &message->job_ended.costs);
 }
 
 static void

@@ -226,6 +226,55 @@ accepted(struct sim_client *client, const struct tsi_sched_action *action)
 }
 
 static void
+check_complete(struct sim_world *world, const struct sim_job *job)
+{
+    if (job->is_hurt) {
+        sim_fail(world, "I11: job %u ended well with a task that cannot succeed", job->number);
+    }
+    for (uint32_t task = 0; task < job->program->task_count; task++) {
+        if (sim_job_is_target(job, task, TSI_TARGET_DELIVER) && !job->taken[task]) {
+            sim_fail(world, "I11: job %u ended well without target %u", job->number, task);
+        }
+        if (sim_job_is_target(job, task, TSI_TARGET_RUN) && !job->executed[task]) {
+            sim_fail(world, "I11: job %u ended well and did not run task %u", job->number, task);
+        }
+    }
+}
+
+// A prediction is of one life of the scheduler; what a worker held in the one before is not in it.
+static void
+check_costs(struct sim_world *world, const struct sim_job *job, const struct tsi_job_costs *costs)
+{
+    if (world->rebirths == 0 && costs->peak_bytes_measured > costs->peak_bytes_predicted) {
+        sim_fail(world, "job %u took %llu bytes of a worker, predicted were %llu", job->number,
+                 (unsigned long long)costs->peak_bytes_measured,
+                 (unsigned long long)costs->peak_bytes_predicted);
+    }
+}
+
+// A client that has all it wanted, and was told what the job took, does not wait for its end.
+static void
+end_if_complete(struct sim_client *client, struct sim_job *job)
+{
+    bool has_all = job->is_told && !job->ended;
+    for (int i = 0; i < job->program->target_count && has_all; i++) {
+        has_all = job->program->targets[i].mode == TSI_TARGET_DELIVER;
+    }
+    for (uint32_t task = 0; task < job->program->task_count && has_all; task++) {
+        has_all = job->taken[task] || !sim_job_is_target(job, task, TSI_TARGET_DELIVER);
+    }
+    if (has_all) {
+        sim_trace(client->world, "client %d has all of job %u", client->id, job->number);
+        job->ended = true;
+        job->ended_early = true;
+        job->status = TESS_OK;
+        client->jobs_open--;
+        check_complete(client->world, job);
+        check_costs(client->world, job, &job->costs);
+    }
+}
+
+static void
 take(struct sim_client *client, struct sim_job *job, uint32_t task)
 {
     struct sim_world *world = client->world;
@@ -236,6 +285,7 @@ take(struct sim_client *client, struct sim_job *job, uint32_t task)
     mail->to_sched.targets_taken.count = 1;
     mail->to_sched.targets_taken.tasks = sim_mail_copy(mail, &task, sizeof task);
     sim_mail_send(world, mail);
+    end_if_complete(client, job);
 }
 
 static void
@@ -292,6 +342,11 @@ targets_ready(struct sim_client *client, const struct tsi_sched_action *action)
     if (job == NULL || job->client != client) {
         sim_fail(world, "targets of job %u for another client", action->job);
     }
+    if (job->ended_early) {
+        return;
+    }
+    job->is_told = action->ready.is_last;
+    job->costs = action->ready.costs;
     for (size_t i = 0; i < action->ready.count; i++) {
         const struct tsi_sched_ready *item = &action->ready.items[i];
         if (item->task >= job->program->task_count ||
@@ -306,22 +361,6 @@ targets_ready(struct sim_client *client, const struct tsi_sched_action *action)
             sim_fail(world, "I11: target %u:%u is wrong", action->job, item->task);
         }
         take(client, job, item->task);
-    }
-}
-
-static void
-check_complete(struct sim_world *world, const struct sim_job *job)
-{
-    if (job->is_hurt) {
-        sim_fail(world, "I11: job %u ended well with a task that cannot succeed", job->number);
-    }
-    for (uint32_t task = 0; task < job->program->task_count; task++) {
-        if (sim_job_is_target(job, task, TSI_TARGET_DELIVER) && !job->taken[task]) {
-            sim_fail(world, "I11: job %u ended well without target %u", job->number, task);
-        }
-        if (sim_job_is_target(job, task, TSI_TARGET_RUN) && !job->executed[task]) {
-            sim_fail(world, "I11: job %u ended well and did not run task %u", job->number, task);
-        }
     }
 }
 
@@ -373,6 +412,13 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
 {
     struct sim_world *world = client->world;
     struct sim_job *job = sim_job_by_number(world, action->job);
+    if (job != NULL && job->client == client && job->ended_early) {
+        if (action->ended.status != TESS_OK && !is_explained(world, job, action->ended.status)) {
+            sim_fail(world, "I11: job %u failed for no reason after its targets were taken",
+                     job->number);
+        }
+        return;
+    }
     const bool was_claimed = world->rebirths > 0 && job != NULL && job->client == client;
     if (was_claimed && job->ended) {
         // A kept job that is gone after all was lost by the scheduler, or its end is told again.
@@ -385,14 +431,7 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
     job->ended = true;
     job->status = action->ended.status;
     client->jobs_open--;
-    // A prediction is of one life of the scheduler; what a worker held in the one before is not in
-    // it.
-    if (world->rebirths == 0 &&
-        action->ended.peak_bytes_measured > action->ended.peak_bytes_predicted) {
-        sim_fail(world, "job %u took %llu bytes of a worker, predicted were %llu", job->number,
-                 (unsigned long long)action->ended.peak_bytes_measured,
-                 (unsigned long long)action->ended.peak_bytes_predicted);
-    }
+    check_costs(world, job, &action->ended.costs);
     if (job->status == TESS_OK) {
         check_complete(world, job);
     } else if (!is_explained(world, job, job->status)) {

@@ -90,6 +90,9 @@ struct sim_job {
     bool is_hurt; // a task ran that cannot succeed
     bool cancelled;
     bool ended;
+    bool ended_early; // its client had all before the scheduler told of the end
+    bool is_told;     // of all targets, as far as the scheduler knew; then `costs` are the job's
+    struct tsi_job_costs costs;
     bool released;
     bool lost; // its kept chunks were gone when its client came back
     bool dropped;

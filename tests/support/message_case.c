@@ -144,6 +144,8 @@ fill_ready(struct test_random *random, struct tsi_arena *arena, struct tsi_messa
         }
     }
     message->ready.job = any32(random);
+    message->ready.is_last = test_random_one_in(random, 2);
+    message->ready.costs = (struct tsi_job_costs){any(random), any(random), any(random)};
     message->ready.items = items;
     message->ready.count = count;
 }
@@ -194,9 +196,7 @@ fill_job_ended(struct test_random *random, struct tsi_arena *arena, struct tsi_m
     message->job_ended.token = any(random);
     message->job_ended.status = test_random_one_in(random, 2) ? TESS_OK : any_error(random);
     message->job_ended.text = any_text(random, arena, TSI_ERROR_TEXT_MAX - 1);
-    message->job_ended.tasks_run = any(random);
-    message->job_ended.peak_predicted = any(random);
-    message->job_ended.peak_measured = any(random);
+    message->job_ended.costs = (struct tsi_job_costs){any(random), any(random), any(random)};
 }
 
 static void
@@ -432,7 +432,9 @@ done_difference(const struct tsi_message *a, const struct tsi_message *b)
 static const char *
 ready_difference(const struct tsi_message *a, const struct tsi_message *b)
 {
-    if (a->ready.job != b->ready.job || a->ready.count != b->ready.count) {
+    if (a->ready.job != b->ready.job || a->ready.count != b->ready.count ||
+        a->ready.is_last != b->ready.is_last ||
+        memcmp(&a->ready.costs, &b->ready.costs, sizeof a->ready.costs) != 0) {
         return "a number of ready";
     }
     for (size_t i = 0; i < a->ready.count; i++) {
@@ -460,9 +462,7 @@ same_job_ended(const struct tsi_message *a, const struct tsi_message *b)
     return a->job_ended.job == b->job_ended.job && a->job_ended.token == b->job_ended.token &&
            a->job_ended.status == b->job_ended.status &&
            strcmp(a->job_ended.text, b->job_ended.text) == 0 &&
-           a->job_ended.tasks_run == b->job_ended.tasks_run &&
-           a->job_ended.peak_predicted == b->job_ended.peak_predicted &&
-           a->job_ended.peak_measured == b->job_ended.peak_measured;
+           memcmp(&a->job_ended.costs, &b->job_ended.costs, sizeof a->job_ended.costs) == 0;
 }
 
 static const char *

@@ -318,8 +318,9 @@ Test(message, a_chunk_that_was_damaged_counts_as_one_that_did_not_come_along)
     const struct tsi_location place = {.key = 6, .peer = 7, .bytes = 5, .data = "hello"};
     check_damage(&(struct tsi_message){.type = TSI_MESSAGE_DONE, .done = {&done, 1}}, 5,
                  data_of_done);
-    check_damage(&(struct tsi_message){.type = TSI_MESSAGE_READY, .ready = {1, &ready, 1}}, 5,
-                 data_of_ready);
+    check_damage(&(struct tsi_message){.type = TSI_MESSAGE_READY,
+                                       .ready = {.job = 1, .items = &ready, .count = 1}},
+                 5, data_of_ready);
     check_damage(&(struct tsi_message){.type = TSI_MESSAGE_ASSIGN, .assign = {&item, 1, &place, 1}},
                  5, data_of_assign);
     check_damage(&(struct tsi_message){.type = TSI_MESSAGE_COPY, .copy = {&place, 1}}, 5,
@@ -424,7 +425,7 @@ Test(message, huge_counts_are_refused)
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_DONE}, 0);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_RETRACT}, 0);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_FREE}, 0);
-    check_huge(&(struct tsi_message){.type = TSI_MESSAGE_READY}, 4);
+    check_huge(&(struct tsi_message){.type = TSI_MESSAGE_READY}, 32);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_TAKEN}, 4);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_PROGRAM}, 12);
     check_huge(&(struct tsi_message){.type = TSI_MESSAGE_SUBMIT}, 9);

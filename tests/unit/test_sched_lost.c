@@ -77,7 +77,7 @@ Test(sched_lost, a_lost_input_is_made_again_and_its_user_waits)
     done(&c, d, 3);
     sched_case_poll(&c);
     cr_assert(c.ended == TESS_OK && c.ended_job == job);
-    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.tasks_run == 9);
+    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.costs.tasks_run == 9);
     sched_case_fini(&c, 0);
 }
 
@@ -456,7 +456,7 @@ Test(sched_lost, an_assigned_user_of_a_lost_chunk_is_left_alone)
     sched_case_done(&c, a, &join); // it had fetched it
     sched_case_poll(&c);
     cr_assert(c.ended == TESS_OK);
-    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.tasks_run == 3);
+    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.costs.tasks_run == 3);
     (void)job;
     sched_case_fini(&c, 0);
 }

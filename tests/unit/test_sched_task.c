@@ -79,7 +79,7 @@ Test(sched_task, a_chain_runs_link_by_link)
 
     sched_case_poll(&c);
     cr_assert(c.ended == TESS_OK);
-    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.tasks_run == 2);
+    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.costs.tasks_run == 2);
     cr_assert(sched_case_action(&c, TSI_SCHED_DROP_JOB, 0)->peer == w);
     cr_assert(sched_case_count(&c, TSI_SCHED_JOB_DROPPED) == 1);
     sched_case_poll(&c);
@@ -299,6 +299,35 @@ Test(sched_task, a_late_completion_is_freed_where_it_is)
     sched_case_poll(&c);
     cr_assert(sched_case_count(&c, TSI_SCHED_TARGETS_READY) == 1);
     sched_case_fini(&c, 1);
+}
+
+Test(sched_task, the_last_news_of_targets_tell_what_the_job_took)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t w = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(3, TSI_TARGET_DELIVER));
+    struct tsi_assignment given[3];
+    sched_case_poll(&c);
+    for (uint32_t task = 0; task < 3; task++) {
+        given[task] = *sched_case_assignment(&c, w, task);
+    }
+    for (uint32_t task = 0; task < 3; task++) {
+        sched_case_done(&c, w, &given[task]);
+        sched_case_poll(&c);
+        const struct tsi_sched_action *ready = sched_case_action(&c, TSI_SCHED_TARGETS_READY, 0);
+        cr_assert(ready->ready.is_last == (task == 2));
+        cr_assert(ready->ready.costs.tasks_run == (task == 2 ? 3 : 0));
+        cr_assert((ready->ready.costs.peak_bytes_predicted >= 3 * SCHED_CHUNK_BYTES) ==
+                  (task == 2));
+    }
+    for (uint32_t task = 0; task < 3; task++) {
+        sched_case_take(&c, client, job, task);
+    }
+    sched_case_poll(&c);
+    cr_assert(sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0)->ended.costs.tasks_run == 3);
+    sched_case_fini(&c, 0);
 }
 
 Test(sched_task, errors_of_input_and_output_are_tried_again)
