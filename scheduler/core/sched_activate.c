@@ -18,6 +18,7 @@
 #include "engine/base/check.h"
 #include "scheduler/core/sched_place.h"
 #include "scheduler/core/sched_state.h"
+#include "scheduler/core/sched_trouble.h"
 #include "scheduler/core/sched_want.h"
 
 enum {
@@ -54,6 +55,15 @@ find_place(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
 {
     tsi_sched_job_move(job, op, task, TSI_TASK_QUEUED);
     sched->queued++;
+    const uint32_t squeezes = tsi_sched_trouble_squeezes(job, task);
+    const uint32_t roomiest =
+        squeezes > 0 ? tsi_sched_place_roomiest(sched, job, op, task, squeezes) : TSI_SLOT_NONE;
+    if (roomiest != TSI_SLOT_NONE) {
+        if (!tsi_sched_ready_steer(sched, job, task, roomiest)) {
+            tsi_sched_job_doom_memory(sched, job);
+        }
+        return;
+    }
     const bool has_inputs = job->program->ops[op].input_count > 0;
     const uint32_t slot =
         has_inputs && !is_loose ? tsi_sched_place_best(sched, job, op, task) : TSI_SLOT_NONE;

@@ -69,11 +69,17 @@ source_of(const struct tsi_sched *sched, const struct tsi_sched_chunk *chunk, ui
     return chunk->job->ops[chunk->op].work == TSI_WORK_HELD ? chunk->job->client : TSI_PEER_NONE;
 }
 
+// Bytes of inputs that a worker does not have, and of those of them that the assignment brings.
+struct missing {
+    uint64_t bytes;
+    uint64_t inlined;
+};
+
 // Appends the locations of the inputs that the worker does not have, and adds up their bytes; false
 // when memory is out.
 static bool
 list_locations(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_job *job,
-               uint32_t op, uint32_t task, uint64_t *missing)
+               uint32_t op, uint32_t task, struct missing *missing)
 {
     const size_t first = worker->locations.count;
     struct tsi_sched_walk walk;
@@ -89,9 +95,10 @@ list_locations(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct 
         }
         struct tsi_location location = {.key = key};
         location.data = tsi_sched_chunk_data(sched, chunk.record, &location.bytes);
+        missing->inlined += location.data != NULL ? location.bytes : 0;
         location.peer = source_of(sched, &chunk, worker->slot);
         TSI_CHECK(location.peer != TSI_PEER_NONE || location.data != NULL);
-        *missing += tsi_sched_job_bytes(chunk.job, chunk.op, chunk.task);
+        missing->bytes += tsi_sched_job_bytes(chunk.job, chunk.op, chunk.task);
         // What is fetched from another job's chunks is dropped with that job.
         if (!tsi_sched_worker_know(worker, chunk.job) ||
             !tsi_vec_push(&worker->locations, location)) {
@@ -187,10 +194,10 @@ give_next(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     struct tsi_sched_job *job = pick.job;
     const uint32_t op = tsi_sched_job_op(job, pick.task);
     const size_t location_first = worker->locations.count;
-    uint64_t missing = 0;
+    struct missing missing = {0};
     const bool listed = list_locations(sched, worker, job, op, pick.task, &missing);
     const uint64_t bytes =
-        missing + tsi_sched_job_bytes(job, op, pick.task) + job->ops[op].workspace;
+        missing.bytes + tsi_sched_job_bytes(job, op, pick.task) + job->ops[op].workspace;
     if (!listed || !fits(worker, bytes)) {
         worker->locations.count = location_first;
         if (listed) {
@@ -198,6 +205,7 @@ give_next(struct tsi_sched *sched, struct tsi_sched_worker *worker)
         }
     }
     tsi_sched_ready_take(sched, worker, &pick);
+    worker->inlined_bytes += missing.inlined;
     if (!listed || !record_assignment(sched, worker, job, pick.task, location_first, bytes)) {
         worker->locations.count = location_first;
         tsi_sched_job_doom_memory(sched, job);

@@ -51,7 +51,7 @@ mix_worker(uint64_t hash, const struct tsi_sched_worker *worker)
     }
     hash = mix(hash, worker->frees.count - worker->frees_sent);
     hash = mix(hash, worker->assigns.count - worker->assigns_sent);
-    return mix_heap(hash, &worker->heap);
+    return mix_heap(mix_heap(hash, &worker->heap), &worker->steered);
 }
 
 static uint64_t

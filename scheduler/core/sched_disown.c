@@ -3,7 +3,9 @@
 // Takes ready tasks out of their places: those of a job that ends, and those of a worker that
 // leaves or may get nothing more.
 
+#include "scheduler/core/sched_place.h"
 #include "scheduler/core/sched_state.h"
+#include "scheduler/core/sched_trouble.h"
 
 static size_t
 purge_heap(struct tsi_sched_heap *heap, uint32_t job_slot)
@@ -47,19 +49,19 @@ tsi_sched_ready_purge(struct tsi_sched *sched, uint32_t job_slot)
 {
     for (size_t i = 0; i < sched->workers.count; i++) {
         sched->stealable -= purge_heap(&sched->workers.items[i]->heap, job_slot);
+        purge_heap(&sched->workers.items[i]->steered, job_slot);
     }
     purge_heap(&sched->loose, job_slot);
     purge_stripes(sched, job_slot);
 }
 
-bool
-tsi_sched_ready_disown(struct tsi_sched *sched, struct tsi_sched_worker *worker)
+// Makes all tasks of a heap loose; false when memory is out.
+static bool
+loosen(struct tsi_sched *sched, struct tsi_sched_heap *heap)
 {
-    tsi_sched_ready_free_own(sched, worker);
     bool has_memory = true;
-    while (worker->heap.places.count > 0) {
-        const struct tsi_sched_place place = tsi_vec_pop(&worker->heap.places);
-        sched->stealable--;
+    while (heap->places.count > 0) {
+        const struct tsi_sched_place place = tsi_vec_pop(&heap->places);
         struct tsi_sched_job *job = sched->jobs.items[place.job_slot];
         const struct tsi_sched_task *record = &job->tasks[place.task];
         if (tsi_sched_task_state(record) == TSI_TASK_QUEUED && record->link == place.ticket &&
@@ -69,6 +71,45 @@ tsi_sched_ready_disown(struct tsi_sched *sched, struct tsi_sched_worker *worker)
         }
     }
     return has_memory;
+}
+
+void
+tsi_sched_ready_resteer(struct tsi_sched *sched)
+{
+    struct tsi_sched_heap all = {0};
+    for (size_t i = 0; i < sched->workers.count; i++) {
+        struct tsi_sched_heap *heap = &sched->workers.items[i]->steered;
+        // Without memory for it they stay where they are.
+        if (heap->places.count > 0 && tsi_vec_reserve(&all.places, heap->places.count)) {
+            for (size_t k = 0; k < heap->places.count; k++) {
+                (void)tsi_vec_push(&all.places, heap->places.items[k]);
+            }
+            tsi_vec_clear(&heap->places);
+        }
+    }
+    for (size_t i = 0; i < all.places.count; i++) {
+        const struct tsi_sched_place *place = &all.places.items[i];
+        struct tsi_sched_job *job = sched->jobs.items[place->job_slot];
+        const struct tsi_sched_task *record = &job->tasks[place->task];
+        if (tsi_sched_task_state(record) == TSI_TASK_QUEUED && record->link == place->ticket) {
+            const uint32_t slot =
+                tsi_sched_place_roomiest(sched, job, tsi_sched_job_op(job, place->task),
+                                         place->task, tsi_sched_trouble_squeezes(job, place->task));
+            if (!tsi_sched_ready_steer(sched, job, place->task, slot)) {
+                tsi_sched_job_doom_memory(sched, job);
+            }
+        }
+    }
+    tsi_vec_fini(&all.places);
+}
+
+bool
+tsi_sched_ready_disown(struct tsi_sched *sched, struct tsi_sched_worker *worker)
+{
+    tsi_sched_ready_free_own(sched, worker);
+    sched->stealable -= worker->heap.places.count;
+    const bool has_memory = loosen(sched, &worker->heap);
+    return loosen(sched, &worker->steered) && has_memory;
 }
 
 void

@@ -18,6 +18,9 @@
 #include "scheduler/core/sched_state.h"
 #include "scheduler/core/sched_trouble.h"
 
+// How often a chunk may be given up by its holder.
+enum { DROPS_MAX = 100 };
+
 void
 tsi_sched_lost_attempt(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t attempt,
                        enum tsi_task_state to)
@@ -131,6 +134,29 @@ forget_holder(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
     }
 }
 
+// The worker gave a chunk up that the books have there. Whoever makes it again may have to give it
+// up again, so that is counted, and ends.
+static void
+count_drop(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
+           const struct tsi_sched_worker *worker)
+{
+    const struct tsi_sched_task *record = &job->tasks[task];
+    if (!tsi_sched_task_is_there(record) || !tsi_sched_chunk_is_at(sched, record, worker->slot)) {
+        return;
+    }
+    struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
+    trouble.drops++;
+    if (!tsi_sched_trouble_put(job, task, trouble)) {
+        tsi_sched_job_doom_memory(sched, job);
+    } else if (trouble.drops > DROPS_MAX) {
+        char place[TSI_ERROR_TEXT_MAX / 2];
+        tsi_sched_job_place(job, task, place, sizeof place);
+        tsi_sched_job_doom(sched, job, TESS_EMEMLIMIT,
+                           "%s: its chunk was lost %u times, by workers that had no room for it",
+                           place, (unsigned)trouble.drops);
+    }
+}
+
 void
 tsi_sched_on_dropped(struct tsi_sched *sched, const struct tsi_sched_event *event)
 {
@@ -144,6 +170,7 @@ tsi_sched_on_dropped(struct tsi_sched *sched, const struct tsi_sched_event *even
             sched->stale_reports++;
             continue;
         }
+        count_drop(sched, job, tsi_key_task(key), worker);
         forget_holder(sched, job, tsi_key_task(key), worker->slot);
     }
 }

@@ -331,8 +331,7 @@ on_refused(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_
     if (worker->refused_until_ns < sched->refused_due_ns) {
         sched->refused_due_ns = worker->refused_until_ns;
     }
-    // What a smaller worker has no room for may fit a larger one.
-    if (worker->outstanding == 0 && worker->memory_bytes >= sched->memory_max) {
+    if (worker->outstanding == 0) {
         struct tsi_sched_trouble trouble = tsi_sched_trouble_get(job, task);
         trouble.refusals++;
         if (!tsi_sched_trouble_put(job, task, trouble)) {

@@ -27,6 +27,7 @@ tsi_sched_on_worker_joined(struct tsi_sched *sched, const struct tsi_sched_event
     worker->heard_ns = sched->now_ns;
     tsi_sched_peer_sum(sched);
     tsi_sched_wake(sched, worker->slot);
+    tsi_sched_ready_resteer(sched);
     sched->drain_due = true;
 }
 

@@ -8,7 +8,8 @@
 // jobs that it knows, and starts anew; so the peak of a job is that of the time since the worker
 // knows it, whatever else it did then.
 //
-// Beyond its limit a worker has chunks on disk alone.
+// Beyond its limit a worker has chunks on disk alone, but for what came inside messages: that is in
+// memory before anybody is asked.
 //
 // Where something may be at a worker that the books do not know of, the bound is its limit. So it
 // is for a worker that has worked for a scheduler before: what runs there for that one is not told.
@@ -53,7 +54,9 @@ add(struct tsi_sched_job *job, const struct tsi_sched_worker *worker)
     if (worker->peer != TSI_PEER_NONE && tsi_sched_worker_knows(worker, job)) {
         const uint64_t before = worker->known.items[job->slot].peak_bytes;
         const uint64_t most = larger(before, worker->peak_bytes);
-        const uint64_t limit = worker->memory_bytes;
+        const uint64_t limit = worker->memory_bytes < UINT64_MAX - worker->inlined_bytes
+                                   ? worker->memory_bytes + worker->inlined_bytes
+                                   : UINT64_MAX;
         job->peak_bytes = larger(job->peak_bytes, most < limit ? most : limit);
     }
 }

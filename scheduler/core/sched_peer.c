@@ -35,6 +35,7 @@ tsi_sched_worker_free(struct tsi_sched_worker *worker)
     tsi_free(worker->name);
     tsi_vec_fini(&worker->attempts);
     tsi_vec_fini(&worker->heap.places);
+    tsi_vec_fini(&worker->steered.places);
     tsi_vec_fini(&worker->known);
     tsi_vec_fini(&worker->programs);
     tsi_vec_fini(&worker->frees);
@@ -90,6 +91,7 @@ reset_worker(struct tsi_sched_worker *worker)
     struct tsi_sched_worker fresh = {.slot = worker->slot};
     fresh.attempts = worker->attempts;
     fresh.heap = worker->heap;
+    fresh.steered = worker->steered;
     fresh.known = worker->known;
     fresh.programs = worker->programs;
     fresh.frees = worker->frees;
@@ -105,6 +107,7 @@ reset_worker(struct tsi_sched_worker *worker)
     worker->attempt_last = TSI_ATTEMPT_NONE;
     worker->stripe = TSI_STRIPE_NONE;
     worker->heap.places.count = 0;
+    worker->steered.places.count = 0;
     worker->known.count = 0;
     worker->next_sequence = 1;
     tsi_sched_worker_clear_news(worker);

@@ -63,9 +63,11 @@ struct tsi_sched_worker {
     uint64_t queued_us;
     uint64_t held_bytes;
     uint64_t reserved_bytes;
-    uint64_t peak_bytes; // of the two together, since a job was last told
+    uint64_t peak_bytes;    // of the two together, since a job was last told
+    uint64_t inlined_bytes; // of chunks that were sent inside messages, ever
 
     struct tsi_sched_heap heap;            // ready tasks that it is the best place for
+    struct tsi_sched_heap steered;         // ready tasks that others had no room for
     uint32_t stripe;                       // the first one that it owns, or TSI_STRIPE_NONE
     TSI_VEC(struct tsi_sched_known) known; // by slot of the job
 

@@ -7,7 +7,11 @@
 
 #include "scheduler/core/sched_state.h"
 
-enum { HOLDERS_MAX = 8 };
+enum {
+    HOLDERS_MAX = 8,
+    // Among as many workers a task that finds no room goes around.
+    ROOMIEST = 8,
+};
 
 // A guess of what the network moves, and of what a fetch takes besides.
 static const uint64_t bytes_per_us = 1000;
@@ -91,6 +95,83 @@ tsi_sched_place_missing(struct tsi_sched *sched, struct tsi_sched_job *job, uint
         }
     }
     return missing;
+}
+
+static uint64_t
+plus(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+// How far `whole` goes beyond `taken`, in order from least to most, and never 0.
+static uint64_t
+slack(uint64_t whole, uint64_t taken)
+{
+    const uint64_t middle = UINT64_C(1) << 63;
+    const uint64_t most = middle - 1;
+    const uint64_t apart = whole > taken ? whole - taken : taken - whole;
+    const uint64_t bounded = apart < most ? apart : most;
+    return whole > taken ? middle + bounded : middle - bounded;
+}
+
+// The room that a worker has for a task that needs `bytes` in memory: beside nothing else in
+// memory, and beside all that it holds in memory and on disk.
+static uint64_t
+room_for(const struct tsi_sched_worker *worker, uint64_t bytes, uint64_t fresh)
+{
+    const uint64_t memory = slack(worker->memory_bytes, bytes);
+    const uint64_t taken = plus(plus(worker->held_bytes, worker->reserved_bytes), fresh);
+    const uint64_t all = slack(plus(worker->memory_bytes, worker->spill_bytes), taken);
+    return memory < all ? memory : all;
+}
+
+// Notes the room that every worker has that may get tasks, now or after a pause; how many those
+// are.
+static uint32_t
+score_room(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    struct tsi_sched_walk walk;
+    uint32_t dep = 0;
+    uint32_t count = 0;
+    const uint64_t own = tsi_sched_job_bytes(job, op, task) + job->ops[op].workspace;
+    uint64_t bytes = own;
+    tsi_sched_walk_deps(&walk, job, op, task);
+    while (tsi_sched_walk_next_dep(&walk, &dep)) {
+        const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(sched, job, walk.op, dep);
+        bytes = plus(bytes, tsi_sched_job_bytes(chunk.job, chunk.op, chunk.task));
+    }
+    for (uint32_t slot = 0; slot < sched->workers.count; slot++) {
+        const struct tsi_sched_worker *worker = sched->workers.items[slot];
+        if (worker->peer != TSI_PEER_NONE && !worker->suspect && !worker->draining) {
+            const uint64_t missing = tsi_sched_place_missing(sched, job, op, task, slot);
+            const uint64_t room = room_for(worker, bytes, plus(own, missing));
+            // Of equals, rather one that has not just refused something.
+            sched->scores.items[slot] = room - (worker->refused_until_ns > 0 && room > 1 ? 1 : 0);
+            count++;
+        }
+    }
+    return count;
+}
+
+uint32_t
+tsi_sched_place_roomiest(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                         uint32_t task, uint32_t squeezes)
+{
+    const uint32_t count = score_room(sched, job, op, task);
+    const uint32_t among = count < ROOMIEST ? count : ROOMIEST;
+    const uint32_t rounds = count == 0 ? 0 : (squeezes - 1) % among + 1;
+    uint32_t best = TSI_SLOT_NONE;
+    for (uint32_t i = 0; i < rounds; i++) {
+        best = 0;
+        for (uint32_t slot = 1; slot < sched->workers.count; slot++) {
+            best = sched->scores.items[slot] > sched->scores.items[best] ? slot : best;
+        }
+        sched->scores.items[best] = 0;
+    }
+    for (uint32_t slot = 0; slot < sched->workers.count; slot++) {
+        sched->scores.items[slot] = 0;
+    }
+    return best;
 }
 
 bool

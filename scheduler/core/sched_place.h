@@ -18,6 +18,12 @@ struct tsi_sched_worker;
 uint32_t tsi_sched_place_best(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
                               uint32_t task);
 
+// The worker with most room for a task that found none `squeezes` times before. After the first
+// time it is the second, and so on around a few: the books may be wrong about any of them, as when
+// a disk is full. TSI_SLOT_NONE if no worker may get tasks.
+uint32_t tsi_sched_place_roomiest(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+                                  uint32_t task, uint32_t squeezes);
+
 // Whether a worker with nothing to do should take a task from the heap of `victim`: it does if
 // fetching the inputs takes less time than the task would wait there.
 bool tsi_sched_place_pays(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,

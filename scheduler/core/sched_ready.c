@@ -119,6 +119,20 @@ tsi_sched_ready_push(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_
     return true;
 }
 
+bool
+tsi_sched_ready_steer(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
+                      uint32_t slot)
+{
+    struct tsi_sched_task *record = &job->tasks[task];
+    const struct tsi_sched_place place = {record->where, job->slot, task, new_ticket(sched)};
+    if (!push(&sched->workers.items[slot]->steered, &place)) {
+        return false;
+    }
+    record->link = place.ticket;
+    tsi_sched_wake(sched, slot);
+    return true;
+}
+
 // How many tasks of operation `op` make a stripe.
 static size_t
 stripe_length(const struct tsi_sched *sched, const struct tsi_sched_job *job, uint32_t op)
@@ -443,9 +457,10 @@ tsi_sched_ready_front(const struct tsi_sched *sched)
 static bool
 peek_own(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sched_pick *pick)
 {
-    struct tsi_sched_pick found[3];
+    struct tsi_sched_pick found[4];
     int count = 0;
     count += peek_heap(sched, &worker->heap, true, TSI_PICK_OWN, &found[count]) ? 1 : 0;
+    count += peek_heap(sched, &worker->steered, false, TSI_PICK_STEERED, &found[count]) ? 1 : 0;
     count += peek_heap(sched, &sched->loose, false, TSI_PICK_LOOSE, &found[count]) ? 1 : 0;
     count += peek_stripes(sched, worker, &found[count]) ? 1 : 0;
     for (int i = 0; i < count; i++) {
@@ -493,6 +508,9 @@ tsi_sched_ready_take(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     case TSI_PICK_OWN:
         pop(&worker->heap);
         sched->stealable--;
+        break;
+    case TSI_PICK_STEERED:
+        pop(&worker->steered);
         break;
     case TSI_PICK_LOOSE:
         pop(&sched->loose);

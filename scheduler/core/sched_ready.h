@@ -6,7 +6,8 @@
 // for it. Tasks without wait in stripes: runs of tasks that were activated one after the other,
 // which one worker takes from first to last, so that what reads them finds most of them in one
 // place; of several jobs at work, a worker may own a stripe each. Tasks that came back from a
-// worker are loose: any worker may take them.
+// worker are loose: any worker may take them. Those that a worker had no room for are steered to
+// one that has: nobody else may take them.
 //
 // A place is named by a ticket, which is also in the task's record. A task that left QUEUED and
 // came again has another ticket, and its old place is skipped when it is found.
@@ -55,7 +56,13 @@ struct tsi_sched_stripes {
 };
 
 // Where a ready task was found.
-enum tsi_sched_pick_source { TSI_PICK_OWN, TSI_PICK_LOOSE, TSI_PICK_STRIPE, TSI_PICK_STOLEN };
+enum tsi_sched_pick_source {
+    TSI_PICK_OWN,
+    TSI_PICK_STEERED,
+    TSI_PICK_LOOSE,
+    TSI_PICK_STRIPE,
+    TSI_PICK_STOLEN,
+};
 
 struct tsi_sched_pick {
     enum tsi_sched_pick_source source;
@@ -75,6 +82,10 @@ tsi_sched_rank_before(uint32_t a, uint32_t b)
 // is out.
 bool tsi_sched_ready_push(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
                           uint32_t slot);
+
+// Leaves a task to the worker in `slot` alone; false when memory is out.
+bool tsi_sched_ready_steer(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t task,
+                           uint32_t slot);
 
 // Appends a task to the open stripe of its job; false when memory is out.
 bool tsi_sched_ready_push_stripe(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
@@ -103,6 +114,9 @@ void tsi_sched_ready_reorder(struct tsi_sched_heap *heap);
 
 // The stripes of a worker go back to those without an owner.
 void tsi_sched_ready_free_own(struct tsi_sched *sched, struct tsi_sched_worker *worker);
+
+// Chooses anew for all steered tasks, among more workers than before.
+void tsi_sched_ready_resteer(struct tsi_sched *sched);
 
 // Gives up what belongs to a worker, for others to take; false when memory is out.
 bool tsi_sched_ready_disown(struct tsi_sched *sched, struct tsi_sched_worker *worker);

@@ -158,7 +158,8 @@ note_places(struct tsi_verify *verify)
     bool noted = note_heap(verify, &sched->loose);
     uint64_t stealable = 0;
     for (size_t i = 0; i < sched->workers.count && noted; i++) {
-        noted = note_heap(verify, &sched->workers.items[i]->heap);
+        noted = note_heap(verify, &sched->workers.items[i]->heap) &&
+                note_heap(verify, &sched->workers.items[i]->steered);
         stealable += sched->workers.items[i]->heap.places.count;
     }
     for (size_t i = 0; i < sched->stripes.items.count && noted; i++) {
