@@ -9,7 +9,11 @@
 //        worker holds that has nothing to do, the scheduler knows of
 //   I9   no action refers to a peer that has left
 //   I10  a worker has at most its threads and the prefetch to do, and no message is too long
-//   I13  no worker is lost for a silence in which the scheduler did not listen
+//   I13  no worker is lost for a silence in which the scheduler did not listen, nor one that
+//        was not silent
+//   I14  no worker takes more memory or disk than it may; where the limit was lowered, what it
+//   takes
+//        beyond it becomes less only (sim_worker.c)
 //   I12  without a loss nothing is made twice, and with losses no task more often than those
 //   explain
 //
@@ -278,16 +282,35 @@ sim_book_compare(const struct sim_worker *worker)
     }
 }
 
+uint64_t
+sim_book_grain(const struct sim_world *world)
+{
+    return 2 * world->sched_config.suspect_ns / 5; // two of the times after which it looks
+}
+
+// A worker that moves, whose messages come through, and that the scheduler thinks connected.
+static bool
+is_audible(const struct sim_world *world, uint32_t peer)
+{
+    // A second from one sign of life to the next, and two for messages that are held up.
+    const uint64_t latest = world->now > 3 * TSI_SECOND ? world->now - 3 * TSI_SECOND : 0;
+    const struct sim_link *link = &world->links.items[peer];
+    const struct sim_worker *worker = link->worker;
+    return worker->alive && worker->peer == peer && !link->dead && link->opened_ns < latest &&
+           worker->frozen_until < latest && link->from_cut < latest;
+}
+
 void
 sim_book_lost(struct sim_world *world, uint32_t peer)
 {
-    // The scheduler looks now and then, and gives away up to two of these times.
-    const uint64_t grain = 2 * world->sched_config.suspect_ns / 5;
     const uint64_t awake = world->now - world->stalled_ns;
     const uint64_t silence = awake - world->links.items[peer].heard_ns;
-    if (silence + grain < world->sched_config.lost_ns) {
+    if (silence < world->sched_config.lost_ns) {
         sim_fail(world, "I13: peer %u is lost after a silence of %llu ms", peer,
                  (unsigned long long)(silence / TSI_MILLISECOND));
+    }
+    if (is_audible(world, peer)) {
+        sim_fail(world, "I13: peer %u is lost, and was not silent", peer);
     }
 }
 

@@ -399,7 +399,7 @@ is_explained(const struct sim_world *world, const struct sim_job *job, tess_stat
     case TESS_EIO:
         return world->faults.disk;
     case TESS_EMEMLIMIT:
-        return world->faults.tight || world->faults.kernel_memory;
+        return world->faults.tight || world->faults.squeeze || world->faults.kernel_memory;
     case TESS_EINVAL:
         return reads_lost_job(world, job);
     default:

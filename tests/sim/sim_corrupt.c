@@ -124,6 +124,8 @@ sim_corrupt_sched(struct sim_world *world)
             tsi_map_get(&world->sched->peers, event.peer) == NULL ? TSI_PEER_NONE : event.peer;
         break;
     }
+    // What is due by the time alone comes before.
+    sim_sched_feed(world, &(struct tsi_sched_event){.kind = TSI_SCHED_TICK});
     const struct tsi_sched_stats before = tsi_sched_stats(world->sched);
     sim_trace(world, "a corrupt record, kind %d, peer %u", (int)event.kind, event.peer);
     sim_sched_feed(world, &event);

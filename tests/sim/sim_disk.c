@@ -50,6 +50,8 @@ sim_disk_load(struct sim_worker *worker, const struct tsi_worker_action *action)
     if (extent->bytes != action->load.bytes) {
         sim_fail(worker->world, "worker %d reads another chunk", worker->id);
     }
+    sim_trace(worker->world, "worker %d reads %u:%u", worker->id, tsi_key_job(extent->key),
+              tsi_key_task(extent->key));
     end_later(worker, action->load.run, extent, false);
 }
 

@@ -28,7 +28,7 @@ sim_fault_draw(struct sim_world *world)
         &world->faults.tight,       &world->faults.vanish,        &world->faults.cancel,
         &world->faults.kernel_kill, &world->faults.kernel_memory, &world->faults.partition,
         &world->faults.stall,       &world->faults.clock,         &world->faults.corrupt,
-        &world->faults.disk,
+        &world->faults.disk,        &world->faults.squeeze,
     };
     const bool is_calm =
         sim_chance(random, 100) || world->config.big_workers > 0 || world->config.is_tiny;
@@ -186,7 +186,8 @@ stall(struct sim_world *world)
     if (world->stalled_until <= world->now) {
         const uint64_t time = standstill(world);
         world->stalled_until = world->now + time;
-        world->stalled_ns += time;
+        // A shorter one cannot be told from having had nothing to do.
+        world->stalled_ns += time > sim_book_grain(world) ? time : 0;
         sim_trace(world, "the scheduler stands still for %llu ms",
                   (unsigned long long)(time / TSI_MILLISECOND));
     }
@@ -205,13 +206,38 @@ jump(struct sim_world *world)
               (unsigned long long)(time / TSI_MILLISECOND));
 }
 
+// Somebody lowers the limit of a worker's control group while it works.
+static void
+squeeze(struct sim_world *world)
+{
+    struct sim_worker *worker = pick_worker(world);
+    if (worker == NULL || worker->frozen_until > world->now) {
+        return;
+    }
+    const uint64_t most = worker->memory_bytes < 200 << 10 ? worker->memory_bytes : 200 << 10;
+    sim_worker_limit(worker, sim_below(&world->random, most));
+    struct sim_event *end = sim_at(world, world->now + standstill(world), SIM_SQUEEZE_END);
+    end->worker = worker;
+    end->life = worker->life;
+}
+
+void
+sim_fault_relax(const struct sim_event *event)
+{
+    struct sim_worker *worker = event->worker;
+    if (worker->core != NULL && worker->life == event->life) {
+        sim_worker_limit(worker, worker->memory_bytes);
+    }
+}
+
 static void
 corrupt(struct sim_world *world)
 {
     struct sim_worker *worker = pick_worker(world);
-    if (worker == NULL || sim_chance(&world->random, 500)) {
+    const bool is_awake = world->stalled_until <= world->now;
+    if (is_awake && (worker == NULL || sim_chance(&world->random, 500))) {
         sim_corrupt_sched(world);
-    } else {
+    } else if (worker != NULL) {
         sim_corrupt_worker(worker);
     }
 }
@@ -228,6 +254,7 @@ sim_fault_happen(struct sim_world *world)
         {world->faults.late, join_late},   {world->faults.vanish, vanish},
         {world->faults.partition, part},   {world->faults.stall, stall},
         {world->faults.clock, jump},       {world->faults.corrupt, corrupt},
+        {world->faults.squeeze, squeeze},
     };
     const size_t count = sizeof kinds / sizeof *kinds;
     const size_t first = sim_below(&world->random, count);
@@ -244,6 +271,11 @@ void
 sim_fault_heal(struct sim_world *world)
 {
     world->quiet = true;
+    for (size_t i = 0; i < world->workers.count && world->faults.squeeze; i++) {
+        struct sim_event *end = sim_at(world, world->now, SIM_SQUEEZE_END);
+        end->worker = world->workers.items[i];
+        end->life = end->worker->life;
+    }
     struct sim_worker *worker = sim_worker_new(world);
     worker->memory_bytes = UINT64_C(1) << 40;
     join_later(world, worker, 0);

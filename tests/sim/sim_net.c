@@ -13,7 +13,11 @@
 uint32_t
 sim_link_open(struct sim_world *world, struct sim_worker *worker, struct sim_client *client)
 {
-    TSI_CHECK(tsi_vec_push(&world->links, ((struct sim_link){.worker = worker, .client = client})));
+    TSI_CHECK(tsi_vec_push(&world->links, ((struct sim_link){
+                                              .worker = worker,
+                                              .client = client,
+                                              .opened_ns = world->now,
+                                          })));
     return (uint32_t)world->links.count - 1;
 }
 

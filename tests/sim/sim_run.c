@@ -154,6 +154,9 @@ sim_handle(struct sim_world *world, struct sim_event *event)
     case SIM_DISK_END:
         sim_disk_end(event);
         break;
+    case SIM_SQUEEZE_END:
+        sim_fault_relax(event);
+        break;
     case SIM_CLIENT_FETCHED:
         sim_client_fetched(world, event);
         break;

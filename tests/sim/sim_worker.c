@@ -51,7 +51,7 @@ sim_worker_new(struct sim_world *world)
         worker->memory_bytes = (uint64_t)sim_between(&world->random, 32 << 10, 200 << 10);
     }
     worker->spill_bytes = UINT64_C(1) << 40;
-    if (world->faults.tight) {
+    if (world->faults.tight || world->faults.squeeze) {
         worker->spills_max = (int)sim_between(&world->random, 0, 4);
         worker->spill_bytes = sim_chance(&world->random, 300) ? sim_below(&world->random, 300 << 10)
                                                               : UINT64_C(1) << 40;
@@ -99,6 +99,8 @@ sim_worker_join(struct sim_worker *worker)
         };
         worker->core = tsi_worker_new(&config);
         TSI_CHECK(worker->core != NULL);
+        worker->limit_bytes = worker->memory_bytes;
+        worker->most_bytes = 0;
         memset(worker->runs, 0, sizeof *worker->runs * worker->run_count);
     }
     worker->alive = true;
@@ -179,6 +181,19 @@ sim_worker_heartbeat(struct sim_worker *worker)
     struct sim_event *beat = sim_at(world, world->now + TSI_SECOND, SIM_HEARTBEAT);
     beat->worker = worker;
     beat->epoch = worker->epoch;
+}
+
+void
+sim_worker_limit(struct sim_worker *worker, uint64_t memory_bytes)
+{
+    const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
+    sim_trace(worker->world, "worker %d may take %llu bytes of memory", worker->id,
+              (unsigned long long)memory_bytes);
+    worker->limit_bytes = memory_bytes;
+    worker->most_bytes = stats.bytes_held + stats.bytes_reserved + stats.bytes_fetching;
+    struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
+    event.limited.memory_bytes = memory_bytes;
+    sim_worker_feed(worker, &event);
 }
 
 void
@@ -339,7 +354,7 @@ may_fetches_fail(const struct sim_world *world)
     const bool may_jobs_go =
         faults->kernel_poison || faults->kernel_memory || faults->cancel || faults->vanish;
     return may_workers_go || may_jobs_go || faults->fetch || faults->rebirth || faults->disk ||
-           world->early;
+           faults->squeeze || world->early;
 }
 
 static void
@@ -484,8 +499,12 @@ sim_worker_poll(struct sim_worker *worker)
     check(worker);
     const struct tsi_worker_stats stats = tsi_worker_stats(worker->core);
     const uint64_t taken = stats.bytes_held + stats.bytes_reserved + stats.bytes_fetching;
-    if (taken > worker->memory_bytes + INLINE_ROOM || stats.bytes_spilled > worker->spill_bytes) {
-        sim_fail(world, "I13: worker %d takes %llu bytes of memory and %llu of its disk",
+    // What was there when the limit was lowered may only become less.
+    worker->most_bytes = taken < worker->most_bytes ? taken : worker->most_bytes;
+    const uint64_t most =
+        worker->limit_bytes > worker->most_bytes ? worker->limit_bytes : worker->most_bytes;
+    if (taken > most + INLINE_ROOM || stats.bytes_spilled > worker->spill_bytes) {
+        sim_fail(world, "I14: worker %d takes %llu bytes of memory and %llu of its disk",
                  worker->id, (unsigned long long)taken, (unsigned long long)stats.bytes_spilled);
     }
 }

@@ -45,6 +45,7 @@ struct sim_faults {
     bool fetch;         // fetches fail
     bool tight;         // workers have little memory
     bool disk;          // disks are full, and lose chunks
+    bool squeeze;       // the memory that a worker may take shrinks for a while
     bool vanish;        // clients go away
     bool cancel;        // clients cancel
     bool partition;     // links, or one direction of them, stand still for a while
@@ -117,6 +118,7 @@ struct sim_link {
     uint64_t to_cut;  // nothing arrives before
     uint64_t from_cut;
     uint64_t heard_ns; // when something came last, by the time that the scheduler was awake
+    uint64_t opened_ns;
     uint64_t from_time;
     uint32_t from_sent;
     uint32_t from_arrived;
@@ -165,6 +167,7 @@ enum sim_event_kind {
     SIM_SCHED_RESTORED,
     SIM_PARTED,
     SIM_DISK_END,
+    SIM_SQUEEZE_END,
 };
 
 struct sim_fetch {
@@ -233,6 +236,8 @@ struct sim_worker {
     int runs_ahead;
     uint32_t run_count;
     uint64_t memory_bytes;
+    uint64_t limit_bytes; // what of that it may take now
+    uint64_t most_bytes;  // that it may still have, from before that was lowered
     int spills_max;
     uint64_t spill_bytes;
     uint32_t life; // how often the core was made anew
@@ -266,7 +271,7 @@ struct sim_world {
     uint64_t task_ns;       // mean time of a task
     uint64_t net_ns;        // mean delay of a message
     uint64_t stalled_until; // of the scheduler
-    uint64_t stalled_ns;    // in all
+    uint64_t stalled_ns;    // in all, as far as it can notice that
     uint64_t skew_ns;       // what its clock is ahead
     bool quiet;             // no more faults
     bool is_replay;         // of a path that was checked before
@@ -368,6 +373,8 @@ void sim_book_check(struct sim_world *world);
 void sim_book_compare(const struct sim_worker *worker);
 // A worker is dropped for its silence.
 void sim_book_lost(struct sim_world *world, uint32_t peer);
+// How long the scheduler may stand still without being able to notice.
+uint64_t sim_book_grain(const struct sim_world *world);
 // A link was closed, a task made.
 void sim_book_closed(struct sim_link *link);
 void sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task);
@@ -392,6 +399,8 @@ void sim_worker_poll(struct sim_worker *worker);
 bool sim_worker_demand(struct sim_worker *worker, tsi_key key);
 void sim_worker_run_end(struct sim_worker *worker, const struct sim_event *event);
 void sim_worker_heartbeat(struct sim_worker *worker);
+// The memory that it may take is another from now on.
+void sim_worker_limit(struct sim_worker *worker, uint64_t memory_bytes);
 void sim_worker_drop_mail(struct sim_world *world, struct sim_mail *mail);
 
 // sim_disk.c
@@ -427,6 +436,8 @@ void sim_fault_draw(struct sim_world *world);
 // A worker dies of its task and is started again.
 void sim_fault_kill(struct sim_worker *worker);
 void sim_fault_happen(struct sim_world *world);
+// A worker may take all of its memory again.
+void sim_fault_relax(const struct sim_event *event);
 void sim_fault_heal(struct sim_world *world);
 
 // sim_restart.c

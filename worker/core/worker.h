@@ -13,7 +13,8 @@
 //
 // Memory is strictly bounded: what is held, fetched and reserved for runs is never more than
 // memory_bytes. Where it does not suffice chunks go to disk, those first that are needed last; a
-// task that has no room even so is given back.
+// task that has no room even so is given back. Where the limit was lowered below what is taken,
+// nothing more is taken until that is less.
 //
 // What a worker holds is what the scheduler can know from its reports: outputs of tasks reported
 // done, inputs of those tasks, and copies reported. It holds them until FREE or DROP_JOB. What came
@@ -59,6 +60,9 @@ enum tsi_worker_event_kind {
     // Every SPILL and LOAD is answered by its own, also after a RESET.
     TSI_WORKER_SPILLED,
     TSI_WORKER_LOADED,
+    // The memory that may be taken is another from now on, at most that of the configuration. Of
+    // what is held beyond it as much as can leaves at once; what runs goes on.
+    TSI_WORKER_LIMITED,
     // The scheduler is gone: forget everything it said. FETCHes from before are not answered any
     // more; runs end as always, unheard.
     TSI_WORKER_RESET,
@@ -133,6 +137,9 @@ struct tsi_worker_event {
             void *handle;     // if TESS_OK, as in `fetched`
             const char *text; // if not: the chunk is lost
         } loaded;
+        struct {
+            uint64_t memory_bytes;
+        } limited;
     };
 };
 

@@ -226,6 +226,20 @@ tsi_worker_spill_room(struct tsi_worker *worker, uint64_t bytes, uint64_t priori
     return fits(worker, bytes);
 }
 
+void
+tsi_worker_spill_shed(struct tsi_worker *worker)
+{
+    if (!worker->is_over) {
+        return;
+    }
+    const uint64_t taken = taken_bytes(worker);
+    const uint64_t excess = taken > worker->memory_bytes ? taken - worker->memory_bytes : 0;
+    worker->is_over = excess > 0;
+    if (excess > worker->bytes_leaving && worker->spills_max > 0) {
+        evict_some(worker, excess - worker->bytes_leaving, 0, 0);
+    }
+}
+
 static void
 take_run(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, enum tsi_worker_io io)
 {

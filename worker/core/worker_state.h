@@ -166,6 +166,7 @@ struct tsi_worker {
     size_t run_count;  // threads and runs ahead
     size_t long_count; // tasks that run and are not short
     uint64_t memory_bytes;
+    bool is_over; // the limit was changed, and more may be taken than that since
     size_t fetches_max;
 
     struct tsi_worker_pool job_pool;
@@ -362,6 +363,8 @@ bool tsi_worker_tell_late(struct tsi_worker *worker, struct tsi_worker_action *a
 // Whether `bytes` more fit in memory. If not, chunks that are needed later than `priority` start to
 // leave it.
 bool tsi_worker_spill_room(struct tsi_worker *worker, uint64_t bytes, uint64_t priority);
+// Makes chunks leave as long as more memory is taken than may be.
+void tsi_worker_spill_shed(struct tsi_worker *worker);
 // A chunk is in memory now, or no more.
 void tsi_worker_spill_enter(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);
 void tsi_worker_spill_leave(struct tsi_worker *worker, struct tsi_worker_chunk *chunk);

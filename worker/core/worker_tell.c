@@ -239,17 +239,21 @@ tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_ac
 {
     worker->now_ns = now_ns;
     tsi_worker_tell_settle(worker);
+    tsi_worker_spill_shed(worker);
     if (worker->done.count >= TSI_WORKER_BATCH && tell_done(worker, action)) {
         return true;
     }
-    // What follows may release a chunk or end a task after that was looked at.
+    // What follows may release a chunk or end a task after that was looked at. What waits to be
+    // written comes before what is read: reads that leave again at once, for somebody who waits for
+    // that room, could otherwise keep the disk busy for ever.
     do {
         if (tell_cancel(worker, action) || tell_release(worker, action) ||
-            tell_execute(worker, action) || tell_fetch(worker, action) ||
-            tell_spill(worker, action) || tell_release(worker, action) ||
-            tell_dropped(worker, action) || tell_ended(worker, action) ||
-            tell_done(worker, action) || tell_copied(worker, action) ||
-            tsi_worker_tell_late(worker, action) || tell_release(worker, action)) {
+            tell_execute(worker, action) || tell_spill(worker, action) ||
+            tell_fetch(worker, action) || tell_spill(worker, action) ||
+            tell_release(worker, action) || tell_dropped(worker, action) ||
+            tell_ended(worker, action) || tell_done(worker, action) ||
+            tell_copied(worker, action) || tsi_worker_tell_late(worker, action) ||
+            tell_release(worker, action)) {
             return true;
         }
     } while (tsi_worker_stuck_relieve(worker));
