@@ -300,6 +300,18 @@ tsi_files_data(const struct tsi_mapped_file *file)
     return file->map.data;
 }
 
+void
+tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t high)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = (uintptr_t)(file->map.data + low) / page * page;
+    const uintptr_t end = (uintptr_t)(file->map.data + high);
+    if (low < high && file->map.header.data_bytes >= RELEASE_BYTES_MIN) {
+        const size_t skipped = first - (uintptr_t)file->map.pages;
+        (void)madvise((unsigned char *)file->map.pages + skipped, end - first, MADV_POPULATE_READ);
+    }
+}
+
 // Only whole pages between the two; advice that is not taken does no harm.
 static void
 release_pages(const struct tsi_mapped_file *file, int64_t low, int64_t high)

@@ -21,6 +21,11 @@ tess_status tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op
 // The first element; NULL if there is none.
 const unsigned char *tsi_files_data(const struct tsi_mapped_file *file);
 
+// The bytes from `low` to `high` of the elements will be read now: the pages of a large file come
+// into this process's memory at once rather than one after another. Advice: what cannot be read is
+// found when it is.
+void tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t high);
+
 // Gives the reference back. The bytes from `low` to `high` of the elements have been read: of a
 // large file their pages leave this process's memory.
 void tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t low,

@@ -163,6 +163,9 @@ bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct t
     reach_of(run, view, &use->low, &use->high);
     use->low += view->data - data;
     use->high += view->data - data;
+    if (use->high - use->low <= run->elements * (int64_t)view->bytes) {
+        tsi_files_prepare(use->file, use->low, use->high);
+    }
     return TESS_OK;
 }
 

@@ -53,15 +53,24 @@ share_of(int64_t elements, int64_t taken)
     return rest > 0 ? rest : 1;
 }
 
-void
-tsi_chunks_choose(struct tsi_grid *grid, uint32_t axes, tess_dtype dtype)
+// From the axis on which neighbours lie next to each other to the others: whole as long as that
+// fits, then what is left, then single elements.
+static void
+choose_runs(struct tsi_grid *grid, uint32_t axes, int64_t elements, bool last_axis_first)
 {
-    int64_t elements = CHOSEN_BYTES / (int64_t)tess_dtype_bytes(dtype);
-    for (int i = 0; i < grid->ndim; i++) {
-        if ((axes >> i & 1) == 0) {
-            elements = share_of(elements, tsi_axis_chunk_size_max(&grid->axis[i]));
+    for (int k = 0; k < grid->ndim; k++) {
+        const int i = last_axis_first ? grid->ndim - 1 - k : k;
+        if ((axes >> i & 1) != 0) {
+            const int64_t size = grid->axis[i].size;
+            grid->axis[i] = tsi_axis_regular(size, elements);
+            elements = share_of(elements, size);
         }
     }
+}
+
+static void
+choose_even(struct tsi_grid *grid, uint32_t axes, int64_t elements)
+{
     // An axis that is shorter than its share stays whole, and leaves more to the others.
     int64_t step = 0;
     for (bool again = true; again && axes != 0;) {
@@ -85,6 +94,22 @@ tsi_chunks_choose(struct tsi_grid *grid, uint32_t axes, tess_dtype dtype)
         if ((axes >> i & 1) != 0) {
             grid->axis[i] = tsi_axis_regular(grid->axis[i].size, step);
         }
+    }
+}
+
+void
+tsi_chunks_choose(struct tsi_grid *grid, uint32_t axes, tess_dtype dtype, enum tsi_chunks_way way)
+{
+    int64_t elements = CHOSEN_BYTES / (int64_t)tess_dtype_bytes(dtype);
+    for (int i = 0; i < grid->ndim; i++) {
+        if ((axes >> i & 1) == 0) {
+            elements = share_of(elements, tsi_axis_chunk_size_max(&grid->axis[i]));
+        }
+    }
+    if (way == TSI_CHUNKS_EVEN) {
+        choose_even(grid, axes, elements);
+    } else {
+        choose_runs(grid, axes, elements, way == TSI_CHUNKS_C_RUNS);
     }
 }
 
@@ -206,7 +231,7 @@ cut_axis(struct tsi_arena *arena, int64_t size, const struct tess_chunks *chunks
 
 static tess_status
 cut(struct tsi_arena *arena, const struct tess_shape *shape, const struct tess_chunks *chunks,
-    tess_dtype dtype, struct tsi_grid *grid, struct tsi_error *error)
+    tess_dtype dtype, enum tsi_chunks_way way, struct tsi_grid *grid, struct tsi_error *error)
 {
     tess_status status = check_chunks(shape, chunks, error);
     uint32_t chosen = 0;
@@ -217,7 +242,7 @@ cut(struct tsi_arena *arena, const struct tess_shape *shape, const struct tess_c
         chosen |= (uint32_t)is_chosen << i;
     }
     if (status == TESS_OK) {
-        tsi_chunks_choose(grid, chosen, dtype);
+        tsi_chunks_choose(grid, chosen, dtype, way);
         if (tsi_grid_chunk_count(grid) < 0) {
             status =
                 tsi_error_set(error, TESS_EOVERFLOW, "the number of chunks does not fit 64 bits");
@@ -228,14 +253,14 @@ cut(struct tsi_arena *arena, const struct tess_shape *shape, const struct tess_c
 
 tess_status
 tsi_chunks_grid(struct tsi_arena *arena, const struct tess_shape *shape,
-                const struct tess_chunks *chunks, tess_dtype dtype, struct tsi_grid *grid,
-                struct tsi_error *error)
+                const struct tess_chunks *chunks, tess_dtype dtype, enum tsi_chunks_way way,
+                struct tsi_grid *grid, struct tsi_error *error)
 {
     tess_status status = check_shape(shape, dtype, error);
     if (status != TESS_OK) {
         return status;
     }
-    status = cut(arena, shape, chunks, dtype, grid, error);
+    status = cut(arena, shape, chunks, dtype, way, grid, error);
     if (status != TESS_OK && status != TESS_ENOMEM) {
         char shape_text[TSI_SHAPE_TEXT_MAX];
         char chunks_text[CHUNKS_TEXT_MAX];

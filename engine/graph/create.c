@@ -32,8 +32,11 @@ tsi_create_cut(struct tess_session *session, const struct tess_shape *shape,
                struct tess_array *draft)
 {
     struct tsi_error error;
+    const enum tsi_chunks_way way = draft->kind != TSI_NODE_FILE       ? TSI_CHUNKS_EVEN
+                                    : draft->file.header.fortran_order ? TSI_CHUNKS_FORTRAN_RUNS
+                                                                       : TSI_CHUNKS_C_RUNS;
     const tess_status status =
-        tsi_chunks_grid(scratch, shape, chunks, draft->dtype, &draft->grid, &error);
+        tsi_chunks_grid(scratch, shape, chunks, draft->dtype, way, &draft->grid, &error);
     return status == TESS_OK ? NULL : tsi_node_fail(session, status, draft->name, "%s", error.text);
 }
 

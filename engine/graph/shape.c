@@ -74,7 +74,8 @@ repeat_grid(struct tess_array *x, const struct tess_shape *shape, struct tsi_gri
     char from[TSI_SHAPE_TEXT_MAX];
     char to[TSI_SHAPE_TEXT_MAX];
     text_of(from, x);
-    const tess_status status = tsi_chunks_grid(NULL, shape, &one_chunk, x->dtype, grid, &error);
+    const tess_status status =
+        tsi_chunks_grid(NULL, shape, &one_chunk, x->dtype, TSI_CHUNKS_EVEN, grid, &error);
     if (status != TESS_OK) {
         return tsi_node_fail(x->session, status, "broadcast_to", "%s to %s", from, error.text);
     }
@@ -95,7 +96,7 @@ repeat_grid(struct tess_array *x, const struct tess_shape *shape, struct tsi_gri
         return tsi_node_fail(x->session, TESS_ESHAPE, "broadcast_to", "%s does not fit %s", from,
                              to);
     }
-    tsi_chunks_choose(grid, repeated, x->dtype);
+    tsi_chunks_choose(grid, repeated, x->dtype, TSI_CHUNKS_EVEN);
     return NULL;
 }
 
@@ -120,7 +121,8 @@ tess_array *(tess_rechunk)(tess_array *x, tess_chunks chunks)
     struct tsi_arena scratch;
     tsi_arena_init(&scratch);
     const struct tess_shape shape = tsi_grid_shape(&x->grid);
-    const tess_status status = tsi_chunks_grid(&scratch, &shape, &chunks, x->dtype, &grid, &error);
+    const tess_status status =
+        tsi_chunks_grid(&scratch, &shape, &chunks, x->dtype, TSI_CHUNKS_EVEN, &grid, &error);
     if (status == TESS_OK) {
         const struct tsi_node_view view = tsi_view_identity(grid.ndim);
         array = tsi_view_of(x, &view, &grid, "rechunk");

@@ -88,6 +88,9 @@ find_need(const struct tsi_program *program, int i, struct op_peak *peaks)
     struct op_peak *peak = &peaks[i];
     uint64_t kept = 0;
     uint64_t most = 0;
+    if (op->work == TSI_WORK_FILE) {
+        return;
+    }
     peak->chunk_bytes = tsi_chunk_op_bytes_max(op);
     for (int k = 0; k < op->input_count; k++) {
         const struct op_peak *source = &peaks[op->inputs[k].op];
