@@ -187,6 +187,7 @@ struct tsi_worker_action {
             const tsi_key *input_keys;
             size_t input_count;
             uint64_t output_bytes;
+            uint64_t cost_ns; // how long it is expected to take
         } execute;
         struct {
             uint32_t run;

@@ -8,6 +8,9 @@
 #include "engine/exec/files.h"
 #include "worker/daemon/loop.h"
 
+// Times in one turn that the loop executes short tasks itself, each for the ends of those before.
+enum { ROUNDS_HERE = 8 };
+
 static void
 fail_run(struct tsi_worker_loop *loop, uint32_t run, const char *text)
 {
@@ -16,6 +19,16 @@ fail_run(struct tsi_worker_loop *loop, uint32_t run, const char *text)
     event.executed.status = TESS_ENOMEM;
     event.executed.text = text;
     tsi_worker_loop_event(loop, &event);
+}
+
+static bool
+touches_files(const struct tsi_program *program, const struct tsi_chunk_op *op)
+{
+    bool any = op->target_file.path != NULL;
+    for (int i = 0; i < op->input_count; i++) {
+        any = any || program->ops[op->inputs[i].op].work == TSI_WORK_FILE;
+    }
+    return any;
 }
 
 static void
@@ -39,7 +52,9 @@ execute(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
     slot->op = action->execute.op;
     slot->chunk = action->execute.chunk;
     slot->output_bytes = (size_t)action->execute.output_bytes;
-    tsi_attempts_start(attempts, run);
+    const struct tsi_chunk_op *op = &slot->program->ops[slot->op];
+    tsi_pool_start(loop->pool, run,
+                   touches_files(slot->program, op) ? UINT64_MAX : action->execute.cost_ns);
 }
 
 // A task that has read memory that was taken back meanwhile has read anything. The worker starts
@@ -187,8 +202,15 @@ void
 tsi_worker_loop_act(struct tsi_worker_loop *loop)
 {
     struct tsi_worker_action action;
-    while (loop->core != NULL && tsi_worker_poll(loop->core, tsi_clock_ns(), &action)) {
-        act(loop, &action);
+    bool goes_on = loop->core != NULL;
+    for (int rounds = 0; goes_on; rounds++) {
+        while (tsi_worker_poll(loop->core, tsi_clock_ns(), &action)) {
+            act(loop, &action);
+        }
+        goes_on = rounds < ROUNDS_HERE && loop->pool != NULL && tsi_pool_run_here(loop->pool);
+        if (goes_on) {
+            tsi_worker_loop_collect(loop);
+        }
     }
     if (loop->pool != NULL) {
         tsi_pool_wake(loop->pool);

@@ -3,7 +3,8 @@
 // Threads take runs from a ring and gather their ends; the lock is only for handing those over and
 // for sleep. The loop is woken when a thread has gathered enough, when that took long enough, or
 // when there is nothing left to execute; so a burst of small tasks costs few wake-ups, and the loop
-// reports them in few messages.
+// reports them in few messages. A short task alone, when all threads sleep, is executed by the loop
+// itself: that saves two switches between threads, which take longer than it does.
 
 #include "worker/daemon/pool.h"
 
@@ -12,10 +13,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
+
+// What the loop executes itself may take so long, as expected; and when it took longer than the
+// second, it leaves that to the threads for a while.
+#define HERE_NS 20000
+#define HERE_TOOK_NS_MAX 200000
+#define HERE_PAUSE_NS (100 * TSI_MILLISECOND)
 
 struct tsi_pool {
     struct tsi_attempts attempts;
+    uint64_t started_ns;   // the loop's: expected time of what was started and nobody was woken for
+    uint64_t here_from_ns; // likewise: the loop executes nothing before
     pthread_t threads[TSI_THREADS_MAX];
     int thread_count;
     int fd;
@@ -29,6 +39,13 @@ struct tsi_pool {
     bool closing;
 };
 
+static void
+add_ended(struct tsi_pool *pool, const struct tsi_attempt_batch *batch)
+{
+    memcpy(pool->ended + pool->ended_count, batch->runs, batch->count * sizeof batch->runs[0]);
+    pool->ended_count += batch->count;
+}
+
 // Executes tasks, without the lock, and hands their ends over.
 static void
 run_some(struct tsi_pool *pool)
@@ -41,8 +58,7 @@ run_some(struct tsi_pool *pool)
            atomic_load_explicit(&pool->idle, memory_order_relaxed) == 0) {
     }
     pthread_mutex_lock(&pool->lock);
-    memcpy(pool->ended + pool->ended_count, batch.runs, batch.count * sizeof batch.runs[0]);
-    pool->ended_count += batch.count;
+    add_ended(pool, &batch);
     if (batch.count > 0 && !pool->woken) {
         pool->woken = true;
         (void)!write(pool->fd, &(uint64_t){1}, sizeof(uint64_t));
@@ -122,8 +138,40 @@ tsi_pool_attempts(struct tsi_pool *pool)
 }
 
 void
+tsi_pool_start(struct tsi_pool *pool, uint32_t run, uint64_t cost_ns)
+{
+    const uint64_t room = UINT64_MAX - pool->started_ns;
+    pool->started_ns += cost_ns < room ? cost_ns : room;
+    tsi_attempts_start(&pool->attempts, run);
+}
+
+bool
+tsi_pool_run_here(struct tsi_pool *pool)
+{
+    struct tsi_attempt_batch batch;
+    if (tsi_ring_count(&pool->attempts.ring) == 0 || pool->started_ns > HERE_NS ||
+        atomic_load_explicit(&pool->idle, memory_order_relaxed) < pool->thread_count) {
+        return false;
+    }
+    tsi_attempt_batch_begin(&batch);
+    if (batch.first_ns < pool->here_from_ns) {
+        return false;
+    }
+    while (tsi_attempt_batch_next(&batch, &pool->attempts)) {
+    }
+    if (batch.last_ns - batch.first_ns > HERE_TOOK_NS_MAX) {
+        pool->here_from_ns = batch.last_ns + HERE_PAUSE_NS;
+    }
+    pthread_mutex_lock(&pool->lock);
+    add_ended(pool, &batch);
+    pthread_mutex_unlock(&pool->lock);
+    return batch.count > 0;
+}
+
+void
 tsi_pool_wake(struct tsi_pool *pool)
 {
+    pool->started_ns = 0;
     const uint32_t started = tsi_ring_count(&pool->attempts.ring);
     if (started == 0) {
         return;

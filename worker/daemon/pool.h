@@ -14,8 +14,16 @@ struct tsi_pool *tsi_pool_new(int threads,
                               struct tsi_files *files); // NULL if not all threads start
 void tsi_pool_free(struct tsi_pool *pool); // cancels what runs; what is not collected is dropped
 
-// The slots of the runs, to be prepared, started and read by the loop alone.
+// The slots of the runs, to be prepared and read by the loop alone.
 struct tsi_attempts *tsi_pool_attempts(struct tsi_pool *pool);
+
+// Gives a run to the threads; `cost_ns` is how long it is expected to take, UINT64_MAX if it may
+// wait for something.
+void tsi_pool_start(struct tsi_pool *pool, uint32_t run, uint64_t cost_ns);
+
+// Executes what was started since the threads were woken, in the thread of the loop, if all of them
+// sleep and it takes less time than to wake one. True if there is something to collect.
+bool tsi_pool_run_here(struct tsi_pool *pool);
 
 // Wakes threads for what was started since the last call.
 void tsi_pool_wake(struct tsi_pool *pool);
