@@ -102,6 +102,7 @@ remote_free(struct tsi_remote *remote)
     tsi_free(remote->place);
     tsi_arena_fini(&remote->scratch);
     tsi_wire_buf_fini(&remote->out);
+    tsi_later_fini(&remote->later);
     pthread_cond_destroy(&remote->settled_cond);
     pthread_mutex_destroy(&remote->lock);
     tsi_free(remote);

@@ -12,6 +12,7 @@
 
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
+#include "engine/net/later.h"
 #include "engine/net/transfer.h"
 #include "engine/runtime/backend.h"
 
@@ -113,6 +114,7 @@ struct tsi_remote {
     uint64_t bytes_copied;
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
+    struct tsi_later later; // to the scheduler
 };
 
 void *tsi_remote_thread(void *argument);
@@ -136,6 +138,10 @@ void tsi_remote_submit(struct tsi_remote *remote, struct tsi_remote_job *job);
 // remote_receive.c
 void tsi_remote_receive(struct tsi_remote *remote);
 void tsi_remote_send(struct tsi_remote *remote, struct tsi_message *message);
+// The same, but it may leave a moment later, with what else there is to send.
+void tsi_remote_send_later(struct tsi_remote *remote, struct tsi_message *message);
+// Sends what was kept back.
+void tsi_remote_flush(struct tsi_remote *remote);
 struct tsi_remote_job *tsi_remote_job(const struct tsi_remote *remote, uint32_t number);
 void tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status,
                         const char *text);

@@ -42,6 +42,13 @@ fail_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status stat
     tsi_remote_end_job(remote, job, status, text);
 }
 
+// Whether nothing that the scheduler could say of the job is waited for any more.
+static bool
+has_all(const struct tsi_remote_job *job)
+{
+    return job->left == 0 && job->is_told && job->only_delivers;
+}
+
 static void
 tell_taken(struct tsi_remote *remote, struct tsi_remote_job *job)
 {
@@ -49,7 +56,11 @@ tell_taken(struct tsi_remote *remote, struct tsi_remote_job *job)
         struct tsi_message message = {
             .type = TSI_MESSAGE_TAKEN,
             .taken = {.job = job->number, .tasks = job->taken.items, .count = job->taken.count}};
-        tsi_remote_send(remote, &message);
+        if (has_all(job)) {
+            tsi_remote_send_later(remote, &message);
+        } else {
+            tsi_remote_send(remote, &message);
+        }
         tsi_vec_clear(&job->taken);
     }
 }
@@ -148,8 +159,7 @@ tsi_remote_gather(struct tsi_remote *remote)
     for (size_t i = remote->jobs.count; i-- > 0;) {
         struct tsi_remote_job *job = remote->jobs.items[i];
         tell_taken(remote, job);
-        // What the scheduler has to say of the end is known: it need not be waited for.
-        if (job->left == 0 && job->is_told && job->only_delivers) {
+        if (has_all(job)) {
             tsi_future_set_costs(job->future, &job->costs);
             tsi_remote_end_job(remote, job, TESS_OK, NULL);
         }

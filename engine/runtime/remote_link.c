@@ -61,6 +61,7 @@ tsi_remote_open_sockets(struct tsi_remote *remote, struct tsi_error *error)
 void
 tsi_remote_close_sockets(struct tsi_remote *remote, int linger_ms)
 {
+    tsi_later_clear(&remote->later);
     tsi_net_unwatch(remote->socket, remote->monitor);
     tsi_net_close(remote->socket, linger_ms);
     tsi_server_free(remote->server);

@@ -10,16 +10,42 @@
 
 enum { MESSAGES_PER_TURN = 1000 };
 
+// Puts the message into `out`; false if there is nobody to send it to, or no memory.
+static bool
+encode(struct tsi_remote *remote, struct tsi_message *message)
+{
+    message->epoch = remote->connection.epoch;
+    message->peer = remote->peer;
+    return remote->peer != 0 && !remote->lost && tsi_message_encode(message, &remote->out);
+}
+
+void
+tsi_remote_flush(struct tsi_remote *remote)
+{
+    const unsigned char *bytes = NULL;
+    size_t count = 0;
+    size_t at = 0;
+    while (remote->peer != 0 && tsi_later_next(&remote->later, &at, &bytes, &count)) {
+        tsi_net_send(remote->socket, NULL, bytes, count);
+    }
+    tsi_later_clear(&remote->later);
+}
+
 void
 tsi_remote_send(struct tsi_remote *remote, struct tsi_message *message)
 {
-    if (remote->peer == 0 || remote->lost) {
-        return;
-    }
-    message->epoch = remote->connection.epoch;
-    message->peer = remote->peer;
-    if (tsi_message_encode(message, &remote->out)) {
+    if (encode(remote, message)) {
+        tsi_remote_flush(remote);
         tsi_net_send(remote->socket, NULL, remote->out.bytes, remote->out.count);
+    }
+}
+
+void
+tsi_remote_send_later(struct tsi_remote *remote, struct tsi_message *message)
+{
+    if (encode(remote, message) &&
+        !tsi_later_put(&remote->later, remote->out.bytes, remote->out.count, tsi_clock_ns())) {
+        tsi_remote_send(remote, message);
     }
 }
 

@@ -170,6 +170,8 @@ wait_ms(const struct tsi_remote *remote, uint64_t now)
     uint64_t until = now + TURN_MS_MAX * TSI_MILLISECOND;
     until = fetches < until ? fetches : until;
     until = answers < until ? answers : until;
+    until =
+        remote->later.due_ns != 0 && remote->later.due_ns < until ? remote->later.due_ns : until;
     return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
 }
 
@@ -203,6 +205,9 @@ wait_for_events(struct tsi_remote *remote)
 static void
 watch_time(struct tsi_remote *remote, uint64_t now)
 {
+    if (remote->later.due_ns != 0 && now >= remote->later.due_ns) {
+        tsi_remote_flush(remote);
+    }
     if (remote->peer != 0 && now > remote->heard_ns + SILENCE_NS) {
         tsi_remote_part(remote, "it is silent");
     }

@@ -205,6 +205,7 @@ wait_ms(const struct tsi_loop *loop, uint64_t now)
     const uint64_t journal = tsi_journal_deadline(loop);
     until = loop->next_heartbeat_ns < until ? loop->next_heartbeat_ns : until;
     until = journal < until ? journal : until;
+    until = loop->later_due_ns != 0 && loop->later_due_ns < until ? loop->later_due_ns : until;
     return until <= now ? 0 : (int)((until - now + TSI_MILLISECOND - 1) / TSI_MILLISECOND);
 }
 
@@ -284,6 +285,9 @@ turn(struct tsi_loop *loop)
         tsi_loop_event(loop, &event);
     }
     tsi_loop_act(loop);
+    if (loop->later_due_ns != 0 && now >= loop->later_due_ns) {
+        tsi_loop_flush(loop);
+    }
     watch_idleness(loop, now);
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
+#include "engine/net/later.h"
 #include "engine/net/outbox.h"
 #include "scheduler/core/sched.h"
 #include "scheduler/daemon/journal_file.h"
@@ -28,6 +29,7 @@ struct tsi_member {
     uint64_t memory_bytes;
     uint64_t spill_bytes;
     struct tsi_outbox *outbox;
+    struct tsi_later later;
     uint64_t joined_ns;
     uint32_t bad_frames; // that cannot be read
     bool confirmed;      // it has sent its number back: only then others hear of it
@@ -90,6 +92,7 @@ struct tsi_loop {
 
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
+    uint64_t later_due_ns;        // when some member's kept back messages have to leave; 0: never
     struct tsi_outbox *strangers; // answers to those who are no members
     bool has_pid_file;
     bool draining;         // no more jobs; ends when none runs
@@ -167,6 +170,11 @@ void tsi_loop_act(struct tsi_loop *loop);
 // Sends `message` to `member`; if it is gone, does not read, or memory is out, it leaves in the
 // next probe: with a message lost, it and the core would not know the same any more.
 void tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message);
+// The same, but it may leave a moment later, with what else there is to send to the member.
+void tsi_loop_send_later(struct tsi_loop *loop, struct tsi_member *member,
+                         struct tsi_message *message);
+// Sends what was kept back for all members.
+void tsi_loop_flush(struct tsi_loop *loop);
 
 // Sends `message` to somebody who is no member, unless too much waits for such already.
 void tsi_loop_send_stranger(struct tsi_loop *loop, const struct tsi_route *route,

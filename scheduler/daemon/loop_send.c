@@ -12,9 +12,9 @@
 
 #define STRANGERS_BYTES_MAX ((uint64_t)1 << 20)
 
+// Puts the message into `out`; false, with errno set, if it cannot be.
 static bool
-send_to(struct tsi_loop *loop, struct tsi_outbox *outbox, const struct tsi_route *route,
-        struct tsi_message *message)
+encode(struct tsi_loop *loop, struct tsi_message *message)
 {
     message->epoch = loop->connection.epoch;
     if (!tsi_message_encode(message, &loop->out)) {
@@ -23,7 +23,7 @@ send_to(struct tsi_loop *loop, struct tsi_outbox *outbox, const struct tsi_route
         errno = ENOMEM;
         return false;
     }
-    return tsi_outbox_send(outbox, loop->socket, route, loop->out.bytes, loop->out.count);
+    return true;
 }
 
 void
@@ -31,22 +31,82 @@ tsi_loop_send_stranger(struct tsi_loop *loop, const struct tsi_route *route,
                        struct tsi_message *message)
 {
     if (tsi_outbox_bytes(loop->strangers) < STRANGERS_BYTES_MAX) {
-        send_to(loop, loop->strangers, route, message);
+        (void)(encode(loop, message) && tsi_outbox_send(loop->strangers, loop->socket, route,
+                                                        loop->out.bytes, loop->out.count));
     }
+}
+
+// The member cannot be told: errno says why.
+static void
+give_up(struct tsi_loop *loop, struct tsi_member *member)
+{
+    member->leaves_by = errno == EHOSTUNREACH ? "its connection broke"
+                        : errno == EAGAIN     ? "it does not read what is sent to it"
+                                              : "out of memory for a message to it";
+    member->leaves_ns = tsi_clock_ns();
+    loop->next_heartbeat_ns = 0; // probe soon
+}
+
+static void
+send_bytes(struct tsi_loop *loop, struct tsi_member *member, const unsigned char *bytes,
+           size_t count)
+{
+    if (member->leaves_by == NULL &&
+        !tsi_outbox_send(member->outbox, loop->socket, &member->route, bytes, count)) {
+        give_up(loop, member);
+    }
+}
+
+static void
+flush(struct tsi_loop *loop, struct tsi_member *member)
+{
+    const unsigned char *bytes = NULL;
+    size_t count = 0;
+    size_t at = 0;
+    while (tsi_later_next(&member->later, &at, &bytes, &count)) {
+        send_bytes(loop, member, bytes, count);
+    }
+    tsi_later_clear(&member->later);
+}
+
+void
+tsi_loop_flush(struct tsi_loop *loop)
+{
+    for (size_t i = 0; i < loop->members.count; i++) {
+        flush(loop, loop->members.items[i]);
+    }
+    loop->later_due_ns = 0;
 }
 
 void
 tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message)
 {
     message->peer = member->peer;
-    if (member->leaves_by != NULL || send_to(loop, member->outbox, &member->route, message)) {
+    flush(loop, member);
+    if (member->leaves_by != NULL) {
         return;
     }
-    member->leaves_by = errno == EHOSTUNREACH ? "its connection broke"
-                        : errno == EAGAIN     ? "it does not read what is sent to it"
-                                              : "out of memory for a message to it";
-    member->leaves_ns = tsi_clock_ns();
-    loop->next_heartbeat_ns = 0; // probe soon
+    if (encode(loop, message)) {
+        send_bytes(loop, member, loop->out.bytes, loop->out.count);
+    } else {
+        give_up(loop, member);
+    }
+}
+
+void
+tsi_loop_send_later(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message)
+{
+    message->peer = member->peer;
+    if (member->leaves_by != NULL) {
+        return;
+    }
+    if (!encode(loop, message)) {
+        give_up(loop, member);
+    } else if (!tsi_later_put(&member->later, loop->out.bytes, loop->out.count, tsi_clock_ns())) {
+        tsi_loop_send(loop, member, message);
+    } else if (loop->later_due_ns == 0 || member->later.due_ns < loop->later_due_ns) {
+        loop->later_due_ns = member->later.due_ns;
+    }
 }
 
 struct tsi_daemon_job *
@@ -124,6 +184,24 @@ log_end(const struct tsi_sched_action *action)
             action->ended.text != NULL ? action->ended.text : "");
 }
 
+// Whether the job is nothing but chunks that its client has taken when it ends well: then it knew
+// of the end before.
+static bool
+only_delivers(const struct tsi_loop *loop, uint32_t number)
+{
+    const struct tsi_program *program = NULL;
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (loop->jobs.items[i]->number == number) {
+            program = loop->jobs.items[i]->program;
+        }
+    }
+    bool only = program != NULL;
+    for (int i = 0; only && i < program->target_count; i++) {
+        only = program->targets[i].mode == TSI_TARGET_DELIVER;
+    }
+    return only;
+}
+
 static void
 send_ended(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sched_action *action)
 {
@@ -132,7 +210,11 @@ send_ended(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sc
                                                 .status = action->ended.status,
                                                 .text = action->ended.text,
                                                 .costs = action->ended.costs}};
-    tsi_loop_send(loop, member, &message);
+    if (action->ended.status == TESS_OK && only_delivers(loop, action->job)) {
+        tsi_loop_send_later(loop, member, &message);
+    } else {
+        tsi_loop_send(loop, member, &message);
+    }
 }
 
 static void
@@ -145,7 +227,7 @@ act_for_client(struct tsi_loop *loop, struct tsi_member *member,
         message.type = TSI_MESSAGE_ACCEPTED;
         message.accepted.token = action->accepted.token;
         message.accepted.job = action->job;
-        tsi_loop_send(loop, member, &message);
+        tsi_loop_send_later(loop, member, &message);
         break;
     case TSI_SCHED_TARGETS_READY:
         send_ready(loop, member, action);
@@ -200,7 +282,8 @@ act_for_worker(struct tsi_loop *loop, struct tsi_member *member,
     case TSI_SCHED_DROP_JOB:
         message.type = TSI_MESSAGE_DROP_JOB;
         message.job.job = action->job;
-        break;
+        tsi_loop_send_later(loop, member, &message);
+        return;
     case TSI_SCHED_WORKER_DRAINED:
         message.type = TSI_MESSAGE_DRAINED;
         break;

@@ -90,6 +90,7 @@ static void
 free_member(struct tsi_member *member)
 {
     tsi_outbox_free(member->outbox);
+    tsi_later_fini(&member->later);
     tsi_free(member);
 }
 
