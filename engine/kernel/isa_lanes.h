@@ -62,6 +62,84 @@ tsi_lanes_multiply_words(tsi_vector_u64 x, tsi_vector_u64 y)
 #endif
 }
 
+// The upper halves of lanes in the lower ones; the upper ones hold rubbish. A permutation of words
+// where there is one: shifts and products contend for the same ports.
+TSI_LANES_INLINE tsi_vector_u64
+tsi_lanes_upper(tsi_vector_u64 x)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_u64)_mm512_shuffle_epi32((__m512i)x, _MM_PERM_CDAB);
+#elif defined(TSI_ISA_avx2)
+    return (tsi_vector_u64)_mm256_shuffle_epi32((__m256i)x, 0xB1);
+#elif defined(__x86_64__)
+    return (tsi_vector_u64)_mm_shuffle_epi32((__m128i)x, 0xB1);
+#else
+    return x >> 32;
+#endif
+}
+
+// The halves of lanes swapped.
+TSI_LANES_INLINE tsi_vector_u64
+tsi_lanes_swap(tsi_vector_u64 x)
+{
+#if defined(__x86_64__)
+    return tsi_lanes_upper(x);
+#else
+    return (x >> 32) | (x << 32);
+#endif
+}
+
+TSI_LANES_INLINE tsi_vector_u64
+tsi_lanes_xor(tsi_vector_u64 x, tsi_vector_u64 y, tsi_vector_u64 z)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0x96);
+#else
+    return x ^ (y ^ z);
+#endif
+}
+
+// The same of the lower halves alone; the upper ones are those of x.
+TSI_LANES_INLINE tsi_vector_u64
+tsi_lanes_xor_lower(tsi_vector_u64 x, tsi_vector_u64 y, tsi_vector_u64 z)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_u64)_mm512_mask_ternarylogic_epi32((__m512i)x, 0x5555, (__m512i)y,
+                                                          (__m512i)z, 0x96);
+#elif defined(TSI_ISA_avx2)
+    return (tsi_vector_u64)_mm256_blend_epi32((__m256i)(x ^ (y ^ z)), (__m256i)x, 0xAA);
+#else
+    return x ^ ((y ^ z) & TSI_LANES_LOW_WORD);
+#endif
+}
+
+// Numbers in [1, 2) of the lower 52 bits.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_one_to_two(tsi_vector_u64 x)
+{
+    const uint64_t significand = UINT64_C(0x000FFFFFFFFFFFFF);
+    const uint64_t one = UINT64_C(0x3FF0000000000000);
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_f64)_mm512_ternarylogic_epi64(
+        (__m512i)x, _mm512_set1_epi64((int64_t)significand), _mm512_set1_epi64((int64_t)one), 0xEA);
+#else
+    return (tsi_vector_f64)((x & significand) | one);
+#endif
+}
+
+// −x where the highest bit of `sign` is set.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_flip(tsi_vector_f64 x, tsi_vector_u64 sign)
+{
+    const uint64_t highest = UINT64_C(1) << 63;
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_f64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)sign,
+                                                     _mm512_set1_epi64((int64_t)highest), 0x78);
+#else
+    return (tsi_vector_f64)((tsi_vector_u64)x ^ (sign & highest));
+#endif
+}
+
 TSI_LANES_INLINE tsi_vector_f64
 tsi_lanes_sqrt(tsi_vector_f64 x)
 {
@@ -94,39 +172,35 @@ tsi_lanes_choose(tsi_vector_u64 sign, tsi_vector_u64 x, tsi_vector_u64 y)
 #endif
 }
 
-// low + 2^32·high of the lower halves of lanes.
+// Each lane of x, but of y where this bit of `bits` is set.
 TSI_LANES_INLINE tsi_vector_u64
-tsi_lanes_join(tsi_vector_u64 low, tsi_vector_u64 high)
+tsi_lanes_choose_by(tsi_vector_u64 bits, int bit, tsi_vector_u64 x, tsi_vector_u64 y)
 {
 #if defined(TSI_ISA_avx512)
-    return (tsi_vector_u64)_mm512_mask_shuffle_epi32((__m512i)low, 0xAAAA, (__m512i)high,
-                                                     _MM_PERM_CCAA);
-#elif defined(TSI_ISA_avx2)
-    return (tsi_vector_u64)_mm256_blend_epi32((__m256i)low, (__m256i)(high << 32), 0xAA);
+    const __m512i one = _mm512_set1_epi64(INT64_C(1) << bit);
+    return (tsi_vector_u64)_mm512_mask_blend_epi64(_mm512_test_epi64_mask((__m512i)bits, one),
+                                                   (__m512i)x, (__m512i)y);
 #else
-    return (low & TSI_LANES_LOW_WORD) | (high << 32);
+    return tsi_lanes_choose(bits << (63 - bit), x, y);
 #endif
 }
 
-// low + 2^32·high of the lower halves of lanes, rounded to nearest. Elsewhere than in AVX-512 the
-// halves become the ends of the significands of 2^52 + low and 2^84 + 2^32·high, whose difference
-// from what was added is exact.
+// The numbers, rounded to nearest. Elsewhere than in AVX-512 the halves become the ends of the
+// significands of 2^52 + low and 2^84 + 2^32·high, whose difference from what was added is exact.
 TSI_LANES_INLINE tsi_vector_f64
-tsi_lanes_real(tsi_vector_u64 low, tsi_vector_u64 high)
+tsi_lanes_real(tsi_vector_u64 x)
 {
 #if defined(TSI_ISA_avx512)
-    return (tsi_vector_f64)_mm512_cvtepu64_pd((__m512i)tsi_lanes_join(low, high));
+    return (tsi_vector_f64)_mm512_cvtepu64_pd((__m512i)x);
 #else
     const uint64_t low_one = UINT64_C(0x4330000000000000);
     const uint64_t high_one = UINT64_C(0x4530000000000000);
 #if defined(TSI_ISA_avx2)
-    const __m256i l = _mm256_blend_epi32((__m256i)low, _mm256_set1_epi64x((int64_t)low_one), 0xAA);
-    const __m256i h =
-        _mm256_blend_epi32((__m256i)high, _mm256_set1_epi64x((int64_t)high_one), 0xAA);
+    const __m256i l = _mm256_blend_epi32((__m256i)x, _mm256_set1_epi64x((int64_t)low_one), 0xAA);
 #else
-    const tsi_vector_u64 l = (low & TSI_LANES_LOW_WORD) | low_one;
-    const tsi_vector_u64 h = (high & TSI_LANES_LOW_WORD) | high_one;
+    const tsi_vector_u64 l = (x & TSI_LANES_LOW_WORD) | low_one;
 #endif
+    const tsi_vector_u64 h = (x >> 32) | high_one;
     return ((tsi_vector_f64)h - (0x1p84 + 0x1p52)) + (tsi_vector_f64)l;
 #endif
 }
@@ -183,12 +257,10 @@ tsi_lanes_add_to_odd(tsi_vector_f64 x, tsi_vector_f64 y)
     return (tsi_vector_f64)(((tsi_vector_u64)sum - (is_beyond & is_inexact)) | is_inexact);
 }
 
-// The product is p + e (Dekker), and p + e + z is rounded once, since what goes into the last sum
-// was rounded to odd, as Boldo and Melquiond prove (IEEE Transactions on Computers 57, 2008). They
-// require that no product underflows and nothing overflows: lanes where that is not sure, and
-// those with a product of zero, whose sign is lost on the way, are left to the C library.
+// The product p is p + e (Dekker), and p + e + z is rounded once, since what goes into the last sum
+// was rounded to odd, as Boldo and Melquiond prove (IEEE Transactions on Computers 57, 2008).
 TSI_LANES_INLINE tsi_vector_f64
-tsi_lanes_fma(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z)
+tsi_lanes_fma_of(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z, tsi_vector_f64 p)
 {
     tsi_vector_f64 x1;
     tsi_vector_f64 y1;
@@ -196,11 +268,28 @@ tsi_lanes_fma(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z)
     tsi_vector_f64 rest;
     const tsi_vector_f64 x0 = tsi_lanes_half(x, &x1);
     const tsi_vector_f64 y0 = tsi_lanes_half(y, &y1);
-    const tsi_vector_f64 p = x * y;
     const tsi_vector_f64 e = (((x0 * y0 - p) + x0 * y1) + x1 * y0) + x1 * y1;
     const tsi_vector_f64 z0 = tsi_lanes_add_exactly(z, e, &z1);
     const tsi_vector_f64 sum = tsi_lanes_add_exactly(p, z0, &rest);
-    tsi_vector_f64 result = sum + tsi_lanes_add_to_odd(rest, z1);
+    return sum + tsi_lanes_add_to_odd(rest, z1);
+}
+
+// x·y + z, rounded once, as in polynomials: z is not 0, so the sign of a product of 0 does not
+// matter, and nothing underflows or overflows, since |x| and |y| are at most 2^1000, |z| at most
+// 2^900, and the product is 0 or between 2^−900 and 2^900.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_fma_near(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z)
+{
+    return tsi_lanes_fma_of(x, y, z, x * y);
+}
+
+// The same of any numbers: lanes that are not sure to be such, and those with a product of 0, are
+// left to the C library.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_fma(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z)
+{
+    const tsi_vector_f64 p = x * y;
+    tsi_vector_f64 result = tsi_lanes_fma_of(x, y, z, p);
     const __m128d sign = _mm_set1_pd(-0.0);
     const __m128d size = _mm_andnot_pd(sign, (__m128d)p);
     const __m128d most = _mm_add_pd(size, _mm_andnot_pd(sign, (__m128d)z));
@@ -235,6 +324,12 @@ tsi_lanes_fma(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z)
     }
     return x;
 #endif
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_fma_near(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 z)
+{
+    return tsi_lanes_fma(x, y, z);
 }
 
 #endif

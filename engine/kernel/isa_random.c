@@ -48,38 +48,55 @@ struct words {
     bits64 word[4][GROUP];
 };
 
-// The rounds from `first` on.
+// The two halves of each block, and what its two elements become.
+struct pairs {
+    bits64 even[GROUP];
+    bits64 odd[GROUP];
+};
+
+// The rounds from `first` on. The last one puts the words of a half into one lane: a product has
+// both of them, in the wrong order.
 TSI_LANES_INLINE void
-philox_rounds(struct words *words, int first, const struct recipe *recipe)
+philox_rounds(struct words *words, int first, const struct recipe *recipe, struct pairs *halves)
 {
     const bits64 multiplier_0 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0);
     const bits64 multiplier_1 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_1);
+    const bits64(*const key)[2] = recipe->key;
+    const int last = TSI_PHILOX_ROUNDS - 1;
     bits64(*const c)[GROUP] = words->word;
 #pragma GCC unroll 10
-    for (int round = first; round < TSI_PHILOX_ROUNDS; round++) {
+    for (int round = first; round < last; round++) {
 #pragma GCC unroll 4
         for (int g = 0; g < GROUP; g++) {
             const bits64 p0 = tsi_lanes_multiply_words(c[0][g], multiplier_0);
             const bits64 p1 = tsi_lanes_multiply_words(c[2][g], multiplier_1);
-            c[0][g] = (p1 >> 32) ^ (c[1][g] ^ recipe->key[round][0]);
+            c[0][g] = tsi_lanes_xor(tsi_lanes_upper(p1), c[1][g], key[round][0]);
             c[1][g] = p1;
-            c[2][g] = (p0 >> 32) ^ (c[3][g] ^ recipe->key[round][1]);
+            c[2][g] = tsi_lanes_xor(tsi_lanes_upper(p0), c[3][g], key[round][1]);
             c[3][g] = p0;
         }
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < GROUP; g++) {
+        const bits64 p0 = tsi_lanes_multiply_words(c[0][g], multiplier_0);
+        const bits64 p1 = tsi_lanes_multiply_words(c[2][g], multiplier_1);
+        halves->even[g] = tsi_lanes_xor_lower(tsi_lanes_swap(p1), c[1][g], key[last][0]);
+        halves->odd[g] = tsi_lanes_xor_lower(tsi_lanes_swap(p0), c[3][g], key[last][1]);
     }
 }
 
 // The blocks with these counters.
 TSI_LANES_INLINE void
-philox(struct words *words, const bits64 block[GROUP], const struct recipe *recipe)
+philox(const bits64 block[GROUP], const struct recipe *recipe, struct pairs *halves)
 {
+    struct words words;
     for (int g = 0; g < GROUP; g++) {
-        words->word[0][g] = block[g];
-        words->word[1][g] = block[g] >> 32;
-        words->word[2][g] = recipe->stream;
-        words->word[3][g] = tsi_lanes_all(0);
+        words.word[0][g] = block[g];
+        words.word[1][g] = block[g] >> 32;
+        words.word[2][g] = recipe->stream;
+        words.word[3][g] = tsi_lanes_all(0);
     }
-    philox_rounds(words, 0, recipe);
+    philox_rounds(&words, 0, recipe, halves);
 }
 
 // What the first three rounds have in common for all blocks with the same upper half of the
@@ -105,146 +122,142 @@ start_of(uint64_t block, const struct recipe *recipe)
     };
 }
 
-// The same as philox(), for blocks with the upper half that `start` was made for.
+// The same as philox(), for blocks with the upper half that `start` was made for. first[g] is the
+// first round's product of their lower half, which grows with it by additions.
 TSI_LANES_INLINE void
-philox_near(struct words *words, const bits64 block[GROUP], const struct start *start,
-            const struct recipe *recipe)
+philox_near(const bits64 first[GROUP], const struct start *start, const struct recipe *recipe,
+            struct pairs *halves)
 {
     const bits64 multiplier_0 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0);
     const bits64 multiplier_1 = tsi_lanes_all(TSI_PHILOX_MULTIPLIER_1);
-    bits64(*const c)[GROUP] = words->word;
+    struct words words;
+    bits64(*const c)[GROUP] = words.word;
     for (int g = 0; g < GROUP; g++) {
-        const bits64 first = tsi_lanes_multiply_words(block[g], multiplier_0);
-        const bits64 word_2 = (first >> 32) ^ start->word_2_round_0;
+        const bits64 word_2 = tsi_lanes_upper(first[g]) ^ start->word_2_round_0;
         const bits64 second = tsi_lanes_multiply_words(word_2, multiplier_1);
-        const bits64 next_0 = (second >> 32) ^ start->word_0_round_1;
-        const bits64 next_2 = first ^ start->word_2_round_1;
+        const bits64 next_0 = tsi_lanes_upper(second) ^ start->word_0_round_1;
+        const bits64 next_2 = first[g] ^ start->word_2_round_1;
         const bits64 p0 = tsi_lanes_multiply_words(next_0, multiplier_0);
         const bits64 p1 = tsi_lanes_multiply_words(next_2, multiplier_1);
-        c[0][g] = (p1 >> 32) ^ (second ^ recipe->key[2][0]);
+        c[0][g] = tsi_lanes_xor(tsi_lanes_upper(p1), second, recipe->key[2][0]);
         c[1][g] = p1;
-        c[2][g] = (p0 >> 32) ^ start->word_2_round_2;
+        c[2][g] = tsi_lanes_upper(p0) ^ start->word_2_round_2;
         c[3][g] = p0;
     }
-    philox_rounds(words, 3, recipe);
+    philox_rounds(&words, 3, recipe, halves);
 }
 
-// What the two elements of each block become.
-struct pairs {
-    bits64 even[GROUP];
-    bits64 odd[GROUP];
-};
-
-// √(−ln u) for u = (h0 | 1)·2^−64, within 2 ulp: h0 | 1 = 2^k·m with m between 3/4 and 3/2, and
-// ln m is an odd polynomial in (m − 1)/(m + 1).
+// √(−ln u) for u = (h0 | 1)·2^−64: h0 | 1 = 2^k·m with m between 3/4 and 3/2, and ln m is an odd
+// polynomial in (m − 1)/(m + 1).
 TSI_LANES_INLINE void
-radii(const struct words *words, real64 radius[GROUP])
+radii(const bits64 h0[GROUP], real64 radius[GROUP])
 {
+    static const double term[] = {0x1.3854b4302c840p-3,
+                                  0x1.7474c91772d9ep-3,
+                                  0x1.c71c0211da23fp-3,
+                                  0x1.249249b0f98adp-2,
+                                  0x1.99999998f2956p-2,
+                                  0x1.555555555576ep-1,
+                                  2.0};
+    const real64 ln_2 = tsi_lanes_all_f64(-0x1.62e42fefa39efp-1);
     real64 k[GROUP];
     real64 s[GROUP];
     real64 z[GROUP];
     real64 p[GROUP];
     for (int g = 0; g < GROUP; g++) {
         real64 m;
-        k[g] = tsi_lanes_split(tsi_lanes_real(words->word[0][g] | 1, words->word[1][g]), 64, &m);
+        k[g] = tsi_lanes_split(tsi_lanes_real(h0[g] | 1), 64, &m);
         s[g] = (m - 1.0) / (m + 1.0);
     }
     for (int g = 0; g < GROUP; g++) {
         z[g] = s[g] * s[g];
-        p[g] = z[g] * 0x1.3ab09759a6085p-3 + 0x1.3854b4302c840p-3;
+        p[g] = tsi_lanes_all_f64(0x1.3ab09759a6085p-3);
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < sizeof(term) / sizeof(*term); i++) {
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) {
+            p[g] = tsi_lanes_fma_near(p[g], z[g], tsi_lanes_all_f64(term[i]));
+        }
     }
     for (int g = 0; g < GROUP; g++) {
-        const real64 p01 = z[g] * 0x1.99999998f2956p-2 + 0x1.555555555576ep-1;
-        const real64 p23 = z[g] * 0x1.c71c0211da23fp-3 + 0x1.249249b0f98adp-2;
-        const real64 z2 = z[g] * z[g];
-        p[g] = ((p[g] * z[g] + 0x1.7474c91772d9ep-3) * z2 + p23) * z2 + p01;
-    }
-    for (int g = 0; g < GROUP; g++) {
-        radius[g] = k[g] * -0x1.62e42fefa39efp-1 - s[g] * (p[g] * z[g] + 2.0);
-    }
-    for (int g = 0; g < GROUP; g++) {
-        radius[g] = tsi_lanes_sqrt(radius[g]);
+        radius[g] = tsi_lanes_sqrt(tsi_lanes_fma(k[g], ln_2, -(s[g] * p[g])));
     }
 }
 
-// √2·sin(π/2·d) and √2·cos(π/2·d), within 2.5 ulp, for d = (the lower 52 bits of h1)·2^−52 − 1/2.
+// √2·sin(π/2·d) and √2·cos(π/2·d) for d = (the lower 52 bits of h1)·2^−52 − 1/2.
 TSI_LANES_INLINE void
 legs(const bits64 h1[GROUP], real64 sine[GROUP], real64 cosine[GROUP])
 {
+    static const double term[][2] = {
+        {-0x1.5588a73e88afep-18, -0x1.2af4fef117b67p-15},
+        {0x1.dbd6f6b8a9057p-13, 0x1.54cb87d9e2ba0p-10},
+        {-0x1.b1e9f34807cbep-8, -0x1.e36ab0b7320b9p-6},
+        {0x1.cda106381dcb8p-4, 0x1.6f5a49b291b06p-2},
+        {-0x1.d3ba5c1c5f465p-1, -0x1.bea5b6072b211p+0},
+        {0x1.1c5831add62e4p+1, 0x1.6a09e667f3bcdp+0},
+    };
     real64 d[GROUP];
     real64 y[GROUP];
     for (int g = 0; g < GROUP; g++) {
-        // The bits become the significand of a number between 1 and 2.
-        d[g] =
-            (real64)((h1[g] & UINT64_C(0x000FFFFFFFFFFFFF)) | UINT64_C(0x3FF0000000000000)) - 1.5;
+        d[g] = tsi_lanes_one_to_two(h1[g]) - 1.5;
         y[g] = d[g] * d[g];
+        sine[g] = tsi_lanes_all_f64(0x1.5634879bdf5c2p-24);
+        cosine[g] = tsi_lanes_all_f64(0x1.6181bbd88978fp-21);
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < sizeof(term) / sizeof(*term); i++) {
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) {
+            sine[g] = tsi_lanes_fma_near(sine[g], y[g], tsi_lanes_all_f64(term[i][0]));
+            cosine[g] = tsi_lanes_fma_near(cosine[g], y[g], tsi_lanes_all_f64(term[i][1]));
+        }
     }
     for (int g = 0; g < GROUP; g++) {
-        const real64 y2 = y[g] * y[g];
-        const real64 s12 = y[g] * 0x1.cda106381dcb8p-4 - 0x1.d3ba5c1c5f465p-1;
-        const real64 s34 = y[g] * 0x1.dbd6f6b8a9057p-13 - 0x1.b1e9f34807cbep-8;
-        const real64 s56 = y[g] * 0x1.5634879bdf5c2p-24 - 0x1.5588a73e88afep-18;
-        sine[g] = (((s56 * y2 + s34) * y2 + s12) * y[g] + 0x1.1c5831add62e4p+1) * d[g];
-    }
-    for (int g = 0; g < GROUP; g++) {
-        const real64 y2 = y[g] * y[g];
-        const real64 c12 = y[g] * 0x1.6f5a49b291b06p-2 - 0x1.bea5b6072b211p+0;
-        const real64 c34 = y[g] * 0x1.54cb87d9e2ba0p-10 - 0x1.e36ab0b7320b9p-6;
-        const real64 c56 = y[g] * 0x1.6181bbd88978fp-21 - 0x1.2af4fef117b67p-15;
-        cosine[g] = ((c56 * y2 + c34) * y2 + c12) * y[g] + 0x1.6a09e667f3bcdp+0;
+        sine[g] *= d[g];
     }
 }
 
-// Box and Muller. The angle is within an eighth of a turn of an axis: bit 63 of h1 says of which
-// one, and bit 62 on which side of the other.
+// Box and Muller. The angle is within an eighth of a turn of an axis: bit 62 of h1 says of which
+// one, and bit 63 on which side of the other.
 TSI_LANES_INLINE void
-normals(const struct words *words, const struct recipe *recipe, struct pairs *pairs)
+normals(const struct recipe *recipe, struct pairs *pairs)
 {
-    bits64 h1[GROUP];
     real64 radius[GROUP];
     real64 sine[GROUP];
     real64 cosine[GROUP];
-    radii(words, radius);
+    radii(pairs->even, radius);
+    legs(pairs->odd, sine, cosine);
     for (int g = 0; g < GROUP; g++) {
-        radius[g] = radius[g] * recipe->width;
-        h1[g] = tsi_lanes_join(words->word[2][g], words->word[3][g]);
-    }
-    legs(h1, sine, cosine);
-    for (int g = 0; g < GROUP; g++) {
-        const bits64 side = (h1[g] << 1) & (UINT64_C(1) << 63);
-        const bits64 a = (bits64)(recipe->low + radius[g] * (real64)((bits64)cosine[g] ^ side));
-        const bits64 b = (bits64)(recipe->low + radius[g] * sine[g]);
-        pairs->even[g] = tsi_lanes_choose(h1[g], a, b);
-        pairs->odd[g] = tsi_lanes_choose(h1[g], b, a);
+        const bits64 h1 = pairs->odd[g];
+        const real64 r = radius[g] * recipe->width;
+        const bits64 a = (bits64)tsi_lanes_fma(r, tsi_lanes_flip(cosine[g], h1), recipe->low);
+        const bits64 b = (bits64)tsi_lanes_fma(r, sine[g], recipe->low);
+        pairs->even[g] = tsi_lanes_choose_by(h1, 62, a, b);
+        pairs->odd[g] = tsi_lanes_choose_by(h1, 62, b, a);
     }
 }
 
 // (The upper 53 of 64 bits)·2^−53. What rounding lifts to the end of the range or beyond becomes
 // the number before the end.
 TSI_LANES_INLINE bits64
-uniform(bits64 low, bits64 high, const struct recipe *recipe)
+uniform(bits64 half, const struct recipe *recipe)
 {
-    const real64 u = tsi_lanes_real(low & ~UINT64_C(0x7FF), high) * 0x1p-64;
+    const real64 u = tsi_lanes_real(half & ~UINT64_C(0x7FF)) * 0x1p-64;
     const real64 x = (recipe->low + recipe->width * u) * recipe->scale;
     return tsi_lanes_choose((bits64)(x >= recipe->high), (bits64)x, (bits64)recipe->below_high);
 }
 
+// Makes elements of halves, in place.
 TSI_LANES_INLINE void
-pairs_of(enum tsi_source source, const struct words *words, const struct recipe *recipe,
-         struct pairs *pairs)
+make_elements(enum tsi_source source, const struct recipe *recipe, struct pairs *pairs)
 {
-    const bits64(*const w)[GROUP] = words->word;
     if (source == TSI_SOURCE_NORMAL) {
-        normals(words, recipe, pairs);
-        return;
-    }
-    for (int g = 0; g < GROUP; g++) {
-        if (source == TSI_SOURCE_UNIFORM) {
-            pairs->even[g] = uniform(w[0][g], w[1][g], recipe);
-            pairs->odd[g] = uniform(w[2][g], w[3][g], recipe);
-        } else {
-            pairs->even[g] = tsi_lanes_join(w[0][g], w[1][g]);
-            pairs->odd[g] = tsi_lanes_join(w[2][g], w[3][g]);
+        normals(recipe, pairs);
+    } else if (source == TSI_SOURCE_UNIFORM) {
+        for (int g = 0; g < GROUP; g++) {
+            pairs->even[g] = uniform(pairs->even[g], recipe);
+            pairs->odd[g] = uniform(pairs->odd[g], recipe);
         }
     }
 }
@@ -300,7 +313,6 @@ generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_k
         bits64 at[GROUP];
         bits64 block[GROUP];
         bits64 mine[GROUP];
-        struct words words;
         struct pairs pairs;
         for (int l = 0; l < GROUP * WIDTH; l++) {
             element[l] = (uint64_t)index_after(index, t + l).first;
@@ -309,8 +321,8 @@ generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_k
         for (int g = 0; g < GROUP; g++) {
             block[g] = at[g] >> 1;
         }
-        philox(&words, block, recipe);
-        pairs_of(source, &words, recipe, &pairs);
+        philox(block, recipe, &pairs);
+        make_elements(source, recipe, &pairs);
         for (int g = 0; g < GROUP; g++) {
             mine[g] = tsi_lanes_choose(at[g] << 63, pairs.even[g], pairs.odd[g]);
         }
@@ -330,23 +342,23 @@ generate_near(enum tsi_source source, int64_t count, uint64_t *out, int64_t firs
     const uint64_t from = (uint64_t)first >> 1;
     const struct start start = start_of(from, recipe);
     uint64_t aside[SPAN];
-    bits64 block[GROUP];
+    bits64 product[GROUP];
     for (int g = 0; g < GROUP; g++) {
-        block[g] = (bits64)TSI_LANES_ORDER + (from + (uint64_t)(g * WIDTH));
+        const bits64 block = (bits64)TSI_LANES_ORDER + (from + (uint64_t)(g * WIDTH));
+        product[g] = tsi_lanes_multiply_words(block, tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0));
     }
     for (int64_t t = -(first & 1); t < count; t += SPAN) {
         const bool is_whole = t >= 0 && count - t >= SPAN;
         uint64_t *const to = is_whole ? out + t : aside;
-        struct words words;
         struct pairs pairs;
-        philox_near(&words, block, &start, recipe);
-        pairs_of(source, &words, recipe, &pairs);
+        philox_near(product, &start, recipe, &pairs);
+        make_elements(source, recipe, &pairs);
         for (int g = 0; g < GROUP; g++) {
             const bits64 before = TSI_LANES_LOW(pairs.even[g], pairs.odd[g]);
             const bits64 after = TSI_LANES_HIGH(pairs.even[g], pairs.odd[g]);
             __builtin_memcpy(to + g * 2 * WIDTH, &before, sizeof(before));
             __builtin_memcpy(to + g * 2 * WIDTH + WIDTH, &after, sizeof(after));
-            block[g] += GROUP * WIDTH;
+            product[g] += (uint64_t)GROUP * WIDTH * TSI_PHILOX_MULTIPLIER_0;
         }
         if (!is_whole) {
             const int64_t skip = t < 0 ? 1 : 0;

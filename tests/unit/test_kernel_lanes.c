@@ -49,6 +49,13 @@ check(double x, double y, double z)
         c[l] = z;
         const tsi_vector_f64 got = tsi_lanes_fma(a, b, c);
         cr_assert(is_same(got[l], want), "fma(%a, %a, %a): %a, not %a", x, y, z, got[l], want);
+        const double size = fabs(x * y);
+        const double most = fmax(fabs(x), fabs(y));
+        if (most <= 0x1p1000 && (size == 0 || (size >= 0x1p-900 && size <= 0x1p900)) && z != 0 &&
+            fabs(z) <= 0x1p900) {
+            const tsi_vector_f64 near = tsi_lanes_fma_near(a, b, c);
+            cr_assert(is_same(near[l], want), "near(%a, %a, %a): %a", x, y, z, near[l]);
+        }
         cr_assert(got[l == 0 ? TSI_VECTOR_F64 - 1 : 0] == 5.0);
     }
 }
