@@ -140,6 +140,9 @@ put_parameters(struct description *row, const struct tess_array *node)
     case TSI_NODE_FILE:
         put_file(row, node->file.path, &node->file.header);
         break;
+    case TSI_NODE_ATTACHED:
+        put(row, node->token);
+        break;
     case TSI_NODE_MAP:
         put(row, (uint64_t)node->op);
         break;

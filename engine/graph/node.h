@@ -35,11 +35,12 @@
 #include "tessera/array.h"
 
 enum tsi_node_kind {
-    TSI_NODE_CONST,  // the same element everywhere
-    TSI_NODE_SOURCE, // an element made from its index
-    TSI_NODE_MEMORY, // the caller's memory
-    TSI_NODE_FILE,   // an NPY file
-    TSI_NODE_MAP,    // an element-wise operation
+    TSI_NODE_CONST,    // the same element everywhere
+    TSI_NODE_SOURCE,   // an element made from its index
+    TSI_NODE_MEMORY,   // the caller's memory
+    TSI_NODE_FILE,     // an NPY file
+    TSI_NODE_ATTACHED, // what a detached compute of some session keeps; nothing else makes it
+    TSI_NODE_MAP,      // an element-wise operation
     TSI_NODE_CAST,
     TSI_NODE_VIEW, // other shape or cut of the same elements
     TSI_NODE_REDUCE,
@@ -97,6 +98,7 @@ struct tess_array {
             const char *path;
             struct tsi_npy_header header;
         } file;
+        uint64_t token; // ATTACHED: the job's
         enum tsi_op op; // MAP
         struct tsi_node_view view;
         struct tsi_node_reduce reduce;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
+
 bool
 tsi_session_init(struct tess_session *session, const struct tess_session_options *options)
 {
@@ -34,6 +36,7 @@ void
 tsi_session_fini(struct tess_session *session)
 {
     tsi_map_fini(&session->interned);
+    tsi_free(session->worker_reports);
     tsi_arena_fini(&session->arena);
 }
 
@@ -76,4 +79,11 @@ tess_report
 tess_session_report(const tess_session *session)
 {
     return session != NULL ? session->report : (tess_report){0};
+}
+
+tess_worker_report
+tess_session_worker_report(const tess_session *session, int index)
+{
+    const bool is_there = session != NULL && index >= 0 && index < session->report.workers;
+    return is_there ? session->worker_reports[index] : (tess_worker_report){.name = ""};
 }

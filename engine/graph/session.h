@@ -28,6 +28,7 @@ struct tess_session {
     struct tsi_backend *backend;
     struct tess_future *futures; // that the user has not freed, of the runtime
     struct tess_report report;
+    struct tess_worker_report *worker_reports; // of the same compute; each name follows in memory
 };
 
 // Prepares `session` for expressions; false when memory is out. The fields of the runtime stay

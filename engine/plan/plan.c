@@ -79,6 +79,10 @@ emit_leaf(struct tsi_plan_builder *builder, struct tess_array *array, int *op)
         }
         return status;
     }
+    if (array->kind == TSI_NODE_ATTACHED) {
+        return tsi_error_set(builder->error, TESS_EINVAL,
+                             "%s: the array was given back by tess_release()", array->name);
+    }
     if (array->kind == TSI_NODE_FILE) {
         return emit_file(builder, array, op);
     }

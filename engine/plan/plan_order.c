@@ -19,7 +19,8 @@ struct visit_stack {
 bool
 tsi_plan_is_leaf(const struct tess_array *array)
 {
-    return array->kept || array->kind == TSI_NODE_MEMORY || array->kind == TSI_NODE_FILE;
+    return array->kept || array->kind == TSI_NODE_MEMORY || array->kind == TSI_NODE_FILE ||
+           array->kind == TSI_NODE_ATTACHED;
 }
 
 struct tsi_plan_node *

@@ -86,12 +86,24 @@ struct tsi_completion {
     const void *data;
 };
 
-// What a job took: attempts that finished, repeats included, and of the worker that had most chunk
-// memory what it was given at most, by the scheduler's books, and what it took, by its own.
+// The most chunk memory that one worker was promised for a job, by the scheduler's books, and took,
+// by its own.
+struct tsi_worker_peak {
+    uint32_t peer;
+    const char *name;
+    uint64_t predicted;
+    uint64_t measured;
+};
+
+// What a job took: attempts that finished, repeats included, of the worker that had most chunk
+// memory what it was given at most, by the scheduler's books, and what it took, by its own, and the
+// same of each worker that knew of the job.
 struct tsi_job_costs {
     uint64_t tasks_run;
     uint64_t peak_bytes_predicted;
     uint64_t peak_bytes_measured;
+    const struct tsi_worker_peak *workers;
+    size_t worker_count;
 };
 
 // Why an attempt ended without an output.

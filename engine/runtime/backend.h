@@ -21,6 +21,10 @@ struct tsi_backend {
     // Gives the kept chunks of an ended job back.
     void (*release)(struct tsi_backend *backend, uint64_t job);
 
+    // Finds a detached job by its token and ends `future`, to which it gives a reference: with the
+    // job's number and its program as the plan's. NULL where there are no detached jobs.
+    void (*attach)(struct tsi_backend *backend, struct tess_future *future, uint64_t token);
+
     // Threads for estimates: of this process, or of all workers as far as known.
     int (*threads)(struct tsi_backend *backend);
 

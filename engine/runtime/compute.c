@@ -17,7 +17,7 @@
 #include "engine/base/site.h"
 #include "engine/plan/explain.h"
 #include "engine/program/codec.h"
-#include "engine/runtime/backend.h"
+#include "engine/runtime/compute.h"
 
 // A future that failed before it started, for when there is no memory for one; its functions know
 // it.
@@ -31,8 +31,9 @@ static struct tess_future no_memory = {
     .reported = true,
 };
 
-static tess_status
-fail(struct tess_session *session, tess_status status, const char *call, const char *text)
+tess_status
+tsi_compute_fail(struct tess_session *session, tess_status status, const char *call,
+                 const char *text)
 {
     char whole[TSI_ERROR_TEXT_MAX];
     const char *site = tsi_site_now();
@@ -40,10 +41,8 @@ fail(struct tess_session *session, tess_status status, const char *call, const c
     return session == NULL ? status : tsi_session_fail(session, status, whole);
 }
 
-// A sound array of a usable session, or why not. The message of a failed array becomes the
-// session's.
-static tess_status
-check_array(const char *call, const struct tess_array *x)
+tess_status
+tsi_compute_check(const char *call, const struct tess_array *x)
 {
     if (x == NULL) {
         return TESS_EINVAL;
@@ -52,7 +51,7 @@ check_array(const char *call, const struct tess_array *x)
         return x->session == NULL ? x->status : tsi_session_fail(x->session, x->status, x->error);
     }
     if (x->session->status != TESS_OK) {
-        return fail(x->session, x->session->status, call, "the session cannot be used");
+        return tsi_compute_fail(x->session, x->session->status, call, "the session cannot be used");
     }
     return TESS_OK;
 }
@@ -64,12 +63,13 @@ check_arrays(const char *call, struct tess_array *const *arrays, int count)
         return TESS_EINVAL;
     }
     for (int i = 0; i < count; i++) {
-        const tess_status status = check_array(call, arrays[i]);
+        const tess_status status = tsi_compute_check(call, arrays[i]);
         if (status != TESS_OK) {
             return status;
         }
         if (arrays[i]->session != arrays[0]->session) {
-            return fail(arrays[0]->session, TESS_ESESSION, call, "arrays of different sessions");
+            return tsi_compute_fail(arrays[0]->session, TESS_ESESSION, call,
+                                    "arrays of different sessions");
         }
     }
     return TESS_OK;
@@ -87,17 +87,45 @@ check_output(const char *call, const struct tess_array *x, const void *out, size
                  "%s of shape %.100s and dtype %s needs %zu bytes, the buffer has %zu", x->name,
                  tsi_text_shape(shape, size.ndim, size.size), tess_dtype_name(x->dtype), needed,
                  bytes);
-        return fail(x->session, TESS_EBUFFER, call, text);
+        return tsi_compute_fail(x->session, TESS_EBUFFER, call, text);
     }
-    return out == NULL && needed > 0 ? fail(x->session, TESS_EINVAL, call, "the buffer is NULL")
-                                     : TESS_OK;
+    return out == NULL && needed > 0
+               ? tsi_compute_fail(x->session, TESS_EINVAL, call, "the buffer is NULL")
+               : TESS_OK;
 }
 
 // Records an error of the planner or the codec, with the place of the call.
 static tess_status
 fail_plan(struct tess_session *session, const char *call, const struct tsi_error *error)
 {
-    return fail(session, error->status, call, error->text);
+    return tsi_compute_fail(session, error->status, call, error->text);
+}
+
+tess_status
+tsi_compute_plan(const char *call, const struct tsi_plan_target *targets, int count,
+                 struct tess_future **future)
+{
+    struct tess_session *session = targets[0].array->session;
+    struct tess_future *fresh = tsi_future_new(session, count);
+    struct tsi_error error = {.status = TESS_OK};
+    if (fresh == NULL) {
+        return tsi_compute_fail(session, TESS_ENOMEM, call, "out of memory");
+    }
+    if (tsi_plan_make(targets, count, &fresh->plan, &error) != TESS_OK) {
+        tsi_future_drop(fresh);
+        return fail_plan(session, call, &error);
+    }
+    fresh->progress.tasks_total = fresh->plan.program->task_count;
+    fresh->kept_base = fresh->plan.program->ops[fresh->plan.target_ops[0]].task_base;
+    *future = fresh;
+    return TESS_OK;
+}
+
+void
+tsi_compute_start(struct tess_future *future)
+{
+    future->backend = future->session->backend;
+    future->backend->submit(future->backend, tsi_future_ref(future));
 }
 
 // Plans and starts. `*future` is set if the result is TESS_OK.
@@ -105,24 +133,14 @@ static tess_status
 start(const char *call, const struct tsi_plan_target *targets, int count,
       const struct tsi_future_output *outputs, struct tess_future **future)
 {
-    struct tess_session *session = targets[0].array->session;
-    struct tess_future *fresh = tsi_future_new(session, count);
-    struct tsi_error error = {.status = TESS_OK};
-    if (fresh == NULL) {
-        return fail(session, TESS_ENOMEM, call, "out of memory");
-    }
-    if (tsi_plan_make(targets, count, &fresh->plan, &error) != TESS_OK) {
-        tsi_future_drop(fresh);
-        return fail_plan(session, call, &error);
+    const tess_status status = tsi_compute_plan(call, targets, count, future);
+    if (status != TESS_OK) {
+        return status;
     }
     for (int i = 0; i < count && outputs != NULL; i++) {
-        fresh->outputs[i] = outputs[i];
+        (*future)->outputs[i] = outputs[i];
     }
-    fresh->progress.tasks_total = fresh->plan.program->task_count;
-    fresh->kept_base = fresh->plan.program->ops[fresh->plan.target_ops[0]].task_base;
-    fresh->backend = session->backend;
-    session->backend->submit(session->backend, tsi_future_ref(fresh));
-    *future = fresh;
+    tsi_compute_start(*future);
     return TESS_OK;
 }
 
@@ -144,14 +162,14 @@ start_compute(const char *call, struct tess_array *const *arrays, void *const *o
     }
     struct tess_session *session = arrays[0]->session;
     if (outs == NULL || bytes == NULL) {
-        return fail(session, TESS_EINVAL, call, "the list of buffers is NULL");
+        return tsi_compute_fail(session, TESS_EINVAL, call, "the list of buffers is NULL");
     }
     struct tsi_plan_target *targets = tsi_calloc((size_t)count, sizeof *targets);
     struct tsi_future_output *outputs = tsi_calloc((size_t)count, sizeof *outputs);
     if (targets == NULL || outputs == NULL) {
         tsi_free(targets);
         tsi_free(outputs);
-        return fail(session, TESS_ENOMEM, call, "out of memory");
+        return tsi_compute_fail(session, TESS_ENOMEM, call, "out of memory");
     }
     for (int i = 0; i < count && status == TESS_OK; i++) {
         targets[i] = (struct tsi_plan_target){.array = arrays[i], .mode = TSI_TARGET_DELIVER};
@@ -201,7 +219,7 @@ tess_future *(tess_submit)(tess_array *const *arrays, void *const *outs, const s
 tess_status(tess_persist)(tess_array *x)
 {
     struct tess_future *future = NULL;
-    tess_status status = check_array("persist", x);
+    tess_status status = tsi_compute_check("persist", x);
     if (status != TESS_OK || x->kept) {
         return status;
     }
@@ -259,16 +277,16 @@ tess_status(tess_save_npy)(tess_array *x, const char *path)
     char whole[PATH_MAX];
     char temporary[PATH_MAX + 64];
     char text[TSI_ERROR_TEXT_MAX];
-    const tess_status status = check_array("save_npy", x);
+    const tess_status status = tsi_compute_check("save_npy", x);
     if (status != TESS_OK) {
         return status;
     }
     if (path == NULL) {
-        return fail(x->session, TESS_EINVAL, "save_npy", "the path is NULL");
+        return tsi_compute_fail(x->session, TESS_EINVAL, "save_npy", "the path is NULL");
     }
     if (!absolute_path(path, whole)) {
         snprintf(text, sizeof text, "%.700s: %s", path, strerror(errno));
-        return fail(x->session, TESS_EIO, "save_npy", text);
+        return tsi_compute_fail(x->session, TESS_EIO, "save_npy", text);
     }
     snprintf(temporary, sizeof temporary, "%s.%ld-%llx.part", whole, (long)getpid(),
              (unsigned long long)tsi_clock_wall_ns());
@@ -297,7 +315,7 @@ tess_explain(tess_array *x)
     struct tsi_text text = {0};
     unsigned char *bytes = NULL;
     size_t count = 0;
-    const tess_status status = check_array("explain", x);
+    const tess_status status = tsi_compute_check("explain", x);
     if (status != TESS_OK) {
         return tess_array_status(x) != TESS_OK ? tess_array_error(x) : x->session->error;
     }

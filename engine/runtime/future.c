@@ -107,6 +107,7 @@ tsi_future_unref(struct tess_future *future)
         tsi_plan_fini(&future->plan);
     }
     tsi_free(future->outputs);
+    tsi_free(future->worker_reports);
     tsi_free(future);
 }
 
@@ -125,26 +126,49 @@ tsi_future_orphan_all(struct tess_session *session)
     }
 }
 
-// Whether the chunk memory that was taken is not what was predicted, and somebody wants to know.
+// Whether somebody wants to know of it if chunk memory was taken that was not predicted.
 static bool
-broke_prediction(const struct tess_future *future)
+checks_memory(void)
 {
     const char *wanted = getenv("TESSERA_CHECK_MEMORY");
-    return future->report.peak_bytes_measured > future->report.peak_bytes_predicted &&
-           wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0;
+    return wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0;
+}
+
+static bool
+is_broken(uint64_t measured, uint64_t predicted, const char *who, char *out, size_t bytes)
+{
+    if (measured <= predicted) {
+        return false;
+    }
+    snprintf(out, bytes,
+             "compute: %s took %" PRIu64 " bytes of chunk memory, predicted were %" PRIu64, who,
+             measured, predicted);
+    return true;
+}
+
+// Whether a worker took more than was predicted for it, and which, in `out`.
+static bool
+broke_prediction(const struct tess_future *future, char *out, size_t bytes)
+{
+    const struct tess_report *report = &future->report;
+    bool is_bad = is_broken(report->peak_bytes_measured, report->peak_bytes_predicted, "a worker",
+                            out, bytes);
+    for (int i = 0; i < report->workers && !is_bad; i++) {
+        const struct tess_worker_report *worker = &future->worker_reports[i];
+        is_bad = is_broken(worker->peak_bytes_measured, worker->peak_bytes_predicted, worker->name,
+                           out, bytes);
+    }
+    return is_bad;
 }
 
 void
 tsi_future_end(struct tess_future *future, tess_status status, const char *text)
 {
-    char broken[128];
+    char broken[TSI_ERROR_TEXT_MAX];
     pthread_mutex_lock(&future->lock);
     if (!future->ended) {
-        if (status == TESS_OK && broke_prediction(future)) {
-            snprintf(broken, sizeof broken,
-                     "compute: a worker took %" PRIu64
-                     " bytes of chunk memory, predicted were %" PRIu64,
-                     future->report.peak_bytes_measured, future->report.peak_bytes_predicted);
+        if (status == TESS_OK && checks_memory() &&
+            broke_prediction(future, broken, sizeof broken)) {
             status = TESS_EINTERNAL;
             text = broken;
         }
@@ -182,13 +206,38 @@ tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t tota
     pthread_mutex_unlock(&future->lock);
 }
 
+// The lines of the workers and, behind them, their names; NULL when memory is out.
+static struct tess_worker_report *
+copy_peaks(const struct tsi_worker_peak *peaks, size_t count)
+{
+    size_t bytes = count * sizeof(struct tess_worker_report);
+    for (size_t i = 0; i < count; i++) {
+        bytes += strlen(peaks[i].name) + 1;
+    }
+    struct tess_worker_report *copy = tsi_alloc(bytes + 1);
+    char *names = (char *)(copy + count);
+    for (size_t i = 0; i < count && copy != NULL; i++) {
+        const size_t length = strlen(peaks[i].name) + 1;
+        memcpy(names, peaks[i].name, length);
+        copy[i] = (struct tess_worker_report){.name = names,
+                                              .peak_bytes_predicted = peaks[i].predicted,
+                                              .peak_bytes_measured = peaks[i].measured};
+        names += length;
+    }
+    return copy;
+}
+
 void
 tsi_future_set_costs(struct tess_future *future, const struct tsi_job_costs *costs)
 {
+    struct tess_worker_report *copy = copy_peaks(costs->workers, costs->worker_count);
     pthread_mutex_lock(&future->lock);
     future->report.tasks = costs->tasks_run;
     future->report.peak_bytes_predicted = costs->peak_bytes_predicted;
     future->report.peak_bytes_measured = costs->peak_bytes_measured;
+    future->report.workers = copy != NULL ? (int)costs->worker_count : 0;
+    tsi_free(future->worker_reports);
+    future->worker_reports = copy;
     pthread_mutex_unlock(&future->lock);
 }
 
@@ -270,13 +319,26 @@ wait_for_end(struct tess_future *future, int64_t timeout_ms)
     return status;
 }
 
+// The session's report is that of the compute that was seen to end last. One that was detached has
+// not ended.
+static void
+report(struct tess_future *future)
+{
+    if (!future->detached) {
+        future->session->report = future->report;
+        tsi_free(future->session->worker_reports);
+        future->session->worker_reports = future->worker_reports;
+        future->worker_reports = NULL;
+    }
+}
+
 tess_status
 tsi_future_finish(struct tess_future *future, int64_t timeout_ms)
 {
     const tess_status status = wait_for_end(future, timeout_ms);
     if (status != TESS_RUNNING && !future->reported && future->session != NULL) {
         future->reported = true;
-        future->session->report = future->report;
+        report(future);
         if (future->session->options.on_progress != NULL) {
             pthread_mutex_lock(&future->lock);
             tell_progress(future);

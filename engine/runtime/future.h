@@ -33,6 +33,8 @@ struct tess_future {
     struct tsi_future_output *outputs; // by target
     uint32_t kept_base;                // of the first target: its task of chunk 0
     void *backend_data;                // the backend's own, while it runs
+    bool detached;                     // it ends when the scheduler has it
+    uint64_t token;                    // of the job, where it is detached
     int event_fd;
     bool reported; // its failure has been recorded in the session
 
@@ -45,6 +47,7 @@ struct tess_future {
     uint64_t job; // once accepted
     struct tess_progress progress;
     struct tess_report report;
+    struct tess_worker_report *worker_reports; // as in the session
 };
 
 // A future with one reference, not started, in the list of `session`, which may be NULL; NULL when

@@ -75,6 +75,17 @@ remote_release(struct tsi_backend *backend, uint64_t job)
     post((struct tsi_remote *)backend, &command);
 }
 
+static void
+remote_attach(struct tsi_backend *backend, struct tess_future *future, uint64_t token)
+{
+    const struct tsi_remote_command command = {
+        .wish = TSI_REMOTE_ATTACH, .future = future, .token = token};
+    if (!post((struct tsi_remote *)backend, &command)) {
+        const struct tsi_error error = {TESS_ENOMEM, "out of memory"};
+        fail_future(future, &error);
+    }
+}
+
 static int
 remote_threads(struct tsi_backend *backend)
 {
@@ -98,7 +109,11 @@ remote_free(struct tsi_remote *remote)
     tsi_vec_fini(&remote->copies);
     tsi_vec_fini(&remote->commands);
     tsi_vec_fini(&remote->jobs);
+    while (remote->kept.count > 0) {
+        tsi_remote_forget(remote, remote->kept.items[0].number);
+    }
     tsi_vec_fini(&remote->kept);
+    tsi_vec_fini(&remote->attaches);
     tsi_free(remote->place);
     tsi_arena_fini(&remote->scratch);
     tsi_wire_buf_fini(&remote->out);
@@ -133,8 +148,8 @@ remote_new(void)
     pthread_mutex_init(&remote->lock, NULL);
     pthread_cond_init(&remote->settled_cond, &attributes);
     pthread_condattr_destroy(&attributes);
-    remote->backend = (struct tsi_backend){remote_submit, remote_cancel, remote_release,
-                                           remote_threads, remote_close};
+    remote->backend = (struct tsi_backend){remote_submit, remote_cancel,  remote_release,
+                                           remote_attach, remote_threads, remote_close};
     remote->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     remote->settled = TESS_RUNNING;
     return remote;

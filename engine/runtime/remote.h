@@ -39,32 +39,45 @@ struct tsi_remote_job {
     uint64_t workerless_since_ns;            // 0 while there are workers
     TSI_VEC(struct tsi_remote_chunk) wanted; // ready, not asked for yet; taken from the front
     size_t wanted_taken;
-    uint64_t ask_again_ns; // after a fetch that failed: not before
-    int failures;          // of fetches
-    uint64_t *delivered;   // one bit a task: its chunk is in its place
-    uint64_t left;         // chunks to be delivered that are not in their places
-    bool only_delivers;    // nothing else is to be done
-    bool is_told;          // of all targets; then `costs` are those of the job
-    struct tsi_job_costs costs;
+    uint64_t ask_again_ns;   // after a fetch that failed: not before
+    int failures;            // of fetches
+    uint64_t *delivered;     // one bit a task: its chunk is in its place
+    uint64_t left;           // chunks to be delivered that are not in their places
+    bool only_delivers;      // nothing else is to be done
+    bool is_told;            // of all targets; then the future has what the job took
     int damages;             // of these, for a wrong checksum
     TSI_VEC(uint32_t) taken; // delivered, not told yet
 };
 
 // What the session's thread asks of the socket thread.
-enum tsi_remote_wish { TSI_REMOTE_SUBMIT, TSI_REMOTE_CANCEL, TSI_REMOTE_RELEASE, TSI_REMOTE_CLOSE };
+enum tsi_remote_wish {
+    TSI_REMOTE_SUBMIT,
+    TSI_REMOTE_ATTACH,
+    TSI_REMOTE_CANCEL,
+    TSI_REMOTE_RELEASE,
+    TSI_REMOTE_CLOSE
+};
 
 struct tsi_remote_command {
     enum tsi_remote_wish wish;
-    struct tess_future *future; // SUBMIT: a reference; CANCEL: to compare only
+    struct tess_future *future; // SUBMIT, ATTACH: a reference; CANCEL: to compare only
     unsigned char *bytes;       // SUBMIT: the program
     size_t count;
-    uint32_t job; // RELEASE
+    uint32_t job;   // RELEASE
+    uint64_t token; // ATTACH
 };
 
 // A job whose chunks are kept.
 struct tsi_remote_kept {
     uint32_t number;
     uint64_t token;
+    struct tsi_error *error; // why there are none, of one that was attached to; NULL
+};
+
+// A detached job that is asked for.
+struct tsi_remote_attach {
+    uint64_t token;
+    struct tess_future *future;
 };
 
 struct tsi_remote {
@@ -106,6 +119,7 @@ struct tsi_remote {
     uint32_t epoch_obeyed;
     char parted_why[128];
     TSI_VEC(struct tsi_remote_kept) kept;
+    TSI_VEC(struct tsi_remote_attach) attaches;
     TSI_VEC(struct tsi_remote_job *) jobs;
     uint64_t bytes_fetching;
     size_t chunks_fetching;
@@ -146,6 +160,27 @@ struct tsi_remote_job *tsi_remote_job(const struct tsi_remote *remote, uint32_t 
 void tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status,
                         const char *text);
 void tsi_remote_lose(struct tsi_remote *remote, const char *why);
+
+// remote_detached.c
+
+// Asks for a detached job; all that are asked for again, when the scheduler has come back; gives
+// them all up.
+void tsi_remote_attach(struct tsi_remote *remote, struct tess_future *future, uint64_t token);
+void tsi_remote_attach_again(struct tsi_remote *remote);
+void tsi_remote_attach_fail(struct tsi_remote *remote, tess_status status, const char *text);
+// What the scheduler answers: the job's program, or by JOB_ENDED that there is none. False if the
+// latter is about no job that is asked for.
+void tsi_remote_attached(struct tsi_remote *remote, const struct tsi_message *message);
+bool tsi_remote_not_attached(struct tsi_remote *remote, const struct tsi_message *message);
+// A job whose chunks this session keeps has failed: those who use them hear why.
+void tsi_remote_kept_failed(struct tsi_remote *remote, const struct tsi_message *message);
+// Why a program cannot be computed: chunks that it uses were to be kept, and never were made.
+const struct tsi_error *tsi_remote_kept_error(const struct tsi_remote *remote,
+                                              const struct tsi_program *program);
+// The chunks of a job are the user's, and are not any more.
+bool tsi_remote_keep(struct tsi_remote *remote, uint32_t number, uint64_t token);
+bool tsi_remote_keeps(const struct tsi_remote *remote, uint32_t number);
+void tsi_remote_forget(struct tsi_remote *remote, uint32_t number);
 
 // remote_gather.c
 void tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,

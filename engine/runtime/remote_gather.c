@@ -104,7 +104,9 @@ tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
                  const struct tsi_message *message)
 {
     job->is_told = message->ready.is_last;
-    job->costs = message->ready.costs;
+    if (job->is_told) {
+        tsi_future_set_costs(job->future, &message->ready.costs);
+    }
     for (size_t i = 0; i < message->ready.count; i++) {
         const struct tsi_ready_item *item = &message->ready.items[i];
         if (item->data != NULL) {
@@ -160,7 +162,6 @@ tsi_remote_gather(struct tsi_remote *remote)
         struct tsi_remote_job *job = remote->jobs.items[i];
         tell_taken(remote, job);
         if (has_all(job)) {
-            tsi_future_set_costs(job->future, &job->costs);
             tsi_remote_end_job(remote, job, TESS_OK, NULL);
         }
     }

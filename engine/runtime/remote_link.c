@@ -174,7 +174,9 @@ void
 tsi_remote_submit(struct tsi_remote *remote, struct tsi_remote_job *job)
 {
     struct tsi_error error = {.status = TESS_OK};
-    struct tsi_message message = {.type = TSI_MESSAGE_SUBMIT, .submit = {.token = job->token}};
+    struct tsi_message message = {
+        .type = TSI_MESSAGE_SUBMIT,
+        .submit = {.token = job->token, .detached = job->future->detached}};
     unsigned char *bytes = NULL;
     if (tsi_program_encode(job->future->plan.program, &bytes, &message.submit.count, &error) !=
         TESS_OK) {
@@ -210,6 +212,7 @@ tsi_remote_welcomed(struct tsi_remote *remote, const struct tsi_message *message
     for (size_t i = 0; i < remote->kept.count; i++) {
         claim(remote, remote->kept.items[i].token);
     }
+    tsi_remote_attach_again(remote);
     // A job that cannot be sent again ends and leaves the list.
     for (size_t i = remote->jobs.count; i-- > 0;) {
         struct tsi_remote_job *job = remote->jobs.items[i];

@@ -102,6 +102,7 @@ tsi_remote_lose(struct tsi_remote *remote, const char *why)
     while (remote->jobs.count > 0) {
         tsi_remote_end_job(remote, tsi_vec_last(&remote->jobs), TESS_ECONNECT, text);
     }
+    tsi_remote_attach_fail(remote, TESS_ECONNECT, text);
 }
 
 static void
@@ -116,17 +117,6 @@ settle(struct tsi_remote *remote, tess_status status, const char *text)
     pthread_mutex_unlock(&remote->lock);
 }
 
-static bool
-is_kept(const struct tsi_remote *remote, uint32_t number)
-{
-    for (size_t i = 0; i < remote->kept.count; i++) {
-        if (remote->kept.items[i].number == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // Chunks that stay with the workers after the end of the job. Without memory for the note, they are
 // given back if the scheduler dies.
 static void
@@ -135,7 +125,7 @@ note_kept(struct tsi_remote *remote, const struct tsi_remote_job *job)
     const struct tsi_program *program = job->future->plan.program;
     for (int i = 0; i < program->target_count; i++) {
         if (program->targets[i].mode == TSI_TARGET_KEEP) {
-            (void)tsi_vec_push(&remote->kept, ((struct tsi_remote_kept){job->number, job->token}));
+            (void)tsi_remote_keep(remote, job->number, job->token);
             return;
         }
     }
@@ -147,13 +137,18 @@ accepted(struct tsi_remote *remote, const struct tsi_message *message)
     struct tsi_remote_job *job = job_by_token(remote, message->accepted.token);
     struct tsi_message cancel = {.type = TSI_MESSAGE_CANCEL, .job = {.job = message->accepted.job}};
     if (job == NULL) {
-        if (!is_kept(remote, message->accepted.job)) {
+        if (!tsi_remote_keeps(remote, message->accepted.job)) {
             tsi_remote_send(remote, &cancel);
         }
         return;
     }
     job->number = message->accepted.job;
     tsi_future_set_job(job->future, job->number);
+    if (job->future->detached) {
+        job->future->token = job->token;
+        tsi_remote_end_job(remote, job, TESS_OK, NULL);
+        return;
+    }
     if (job->cancelled) {
         tsi_remote_send(remote, &cancel);
     }
@@ -183,6 +178,9 @@ job_ended(struct tsi_remote *remote, const struct tsi_message *message)
                                      ? tsi_remote_job(remote, message->job_ended.job)
                                      : job_by_token(remote, message->job_ended.token);
     if (job == NULL) {
+        if (!tsi_remote_not_attached(remote, message)) {
+            tsi_remote_kept_failed(remote, message);
+        }
         return;
     }
     tsi_future_set_costs(job->future, &message->job_ended.costs);
@@ -213,6 +211,9 @@ take_message(struct tsi_remote *remote, const struct tsi_message *message)
     switch (message->type) {
     case TSI_MESSAGE_ACCEPTED:
         accepted(remote, message);
+        break;
+    case TSI_MESSAGE_PROGRAM:
+        tsi_remote_attached(remote, message);
         break;
     case TSI_MESSAGE_READY:
         job = tsi_remote_job(remote, message->ready.job);

@@ -54,13 +54,20 @@ new_job(struct tsi_remote *remote, struct tess_future *future)
         return NULL;
     }
     count_targets(job, future->plan.program);
-    job->started_ns = job->workerless_since_ns = tsi_clock_ns();
+    job->started_ns = tsi_clock_ns();
+    job->workerless_since_ns = future->detached ? 0 : job->started_ns;
     return job;
 }
 
 static void
 submit(struct tsi_remote *remote, const struct tsi_remote_command *command)
 {
+    const struct tsi_error *error = tsi_remote_kept_error(remote, command->future->plan.program);
+    if (error != NULL && !remote->lost) {
+        tsi_future_end(command->future, error->status, error->text);
+        tsi_future_unref(command->future);
+        return;
+    }
     struct tsi_remote_job *job = remote->lost ? NULL : new_job(remote, command->future);
     if (job == NULL) {
         tsi_future_end(command->future, remote->lost ? TESS_ECONNECT : TESS_ENOMEM,
@@ -68,23 +75,12 @@ submit(struct tsi_remote *remote, const struct tsi_remote_command *command)
         tsi_future_unref(command->future);
         return;
     }
-    struct tsi_message message = {
-        .type = TSI_MESSAGE_SUBMIT,
-        .submit = {.token = job->token, .bytes = command->bytes, .count = command->count}};
+    struct tsi_message message = {.type = TSI_MESSAGE_SUBMIT,
+                                  .submit = {.token = job->token,
+                                             .detached = command->future->detached,
+                                             .bytes = command->bytes,
+                                             .count = command->count}};
     tsi_remote_send(remote, &message); // while there is no scheduler, it is sent when one is back
-}
-
-// The job's chunks are not the user's any more.
-static void
-forget_kept(struct tsi_remote *remote, uint32_t number)
-{
-    for (size_t i = 0; i < remote->kept.count; i++) {
-        if (remote->kept.items[i].number == number) {
-            remote->kept.items[i] = tsi_vec_last(&remote->kept);
-            remote->kept.count--;
-            return;
-        }
-    }
 }
 
 static void
@@ -114,11 +110,14 @@ obey(struct tsi_remote *remote, struct tsi_remote_command *command)
     case TSI_REMOTE_SUBMIT:
         submit(remote, command);
         break;
+    case TSI_REMOTE_ATTACH:
+        tsi_remote_attach(remote, command->future, command->token);
+        break;
     case TSI_REMOTE_CANCEL:
         cancel(remote, command->future);
         break;
     case TSI_REMOTE_RELEASE:
-        forget_kept(remote, command->job);
+        tsi_remote_forget(remote, command->job);
         tsi_remote_send(remote, &message);
         break;
     case TSI_REMOTE_CLOSE:
@@ -240,12 +239,13 @@ close_down(struct tsi_remote *remote)
     struct tsi_message goodbye = {.type = TSI_MESSAGE_GOODBYE};
     struct tsi_remote_command command;
     while (next_command(remote, &command)) {
-        if (command.wish == TSI_REMOTE_SUBMIT) {
+        if (command.wish == TSI_REMOTE_SUBMIT || command.wish == TSI_REMOTE_ATTACH) {
             tsi_future_end(command.future, TESS_ECLOSED, "compute: the session was closed");
             tsi_future_unref(command.future);
             tsi_free(command.bytes);
         }
     }
+    tsi_remote_attach_fail(remote, TESS_ECLOSED, "the session was closed");
     while (remote->jobs.count > 0) {
         struct tsi_remote_job *job = tsi_vec_last(&remote->jobs);
         tsi_remote_end_job(remote, job, TESS_ECLOSED, "compute: the session was closed");

@@ -67,6 +67,37 @@ TESS_API void tess_release(tess_array *x);
 // array. It must name the same directory on every worker.
 TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *path);
 
+// Characters of the name of a detached compute, with the zero at the end.
+#define TESS_DETACHED_ID_BYTES 17
+
+// Starts to compute `x`, keeps its chunks in the cluster, and returns when the scheduler has taken
+// the compute down. It goes on when this session is closed or its process dies, however it dies.
+// `id` becomes its name, for tess_attach() in any session of the same scheduler.
+//
+// The result is kept until somebody attaches and gives it back, and without that for the time and
+// up to the number of bytes that the scheduler was started with (--result-lease, an hour, and
+// --result-limit, 16 GiB; beyond that the oldest results go first). The time counts from the end of
+// the compute, or from when the last session left that had submitted it or attached to it. The
+// compute survives its scheduler if that keeps a journal, and is lost with it if not.
+//
+// Fails with TESS_EINVAL, and `id` is "", in an embedded session, and if `x` needs memory of this
+// process (tess_from_memory()) or chunks that are kept for this session (tess_persist(),
+// tess_attach()); with TESS_ELIMIT if the result is larger than the scheduler keeps.
+TESS_NODISCARD TESS_API tess_status tess_detach(tess_array *x, char id[TESS_DETACHED_ID_BYTES]);
+
+// The array that tess_detach() named `id`, with its shape, dtype and chunks, whether it is computed
+// already or not: computes that use it wait for its chunks. It is this session's from now on, like
+// one that tess_persist() keeps: tess_release() gives it back, and ends the computing if it still
+// goes on. When the session is closed without that, the result waits for others again. To attach
+// twice in one session gives the same array.
+//
+// A failed array with TESS_EACCESS while another session that has attached is there; with
+// TESS_EINVAL if `id` is no such name, or nothing is known of it: it was given back, or the
+// scheduler was started again without its journal; with TESS_ETIMEOUT or TESS_ELIMIT if the result
+// was not kept any longer, by time or by bytes; with its own status and message if the compute has
+// failed. The scheduler remembers the last 1,024 computes that are gone.
+TESS_API tess_array *tess_attach(tess_session *session, const char *id);
+
 // How `x` would be computed, as text: the operations after fusion with their chunks, tasks, bytes
 // moved and the peak of memory to expect. Valid until the session is closed. For a failed array it
 // is the error.
@@ -80,19 +111,34 @@ TESS_API const char *tess_explain(tess_array *x);
 // of each task that it was given. It is known when a task is admitted, before anything of it is
 // allocated. Measured is what the worker's own ledger of that same memory came to. Measured is
 // never more than predicted; with TESSERA_CHECK_MEMORY set to anything but 0 in the environment of
-// the session's process a compute in which it is fails with TESS_EINTERNAL. The number that
-// tess_explain() gives is a forecast for all workers together, from the program alone.
+// the session's process a compute in which it is, on any worker, fails with TESS_EINTERNAL. The
+// number that tess_explain() gives is a forecast for all workers together, from the program alone.
 typedef struct tess_report {
     uint64_t tasks;
     uint64_t elapsed_ns;
     uint64_t program_bytes; // sent to the scheduler; 0 in the embedded runtime
     uint64_t peak_bytes_predicted;
     uint64_t peak_bytes_measured;
+    int workers; // of which tess_session_worker_report() tells
 } tess_report;
 
 // The report of the compute that was last seen to end in `session`, by a call that waits or by
 // tess_future_poll(). All zero before the first, and for NULL.
 TESS_API tess_report tess_session_report(const tess_session *session);
+
+// The two peaks of one worker in that compute. A worker that was lost has its line too, of which
+// measured is what it had told by then; if it came back, that is another line. `name` is the one
+// that its operator gave it, else it is made of its machine's name and its process number;
+// "embedded" is the embedded runtime. Valid until the report is replaced or the session is closed.
+typedef struct tess_worker_report {
+    const char *name;
+    uint64_t peak_bytes_predicted;
+    uint64_t peak_bytes_measured;
+} tess_worker_report;
+
+// Worker `index` of the report: 0 and more, below its `workers`. Beyond these, and for NULL, the
+// name is "" and the rest zero.
+TESS_API tess_worker_report tess_session_worker_report(const tess_session *session, int index);
 
 TESS_END
 
@@ -100,6 +146,8 @@ TESS_END
 #define tess_compute_many(...) TESS_SITED_STATUS((tess_compute_many)(__VA_ARGS__))
 #define tess_submit(...) TESS_SITED(tess_future, (tess_submit)(__VA_ARGS__))
 #define tess_persist(...) TESS_SITED_STATUS((tess_persist)(__VA_ARGS__))
+#define tess_detach(...) TESS_SITED_STATUS((tess_detach)(__VA_ARGS__))
+#define tess_attach(...) TESS_SITED_ARRAY((tess_attach)(__VA_ARGS__))
 #define tess_save_npy(...) TESS_SITED_STATUS((tess_save_npy)(__VA_ARGS__))
 
 #endif

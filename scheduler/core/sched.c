@@ -21,6 +21,8 @@ tsi_sched_config_default(void)
         .retry_pause_ns = UINT64_C(100000000),
         .prefetch = 512,
         .client_lease_ns = UINT64_C(30000000000),
+        .result_lease_ns = UINT64_C(3600000000000),
+        .result_bytes_max = UINT64_MAX,
     };
 }
 

@@ -37,6 +37,10 @@ struct tsi_sched_config {
     int prefetch;
     // How long the chunks and jobs of a client that went away are kept.
     uint64_t client_lease_ns;
+    // How long the chunks of a detached job are kept that nobody has, and the bytes that those of
+    // all of them may take together; beyond that the oldest are given up.
+    uint64_t result_lease_ns;
+    uint64_t result_bytes_max;
 };
 
 struct tsi_sched_config tsi_sched_config_default(void);
@@ -51,7 +55,8 @@ enum tsi_sched_event_kind {
     TSI_SCHED_CLIENT_LEFT,
     TSI_SCHED_JOB_SUBMITTED,
     TSI_SCHED_JOB_CANCELLED, // by its client
-    TSI_SCHED_JOB_RELEASED,  // the kept chunks of an ended job are no longer wanted
+    TSI_SCHED_JOB_RELEASED,  // the kept chunks of a job are no longer wanted; a detached one that
+                             // runs and that nobody uses is cancelled
     TSI_SCHED_TARGETS_TAKEN, // the client has these target chunks
     TSI_SCHED_TASKS_DONE,
     TSI_SCHED_ATTEMPT_ENDED,
@@ -138,7 +143,8 @@ enum tsi_sched_action_kind {
     TSI_SCHED_JOB_ACCEPTED,   // to a client
     TSI_SCHED_TARGETS_READY,  // to a client
     TSI_SCHED_JOB_PROGRESS,   // to a client, at most ten times a second
-    TSI_SCHED_JOB_ENDED, // to a client; of a job with kept chunks it means that they are all there
+    TSI_SCHED_JOB_ENDED, // to a client, or to nobody if it is detached and its client has left; of
+                         // a job with kept chunks it means that they are all there
     TSI_SCHED_JOB_DROPPED, // nothing of the job is left: the program is the driver's again
 };
 
@@ -157,7 +163,8 @@ struct tsi_sched_action {
     union {
         struct {
             const struct tsi_program *program;
-            tess_status status; // of JOB_DROPPED: how the job ended, if its client did not hear
+            tess_status status; // of JOB_DROPPED: how the job ended, if its client did not hear;
+                                // TESS_ETIMEOUT, TESS_ELIMIT: its result was given up
         } program;              // SEND_PROGRAM, JOB_DROPPED
         struct {
             const struct tsi_assignment *items;
@@ -231,6 +238,9 @@ struct tsi_sched_stats {
     uint64_t bytes_held; // in chunks of all workers
 };
 struct tsi_sched_stats tsi_sched_stats(const struct tsi_sched *sched);
+
+// Bytes of the chunks that a program keeps.
+uint64_t tsi_sched_result_bytes(const struct tsi_program *program);
 
 // Checks the invariants of scheduler/core/sched_verify.c, all of them if `deep`; true if they hold,
 // else the name of the broken one in `*broken`.

@@ -97,6 +97,7 @@ mix_job(uint64_t hash, const struct tsi_sched *sched, const struct tsi_sched_job
                          (job->dropping ? 8U : 0U) | (job->disturbed ? 16U : 0U) |
                          (job->end_due ? 32U : 0U));
     hash = mix(hash, (uint64_t)job->status);
+    hash = mix(hash, job->expires_ns);
     for (size_t i = 0; i < job->stack.count; i++) {
         hash = mix(hash, (uint64_t)job->stack.items[i].task << 32 | job->stack.items[i].rank);
     }

@@ -168,7 +168,8 @@ emit_drained(struct tsi_sched *sched, struct tsi_sched_action *action)
 static struct tsi_job_costs
 costs_of(const struct tsi_sched_job *job)
 {
-    return (struct tsi_job_costs){job->tasks_run, job->peak_bytes, job->peak_bytes_measured};
+    return (struct tsi_job_costs){job->tasks_run, job->peak_bytes, job->peak_bytes_measured,
+                                  job->peaks.items, job->peaks.count};
 }
 
 // Fills a batch of targets that are still there; false if there is none.
@@ -290,6 +291,11 @@ emit_job(struct tsi_sched *sched, struct tsi_sched_job *job, struct tsi_sched_ac
     action->peer = job->client;
     action->job = job->id;
     if (client != NULL && !client->left && emit_to_client(sched, job, action)) {
+        return true;
+    }
+    if (job->detached && job->end_due) {
+        emit_end(job, action); // the driver takes it down, for whoever asks
+        action->peer = TSI_PEER_NONE;
         return true;
     }
     if (!job->dropping) {

@@ -3,10 +3,10 @@
 // The end of jobs.
 //
 // A job ends well when all its targets are taken, kept or run, or badly when it was doomed. With
-// kept chunks it stays after a good end until it is released; then, as after every other end, it is
-// *dropping*: its tasks and chunks are taken off the books at once, the workers that know it are
-// told one after the other, and last the driver gets the program back. A job whose kept chunks
-// another job uses stays until that one is gone; if it fails, so do those that use it.
+// kept chunks it stays after a good end until it is released, or given up; then, as after every
+// other end, it is *dropping*: its tasks and chunks are taken off the books at once, the workers
+// that know it are told one after the other, and last the driver gets the program back. A job whose
+// kept chunks another job uses stays until that one is gone; if it fails, so do those that use it.
 
 #include <string.h>
 
@@ -164,6 +164,10 @@ settle_one(struct tsi_sched *sched, struct tsi_sched_job *job)
         drop(sched, job);
         return true;
     }
+    if (job->detached && job->released && !job->ended && job->refs == 0) {
+        tsi_sched_job_doom(sched, job, TESS_ECANCELLED, "released before it was computed");
+        return true;
+    }
     if (!job->ended && !job->away && job->targets_done == job->targets_total) {
         tsi_sched_peak_of_job(sched, job);
         job->ended = true;
@@ -172,6 +176,7 @@ settle_one(struct tsi_sched *sched, struct tsi_sched_job *job)
         if (!keeps(job)) {
             job->released = true;
         }
+        tsi_sched_result_wait(sched, job);
     }
     if (job->ended && job->released && job->refs == 0) {
         drop(sched, job);

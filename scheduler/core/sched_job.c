@@ -253,6 +253,7 @@ tsi_sched_job_free(struct tsi_sched_job *job)
     for (size_t i = 0; i < job->deaths.count; i++) {
         tsi_free(job->deaths.items[i].text);
     }
+    tsi_sched_peak_forget(job);
     tsi_vec_fini(&job->deaths);
     tsi_map_fini(&job->attempts);
     tsi_map_fini(&job->fetch_failures);

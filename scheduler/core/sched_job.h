@@ -122,9 +122,11 @@ struct tsi_sched_job {
     uint64_t tasks_total;
     uint64_t tasks_done;
     uint64_t tasks_run;
-    uint64_t peak_bytes;          // of workers that left, and of all once it has ended
-    uint64_t peak_bytes_measured; // as workers reported it
-    uint64_t progress_ns;         // when the last report was
+    uint64_t peak_bytes;                   // of workers that left, and of all once it has ended
+    uint64_t peak_bytes_measured;          // as workers reported it
+    TSI_VEC(struct tsi_worker_peak) peaks; // each worker's, likewise; the names are the job's
+    size_t peaks_left;                     // of them, the first: of workers that left
+    uint64_t progress_ns;                  // when the last report was
     uint64_t progress_done;
     int progress_workers; // −1: none was made
     bool fits_checked;
@@ -132,8 +134,9 @@ struct tsi_sched_job {
     // The end. `doomed`: to be ended as soon as nobody is at work on it.
     bool doomed;
     bool ended;
-    bool released; // by its client
-    bool dropping; // nothing is left but to tell
+    bool released;       // by its client
+    uint64_t expires_ns; // detached, ended, and nobody has it: when it is given up; 0: it is not
+    bool dropping;       // nothing is left but to tell
     bool accept_due;
     bool end_due;
     uint32_t drop_slot; // the next worker to be told

@@ -2,7 +2,8 @@
 //
 // Clients come and go. The jobs of one that went wait for somebody to claim them, with all that is
 // there but begin nothing, and are cancelled after a while. Those that it detached go on: what they
-// were to deliver is not delivered to anybody, and counts as taken.
+// were to deliver is not delivered to anybody, and counts as taken; what they keep is kept, see
+// sched_result.c.
 
 #include "scheduler/core/sched_state.h"
 
@@ -54,10 +55,11 @@ take_targets(struct tsi_sched *sched, struct tsi_sched_job *job)
 static void
 leave_job(struct tsi_sched *sched, struct tsi_sched_job *job, bool lease_over)
 {
-    if (job->detached && !reads_held(job) && !job->ended) {
-        if (!lease_over) {
+    if (job->detached && !reads_held(job)) {
+        if (!lease_over && !job->ended) {
             take_targets(sched, job);
         }
+        tsi_sched_result_wait(sched, job);
     } else if (job->ended && lease_over) {
         job->released = true;
         sched->settle_due = true;

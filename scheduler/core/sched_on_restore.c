@@ -96,6 +96,11 @@ tsi_sched_on_restored(struct tsi_sched *sched, const struct tsi_sched_event *eve
             client->lease_ns = sched->now_ns + sched->config.client_lease_ns;
         }
     }
+    for (size_t i = 0; i < sched->jobs.count; i++) {
+        if (sched->jobs.items[i] != NULL) {
+            tsi_sched_result_wait(sched, sched->jobs.items[i]);
+        }
+    }
 }
 
 // Gives a job, and those whose kept chunks it uses, to a client. Those are older, so this ends.
@@ -104,6 +109,7 @@ give(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t peer)
 {
     job->client = peer;
     job->away = false;
+    job->expires_ns = 0;
     for (int i = 0; i < job->program->op_count; i++) {
         const uint32_t slot = job->ops[i].kept_slot;
         if (slot != TSI_SLOT_NONE && sched->jobs.items[slot]->client != peer) {

@@ -139,9 +139,7 @@ on_done(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     job->tasks_done++;
     job->tasks_run++;
     note_duration(sched, &job->ops[op], completion->duration_us);
-    if (completion->peak_bytes > job->peak_bytes_measured) {
-        job->peak_bytes_measured = completion->peak_bytes;
-    }
+    tsi_sched_peak_measured(worker, job, completion->peak_bytes);
     store_output(sched, worker, job, op, completion);
     adopt_inputs(sched, worker, job, op, task);
     tsi_sched_hold_drop_inputs(sched, job, op, task);

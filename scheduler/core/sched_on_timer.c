@@ -186,6 +186,7 @@ tsi_sched_on_timer(struct tsi_sched *sched)
     retry(sched);
     end_leases(sched);
     end_refusals(sched);
+    tsi_sched_result_timer(sched);
     tsi_sched_drain_timeout(sched);
     if (sched->balance_due_ns > 0 && sched->balance_due_ns <= sched->now_ns) {
         sched->policy_due = true;
@@ -204,6 +205,7 @@ uint64_t
 tsi_sched_timer_deadline(const struct tsi_sched *sched)
 {
     uint64_t due = earlier(sched->retry_due_ns, sched->refused_due_ns);
+    due = earlier(due, tsi_sched_result_deadline(sched));
     if (watches(sched) && sched->worker_count > 0) {
         due = earlier(due, sched->liveness_due_ns);
     }

@@ -36,6 +36,7 @@ struct tsi_sched_known {
     uint32_t job;
     bool has_program;
     uint64_t peak_bytes; // of the books, from when it was told to the last call of sched_peak.c
+    uint64_t peak_bytes_measured; // as the worker reported it
 };
 
 struct tsi_sched_worker {

@@ -282,6 +282,14 @@ void tsi_sched_drain_forget_job(struct tsi_sched *sched, uint32_t job);
 bool tsi_sched_drain_failed(struct tsi_sched *sched, const struct tsi_sched_worker *worker,
                             const struct tsi_attempt *end);
 
+// sched_result.c
+
+// A detached job has ended, or its client has left: if nobody has its result, its time begins.
+void tsi_sched_result_wait(struct tsi_sched *sched, struct tsi_sched_job *job);
+// Gives up the results whose time is over, and tells when the next one's is; UINT64_MAX: never.
+void tsi_sched_result_timer(struct tsi_sched *sched);
+uint64_t tsi_sched_result_deadline(const struct tsi_sched *sched);
+
 // sched_peak.c
 
 // Notes what a worker has and was promised, after either rose.
@@ -290,6 +298,11 @@ void tsi_sched_peak_note(struct tsi_sched_worker *worker);
 void tsi_sched_peak_doubt(struct tsi_sched_worker *worker);
 // The peaks of the jobs that a worker knows start to be counted apart from those of later jobs.
 void tsi_sched_peak_fold(struct tsi_sched_worker *worker);
+// Notes what a worker says that it took since it knows a job.
+void tsi_sched_peak_measured(struct tsi_sched_worker *worker, struct tsi_sched_job *job,
+                             uint64_t bytes);
+// Frees what is noted of each worker.
+void tsi_sched_peak_forget(struct tsi_sched_job *job);
 // Adds up for `job`, or for all jobs that `worker` knows, what workers were given at most.
 void tsi_sched_peak_of_job(struct tsi_sched *sched, struct tsi_sched_job *job);
 void tsi_sched_peak_of_worker(struct tsi_sched *sched, const struct tsi_sched_worker *worker);

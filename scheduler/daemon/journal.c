@@ -68,15 +68,28 @@ tell_end(const struct tsi_loop *loop)
 }
 
 static void
-remember(struct tsi_loop *loop, uint32_t number, uint64_t token, tess_status status, bool kept)
+remember(struct tsi_loop *loop, uint32_t number, uint64_t token, tess_status status, bool kept,
+         char *text)
 {
     if (loop->past.count == TSI_JOURNAL_DROPPED_MAX) {
+        tsi_free(loop->past.items[0].text);
         memmove(&loop->past.items[0], &loop->past.items[1],
                 (loop->past.count - 1) * sizeof *loop->past.items);
         loop->past.count--;
     }
     // Without memory for it the client hears that the job is not known.
-    (void)tsi_vec_push(&loop->past, ((struct tsi_past_job){number, token, status, kept}));
+    if (!tsi_vec_push(&loop->past, ((struct tsi_past_job){number, token, status, kept, text}))) {
+        tsi_free(text);
+    }
+}
+
+void
+tsi_past_forget(struct tsi_loop *loop)
+{
+    for (size_t i = 0; i < loop->past.count; i++) {
+        tsi_free(loop->past.items[i].text);
+    }
+    tsi_vec_fini(&loop->past);
 }
 
 static struct tsi_daemon_job *
@@ -116,7 +129,7 @@ restore_job(struct tsi_loop *loop, const struct tsi_journal_job *record, uint32_
     if (tsi_program_decode(job->bytes, job->count, &job->program, error) != TESS_OK) {
         tsi_log(TSI_LOG_ERROR, "job not restored", "job=%u its program cannot be read: %s",
                 job->number, error->text);
-        remember(loop, job->number, job->token, TESS_ELOST, false);
+        remember(loop, job->number, job->token, TESS_ELOST, false, NULL);
         tsi_loop_free_job(loop, job);
         return TESS_OK;
     }
@@ -249,7 +262,7 @@ tsi_journal_begin(struct tsi_loop *loop, struct tsi_error *error)
     for (size_t i = 0; i < loop->restored.jobs.count; i++) {
         const struct tsi_journal_job *record = &loop->restored.jobs.items[i];
         if (record->dropped) {
-            remember(loop, record->number, record->token, record->status, record->ended);
+            remember(loop, record->number, record->token, record->status, record->ended, NULL);
             continue;
         }
         const tess_status status = restore_job(loop, record, peer, error);
@@ -409,11 +422,11 @@ keeps(const struct tsi_program *program)
 }
 
 void
-tsi_journal_note_dropped(struct tsi_loop *loop, const struct tsi_daemon_job *job,
-                         tess_status status)
+tsi_journal_note_dropped(struct tsi_loop *loop, struct tsi_daemon_job *job, tess_status status)
 {
     const bool kept = status == TESS_OK && keeps(job->program);
-    remember(loop, job->number, job->token, status, kept);
+    remember(loop, job->number, job->token, status, kept, job->end_text);
+    job->end_text = NULL;
     write_one(loop, &(struct tsi_journal_record){
                         .type = TSI_JOURNAL_DROPPED, .number = job->number, .status = status});
 }

@@ -155,6 +155,8 @@ start(struct tsi_loop *loop, struct tsi_error *error)
     config.lost_ns = loop->options->worker_ttl_ns;
     config.suspect_ns = config.lost_ns / 3;
     // Without a journal a client whose connection broke has given its jobs up.
+    config.result_lease_ns = loop->options->result_lease_ns;
+    config.result_bytes_max = loop->options->result_bytes_max;
     config.client_lease_ns = loop->options->journal[0] != '\0' ? loop->options->client_lease_ns : 0;
     loop->heartbeat_ns = choose_heartbeat(config.lost_ns);
     loop->next_peer = 1;
@@ -324,7 +326,7 @@ finish(struct tsi_loop *loop)
         tsi_loop_free_job(loop, tsi_vec_last(&loop->jobs));
     }
     tsi_vec_fini(&loop->jobs);
-    tsi_vec_fini(&loop->past);
+    tsi_past_forget(loop);
     tsi_journal_close(loop);
     tsi_arena_fini(&loop->scratch);
     tsi_wire_buf_fini(&loop->out);

@@ -2,7 +2,8 @@
 //
 // The scheduler daemon's parts: loop.c starts, waits and dispatches, predecessor.c looks for a
 // scheduler that runs already, members.c knows who is connected, loop_receive.c turns messages into
-// events of the core, loop_send.c turns its actions into messages.
+// events of the core, loop_send.c turns its actions into messages, detached.c gives jobs to clients
+// that did not submit them.
 
 #ifndef TSI_SCHEDULER_LOOP_H
 #define TSI_SCHEDULER_LOOP_H
@@ -48,8 +49,10 @@ struct tsi_daemon_job {
     uint64_t token;
     uint32_t number;
     bool detached;
-    bool pending; // the core does not have it yet: first it goes into the journal
-    bool ended;   // what is left of it are chunks that its client keeps
+    uint32_t attached; // the client that it was given to; 0: nobody
+    char *end_text;    // of a detached one that failed
+    bool pending;      // the core does not have it yet: first it goes into the journal
+    bool ended;        // what is left of it are chunks that its client keeps
     TSI_VEC(struct tsi_task_range) taken; // only with a journal
 };
 
@@ -58,7 +61,8 @@ struct tsi_past_job {
     uint32_t number;
     uint64_t token;
     tess_status status;
-    bool kept; // it ended well, and its chunks were given back
+    bool kept;  // it ended well, and its chunks were given back
+    char *text; // of a detached one that failed; may be NULL
 };
 
 struct tsi_loop {
@@ -127,14 +131,25 @@ void tsi_journal_admit(struct tsi_loop *loop);
 void tsi_journal_note_taken(struct tsi_loop *loop, struct tsi_daemon_job *job,
                             const uint32_t *tasks, size_t count);
 void tsi_journal_note_ended(struct tsi_loop *loop, const struct tsi_daemon_job *job);
-void tsi_journal_note_dropped(struct tsi_loop *loop, const struct tsi_daemon_job *job,
+void tsi_journal_note_dropped(struct tsi_loop *loop, struct tsi_daemon_job *job,
                               tess_status status);
 void tsi_journal_note_workers(struct tsi_loop *loop);
+// Frees what is remembered of jobs that are gone, with or without a journal.
+void tsi_past_forget(struct tsi_loop *loop);
 // What is due by the time: a sync, the end of the wait for workers.
 void tsi_journal_turn(struct tsi_loop *loop, uint64_t now);
 uint64_t tsi_journal_deadline(const struct tsi_loop *loop);
 void tsi_journal_close(struct tsi_loop *loop);
 
+// detached.c
+
+// Gives `member` the detached job that has this token, unless somebody else has it.
+void tsi_detached_attach(struct tsi_loop *loop, struct tsi_member *member, uint64_t token);
+// Whether a detached program keeps more than may be kept; then its client is told.
+bool tsi_detached_is_too_large(struct tsi_loop *loop, const struct tsi_member *member,
+                               const struct tsi_message *submit, const struct tsi_program *program);
+// Takes down how a detached job ended, for whoever asks.
+void tsi_detached_note_end(struct tsi_daemon_job *job, tess_status status, const char *text);
 // members.c
 struct tsi_member *tsi_members_by_route(const struct tsi_loop *loop, const struct tsi_route *route);
 struct tsi_member *tsi_members_by_peer(const struct tsi_loop *loop, uint32_t peer);
@@ -158,6 +173,9 @@ void tsi_members_free(struct tsi_loop *loop);
 // loop_receive.c: takes in what has arrived, a bounded number of messages.
 void tsi_loop_receive(struct tsi_loop *loop);
 void tsi_loop_event(struct tsi_loop *loop, struct tsi_sched_event *event);
+
+// The job that has this token, NULL if there is none.
+struct tsi_daemon_job *tsi_loop_job_by_token(const struct tsi_loop *loop, uint64_t token);
 
 // Gives a submitted job to the core.
 void tsi_loop_admit_job(struct tsi_loop *loop, struct tsi_daemon_job *job);

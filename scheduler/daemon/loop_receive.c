@@ -59,8 +59,8 @@ keep_job(struct tsi_loop *loop, const struct tsi_message *message)
     return job;
 }
 
-static struct tsi_daemon_job *
-job_by_token(const struct tsi_loop *loop, uint64_t token)
+struct tsi_daemon_job *
+tsi_loop_job_by_token(const struct tsi_loop *loop, uint64_t token)
 {
     for (size_t i = 0; i < loop->jobs.count; i++) {
         if (loop->jobs.items[i]->token == token) {
@@ -102,17 +102,21 @@ tell_past(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token
                "journal, or another one");
 }
 
-// The job is the member's from here on; it hears all that there is to tell of it.
+// The job is the member's from here on; it hears all that there is to tell of it. One that is sent
+// again after its submission is not attached to its client by that.
 static void
-claim(struct tsi_loop *loop, struct tsi_member *member, uint64_t token)
+claim(struct tsi_loop *loop, struct tsi_member *member, uint64_t token, bool is_attached)
 {
-    struct tsi_daemon_job *job = job_by_token(loop, token);
+    // What happened before in this turn may have ended the job: then that is what there is to tell.
+    tsi_loop_act(loop);
+    struct tsi_daemon_job *job = tsi_loop_job_by_token(loop, token);
     if (job == NULL) {
         tell_past(loop, member, token);
         return;
     }
     tsi_log(TSI_LOG_INFO, "job claimed", "job=%u client=%u", job->number, member->peer);
     job->client = member->peer;
+    job->attached = is_attached ? member->peer : 0;
     struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_CLAIMED, .peer = member->peer};
     event.job.job = job->number;
     if (!job->pending) {
@@ -136,8 +140,8 @@ submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_messag
 {
     struct tsi_error error;
     struct tsi_program *program = NULL;
-    if (job_by_token(loop, message->submit.token) != NULL) {
-        claim(loop, member, message->submit.token); // it was sent before, and is sent again
+    if (tsi_loop_job_by_token(loop, message->submit.token) != NULL) {
+        claim(loop, member, message->submit.token, false); // it was sent before, and is sent again
         return;
     }
     if (loop->draining) {
@@ -149,6 +153,10 @@ submit(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_messag
         TESS_OK) {
         tsi_error_prefix(&error, "the scheduler cannot read the program");
         refuse_job(loop, member, message->submit.token, error.status, error.text);
+        return;
+    }
+    if (tsi_detached_is_too_large(loop, member, message, program)) {
+        tsi_program_free(program);
         return;
     }
     struct tsi_daemon_job *job = keep_job(loop, message);
@@ -191,7 +199,10 @@ from_client(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_m
         submit(loop, member, message);
         return true;
     case TSI_MESSAGE_CLAIM:
-        claim(loop, member, message->claim.token);
+        claim(loop, member, message->claim.token, true);
+        return true;
+    case TSI_MESSAGE_ATTACH:
+        tsi_detached_attach(loop, member, message->claim.token);
         return true;
     case TSI_MESSAGE_CANCEL:
         event.kind = TSI_SCHED_JOB_CANCELLED;

@@ -133,6 +133,7 @@ tsi_loop_free_job(struct tsi_loop *loop, struct tsi_daemon_job *job)
     tsi_program_free(job->program);
     tsi_vec_fini(&job->taken);
     tsi_free(job->bytes);
+    tsi_free(job->end_text);
     tsi_free(job);
 }
 
@@ -311,13 +312,12 @@ follow_job(struct tsi_loop *loop, const struct tsi_sched_action *action)
         struct tsi_daemon_job *job = loop->jobs.items[i];
         if (action->kind == TSI_SCHED_JOB_ENDED && job->number == action->job && !job->ended) {
             job->ended = true;
+            log_end(action);
+            tsi_detached_note_end(job, action->ended.status, action->ended.text);
             if (action->ended.status == TESS_OK) {
                 tsi_journal_note_ended(loop, job);
             }
         }
-    }
-    if (action->kind == TSI_SCHED_JOB_ENDED) {
-        log_end(action);
     }
     if (action->kind == TSI_SCHED_JOB_DROPPED) {
         tsi_log(TSI_LOG_DEBUG, "job dropped", "job=%u", action->job);

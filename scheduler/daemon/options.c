@@ -43,6 +43,9 @@ static const char help[] =
     "  --client-lease DURATION with a journal, how long jobs wait for a client that is gone "
     "(default "
     "30s)\n"
+    "  --result-lease DURATION how long the results of detached computes that nobody has are kept\n"
+    "                          (default 1h)\n"
+    "  --result-limit SIZE     how much they may take together (default 16GiB)\n"
     "  --log-level LEVEL       error, warning, info or debug (default info)\n"
     "  --log-format FORMAT     plain or json (default plain)\n"
     "  --version               print the version and exit\n"
@@ -65,6 +68,8 @@ enum option_id {
     OPTION_RECORD,
     OPTION_JOURNAL,
     OPTION_LEASE,
+    OPTION_RESULT_LEASE,
+    OPTION_RESULT_LIMIT,
     OPTION_LEVEL,
     OPTION_FORMAT,
     OPTION_VERSION,
@@ -83,6 +88,8 @@ static const struct option table[] = {
     {"record", required_argument, NULL, OPTION_RECORD},
     {"journal", required_argument, NULL, OPTION_JOURNAL},
     {"client-lease", required_argument, NULL, OPTION_LEASE},
+    {"result-lease", required_argument, NULL, OPTION_RESULT_LEASE},
+    {"result-limit", required_argument, NULL, OPTION_RESULT_LIMIT},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
     {"log-format", required_argument, NULL, OPTION_FORMAT},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -150,6 +157,10 @@ set_option(int id, const char *value, struct tsi_scheduler_options *options, str
         return value[0] != '\0' && copy(options->journal, sizeof options->journal, value);
     case OPTION_LEASE:
         return tsi_text_parse_duration(value, &options->client_lease_ns);
+    case OPTION_RESULT_LEASE:
+        return tsi_text_parse_duration(value, &options->result_lease_ns);
+    case OPTION_RESULT_LIMIT:
+        return tsi_text_parse_bytes(value, UINT64_MAX, &options->result_bytes_max);
     case OPTION_LEVEL:
         return tsi_log_level_parse(value, &options->log_level);
     case OPTION_FORMAT:
@@ -199,7 +210,9 @@ tsi_scheduler_options_read(int argc, char **argv, struct tsi_scheduler_options *
     int id;
     *options = (struct tsi_scheduler_options){.log_level = TSI_LOG_INFO,
                                               .worker_ttl_ns = 15 * TSI_SECOND,
-                                              .client_lease_ns = 30 * TSI_SECOND};
+                                              .client_lease_ns = 30 * TSI_SECOND,
+                                              .result_lease_ns = 3600 * TSI_SECOND,
+                                              .result_bytes_max = (uint64_t)16 << 30};
     *exit_code = EXIT_SUCCESS;
     while ((id = getopt_long(argc, argv, "", table, &index)) != -1) {
         if (id == OPTION_HELP) {

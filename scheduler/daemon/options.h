@@ -18,6 +18,8 @@ struct tsi_scheduler_options {
     char pid_file[TSI_PATH_MAX];         // "" for none
     char record_file[TSI_PATH_MAX];      // what the core is told; "" for none
     char journal[TSI_PATH_MAX];          // "" for none
+    uint64_t result_lease_ns;            // how long what detached jobs made waits for somebody
+    uint64_t result_bytes_max;           // that all of it may take together
     uint64_t client_lease_ns;            // how long the jobs of a client that is gone wait for it
     bool insecure;                       // tcp without keys
     uint64_t idle_timeout_ns;            // stop after so long without jobs; 0: never

@@ -18,7 +18,7 @@
 #include "scheduler/core/sched.h"
 #include "scheduler/wire/cursor.h"
 
-#define TSI_RECORD_VERSION 2
+#define TSI_RECORD_VERSION 3
 
 enum {
     TSI_RECORD_HEAD = 16,  // bytes before the first block

@@ -42,6 +42,8 @@ put_config(struct tsi_put *put, const struct tsi_sched_config *config)
     tsi_put_u64(put, config->retry_pause_ns);
     tsi_put_u32(put, (uint32_t)config->prefetch);
     tsi_put_u64(put, config->client_lease_ns);
+    tsi_put_u64(put, config->result_lease_ns);
+    tsi_put_u64(put, config->result_bytes_max);
 }
 
 static void
@@ -287,6 +289,10 @@ mix_action(uint64_t hash, const struct tsi_sched_action *action)
         return mix(hash, (uint64_t)action->progress.workers);
     case TSI_SCHED_JOB_ENDED:
         hash = mix(mix(hash, (uint64_t)action->ended.status), action->ended.costs.tasks_run);
+        for (size_t i = 0; i < action->ended.costs.worker_count; i++) {
+            const struct tsi_worker_peak *peak = &action->ended.costs.workers[i];
+            hash = mix(mix(hash, peak->peer), peak->predicted);
+        }
         return mix(hash, action->ended.costs.peak_bytes_predicted);
     case TSI_SCHED_JOB_DROPPED:
         return mix(hash, (uint64_t)action->program.status);

@@ -60,6 +60,8 @@ take_config(struct tsi_take *take, struct tsi_sched_config *config)
     config->retry_pause_ns = tsi_take_u64(take);
     config->prefetch = (int)tsi_take_u32(take);
     config->client_lease_ns = tsi_take_u64(take);
+    config->result_lease_ns = tsi_take_u64(take);
+    config->result_bytes_max = tsi_take_u64(take);
 }
 
 static const struct tsi_program *

@@ -17,6 +17,7 @@ enum {
     TSI_FORMAT_READY = 20,
     TSI_FORMAT_HOLDING = 16,
     TSI_FORMAT_RANGE = 8,
+    TSI_FORMAT_PEAK = 22,    // at least: the name is of any length
     TSI_FORMAT_SEGMENT = 40, // body of the head of a SEGMENT
     TSI_FORMAT_CHECKSUM = 8,
 };

@@ -25,7 +25,7 @@
 // The version that this library speaks. A peer of another version is refused with a readable text;
 // the layout of the header, HELLO's first fields and REFUSE never change, so that refusals can be
 // read.
-#define TSI_WIRE_VERSION 1
+#define TSI_WIRE_VERSION 2
 
 // Bytes of a control message at most, and of the part of a chunk in one SEGMENT.
 #define TSI_WIRE_MESSAGE_MAX ((size_t)80 << 20)
@@ -76,8 +76,9 @@ enum tsi_message_type {
     // worker → scheduler
     TSI_MESSAGE_DROPPED,
     // after a scheduler was lost
-    TSI_MESSAGE_HOLDS, // worker → scheduler: the chunks that it has of earlier jobs
-    TSI_MESSAGE_CLAIM, // client → scheduler: a job that was submitted before is its
+    TSI_MESSAGE_HOLDS,  // worker → scheduler: the chunks that it has of earlier jobs
+    TSI_MESSAGE_CLAIM,  // client → scheduler: a job that was submitted before is its
+    TSI_MESSAGE_ATTACH, // client → scheduler: it wants the detached job of another one
     TSI_MESSAGE_TYPE_COUNT
 };
 
@@ -154,7 +155,7 @@ struct tsi_message {
         } holds;
         struct {
             uint64_t token;
-        } claim;
+        } claim; // CLAIM, ATTACH
         struct {
             const struct tsi_assignment *items;
             size_t count;

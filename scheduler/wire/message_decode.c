@@ -154,6 +154,16 @@ take_costs(struct tsi_take *take)
     costs.tasks_run = tsi_take_u64(take);
     costs.peak_bytes_predicted = tsi_take_u64(take);
     costs.peak_bytes_measured = tsi_take_u64(take);
+    const size_t count = tsi_take_count(take, TSI_FORMAT_PEAK);
+    struct tsi_worker_peak *workers = tsi_take_array(take, count, sizeof *workers);
+    for (size_t i = 0; i < count && !take->failed; i++) {
+        workers[i].peer = tsi_take_u32(take);
+        workers[i].name = tsi_take_text(take, TSI_WIRE_NAME_MAX);
+        workers[i].predicted = tsi_take_u64(take);
+        workers[i].measured = tsi_take_u64(take);
+    }
+    costs.workers = workers;
+    costs.worker_count = take->failed ? 0 : count;
     return costs;
 }
 
@@ -326,6 +336,7 @@ take_client_body(struct tsi_take *take, struct tsi_message *message)
         take_holds(take, message);
         break;
     case TSI_MESSAGE_CLAIM:
+    case TSI_MESSAGE_ATTACH:
         message->claim.token = tsi_take_u64(take);
         break;
     case TSI_MESSAGE_HEARTBEAT:

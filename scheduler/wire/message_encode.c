@@ -114,6 +114,14 @@ put_costs(struct tsi_put *put, const struct tsi_job_costs *costs)
     tsi_put_u64(put, costs->tasks_run);
     tsi_put_u64(put, costs->peak_bytes_predicted);
     tsi_put_u64(put, costs->peak_bytes_measured);
+    tsi_put_u32(put, (uint32_t)costs->worker_count);
+    for (size_t i = 0; i < costs->worker_count; i++) {
+        const struct tsi_worker_peak *peak = &costs->workers[i];
+        tsi_put_u32(put, peak->peer);
+        tsi_put_text(put, peak->name, TSI_WIRE_NAME_MAX);
+        tsi_put_u64(put, peak->predicted);
+        tsi_put_u64(put, peak->measured);
+    }
 }
 
 static void
@@ -248,6 +256,7 @@ put_client_body(struct tsi_put *put, const struct tsi_message *message)
         put_holds(put, message);
         break;
     case TSI_MESSAGE_CLAIM:
+    case TSI_MESSAGE_ATTACH:
         tsi_put_u64(put, message->claim.token);
         break;
     default:

@@ -144,6 +144,23 @@ to_worker(struct sim_world *world, const struct tsi_sched_action *action)
     sim_mail_send(world, mail);
 }
 
+// Of each worker, not only of the one that had most. A prediction is of one life of the scheduler.
+// The lines are the core's, which goes on, so the mail has none.
+static void
+check_workers(struct sim_world *world, uint32_t job, struct tsi_job_costs *costs)
+{
+    for (size_t i = 0; i < costs->worker_count && world->rebirths == 0; i++) {
+        const struct tsi_worker_peak *peak = &costs->workers[i];
+        if (peak->measured > peak->predicted) {
+            sim_fail(world, "job %u took %llu bytes of worker %u, predicted were %llu", job,
+                     (unsigned long long)peak->measured, peak->peer,
+                     (unsigned long long)peak->predicted);
+        }
+    }
+    costs->workers = NULL;
+    costs->worker_count = 0;
+}
+
 static void
 to_client(struct sim_world *world, const struct tsi_sched_action *action)
 {
@@ -155,11 +172,13 @@ to_client(struct sim_world *world, const struct tsi_sched_action *action)
                       action->ready.items[i].peer);
         }
         mail->to_client.ready.items = copy_ready(mail, action->ready.items, action->ready.count);
+        check_workers(world, action->job, &mail->to_client.ready.costs);
     } else if (action->kind == TSI_SCHED_JOB_ENDED) {
         const char *text = action->ended.text != NULL ? action->ended.text : "";
         sim_trace(world, "  job %u ended: %s %s", action->job,
                   tess_status_name(action->ended.status), text);
         mail->to_client.ended.text = sim_mail_copy(mail, text, strlen(text) + 1);
+        check_workers(world, action->job, &mail->to_client.ended.costs);
     } else if (action->kind == TSI_SCHED_JOB_ACCEPTED) {
         sim_trace(world, "  job %u accepted", action->job);
     }

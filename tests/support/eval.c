@@ -254,6 +254,8 @@ eval_node(const struct tess_array *x, struct test_value *const operands[3], int6
         return true;
     case TSI_NODE_FILE:
         return eval_file(x, count, out);
+    case TSI_NODE_ATTACHED:
+        return false; // what it is, only the cluster knows
     case TSI_NODE_MAP:
     case TSI_NODE_CAST:
         eval_elements(x, operands, count, out);

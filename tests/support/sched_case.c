@@ -99,6 +99,16 @@ keep_locations(struct sched_case *c, const struct tsi_location *locations, size_
     return copy;
 }
 
+static const struct tsi_worker_peak *
+keep_peaks(struct sched_case *c, const struct tsi_worker_peak *peaks, size_t count)
+{
+    struct tsi_worker_peak *copy = keep(c, peaks, count * sizeof *copy);
+    for (size_t i = 0; i < count; i++) {
+        copy[i].name = keep(c, copy[i].name, strlen(copy[i].name) + 1);
+    }
+    return copy;
+}
+
 // Copies what an action points to.
 static void
 keep_action(struct sched_case *c, struct tsi_sched_action *action)
@@ -123,9 +133,13 @@ keep_action(struct sched_case *c, struct tsi_sched_action *action)
     case TSI_SCHED_TARGETS_READY:
         action->ready.items =
             keep(c, action->ready.items, action->ready.count * sizeof *action->ready.items);
+        action->ready.costs.workers =
+            keep_peaks(c, action->ready.costs.workers, action->ready.costs.worker_count);
         break;
     case TSI_SCHED_JOB_ENDED:
         action->ended.text = keep(c, action->ended.text, strlen(action->ended.text) + 1);
+        action->ended.costs.workers =
+            keep_peaks(c, action->ended.costs.workers, action->ended.costs.worker_count);
         break;
     default:
         break;

@@ -182,7 +182,7 @@ check_bytes(const struct tsi_message *message, const char *hex)
 Test(message, bytes_of_a_greeting_are_those_of_the_specification)
 {
     struct tsi_message heartbeat = {.type = TSI_MESSAGE_HEARTBEAT, .epoch = 0x01020304, .peer = 9};
-    check_bytes(&heartbeat, "5453010404030201090000000"
+    check_bytes(&heartbeat, "5453020404030201090000000"
                             "0000000");
 
     struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
@@ -196,7 +196,7 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
                                           .host = "h",
                                           .pid = 0x4d2,
                                           .is_watched = true}};
-    check_bytes(&hello, "54530101"
+    check_bytes(&hello, "54530201"
                         "0000000000000000"
                         "2e000000"
                         "01"
@@ -212,7 +212,7 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
 
     struct tsi_message refuse = {
         .type = TSI_MESSAGE_REFUSE, .epoch = 1, .refuse = {.status = TESS_EVERSION, .text = "no"}};
-    check_bytes(&refuse, "54530103"
+    check_bytes(&refuse, "54530203"
                          "0100000000000000"
                          "06000000"
                          "1100"
@@ -226,7 +226,7 @@ Test(message, bytes_of_work_are_those_of_the_specification)
                                           {.key = 6, .peer = 0, .bytes = 2, .data = "hi"}};
     struct tsi_message assign = {
         .type = TSI_MESSAGE_ASSIGN, .epoch = 1, .peer = 2, .assign = {&item, 1, places, 2}};
-    check_bytes(&assign, "54530108"
+    check_bytes(&assign, "54530208"
                          "0100000002000000"
                          "46000000"
                          "0100000002000000"
@@ -241,7 +241,7 @@ Test(message, bytes_of_work_are_those_of_the_specification)
     const struct tsi_completion done_item = {1, 2, 3, 1000, 4, 0x60, "\x01\x02\x03\x04"};
     struct tsi_message done = {
         .type = TSI_MESSAGE_DONE, .epoch = 1, .peer = 2, .done = {&done_item, 1}};
-    check_bytes(&done, "5453010f"
+    check_bytes(&done, "5453020f"
                        "0100000002000000"
                        "34000000"
                        "01000000"
@@ -253,12 +253,51 @@ Test(message, bytes_of_work_are_those_of_the_specification)
                        "2246ac33907b8b98");
 
     struct tsi_message get = {.type = TSI_MESSAGE_GET, .get = {tsi_key_of(1, 2), 4096, 1}};
-    check_bytes(&get, "5453011a"
+    check_bytes(&get, "5453021a"
                       "0000000000000000"
                       "18000000"
                       "0200000001000000"
                       "0010000000000000"
                       "0100000000000000");
+}
+
+Test(message, bytes_of_an_end_are_those_of_the_specification)
+{
+    const struct tsi_worker_peak peaks[] = {{7, "w", 0x100, 0xff}, {8, "", 1, 0}};
+    struct tsi_message ended = {.type = TSI_MESSAGE_JOB_ENDED,
+                                .epoch = 1,
+                                .peer = 2,
+                                .job_ended = {.job = 3,
+                                              .token = 4,
+                                              .status = TESS_OK,
+                                              .text = "",
+                                              .costs = {5, 0x100, 0xff, peaks, 2}}};
+    check_bytes(&ended, "54530219"
+                        "0100000002000000"
+                        "59000000"
+                        "03000000"
+                        "0400000000000000"
+                        "0000"
+                        "0000"
+                        "0500000000000000"
+                        "0001000000000000"
+                        "ff00000000000000"
+                        "02000000"
+                        "07000000"
+                        "010077"
+                        "0001000000000000"
+                        "ff00000000000000"
+                        "08000000"
+                        "0000"
+                        "0100000000000000"
+                        "0000000000000000");
+
+    struct tsi_message attach = {
+        .type = TSI_MESSAGE_ATTACH, .epoch = 1, .peer = 2, .claim = {.token = 0x1122334455667788}};
+    check_bytes(&attach, "54530221"
+                         "0100000002000000"
+                         "08000000"
+                         "8877665544332211");
 }
 
 static void
@@ -356,14 +395,14 @@ Test(message, another_version_is_named_and_its_hello_readable)
     cr_assert(message.type == TSI_MESSAGE_HELLO && message.hello.role == TSI_ROLE_CLIENT);
     cr_assert(strcmp(message.hello.library, "9.0.1") == 0);
     cr_assert(strcmp(error.text, "protocol version 9 of Tessera 9.0.1, but this side speaks "
-                                 "version 1") == 0,
+                                 "version 2") == 0,
               "%s", error.text);
 
     // One that is too short for even that.
     static const unsigned char bare[] = {'T', 'S', 9, TSI_MESSAGE_HELLO, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                          0,   0,   0};
     cr_assert(decode(bare, sizeof bare, &message, &error) == TESS_EVERSION);
-    cr_assert(strcmp(error.text, "protocol version 9, but this side speaks version 1") == 0);
+    cr_assert(strcmp(error.text, "protocol version 9, but this side speaks version 2") == 0);
 }
 
 Test(message, a_refusal_of_another_version_is_readable)
