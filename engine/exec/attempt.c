@@ -17,6 +17,7 @@ tsi_attempts_fini(struct tsi_attempts *attempts)
 {
     for (int i = 0; i < TSI_ATTEMPT_SLOTS; i++) {
         tsi_free(attempts->slots[i].inputs);
+        tsi_buf_unref(attempts->slots[i].place); // of a run that was never begun
     }
 }
 
@@ -34,6 +35,7 @@ tsi_attempts_prepare(struct tsi_attempts *attempts, uint32_t run, size_t input_c
     }
     slot->input_count = input_count;
     slot->output = NULL;
+    slot->place = NULL;
     atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
     return slot;
 }
@@ -63,7 +65,8 @@ execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
                                  .chunk_count = slot->input_count,
                                  .cancelled = &slot->cancelled,
                                  .files = files};
-    slot->output = tsi_buf_new(slot->output_bytes);
+    slot->output = slot->place != NULL ? slot->place : tsi_buf_new(slot->output_bytes);
+    slot->place = NULL;
     if (slot->output == NULL) {
         char place[256];
         tsi_chunk_op_place(&task.program->ops[task.op], place, sizeof place);

@@ -241,6 +241,35 @@ tsi_future_set_costs(struct tess_future *future, const struct tsi_job_costs *cos
     pthread_mutex_unlock(&future->lock);
 }
 
+// Where the whole array that `op` makes goes; NULL if to nobody, or to several.
+static void *
+find_output(const struct tess_future *future, int op)
+{
+    void *found = NULL;
+    for (int i = 0; i < future->target_count; i++) {
+        if (future->plan.target_ops[i] == op && future->outputs[i].out != NULL) {
+            if (found != NULL) {
+                return NULL;
+            }
+            found = future->outputs[i].out;
+        }
+    }
+    return found;
+}
+
+void *
+tsi_future_place(const struct tess_future *future, int op, int64_t chunk)
+{
+    const struct tsi_chunk_op *source = &future->plan.program->ops[op];
+    const size_t item_bytes = tess_dtype_bytes((tess_dtype)source->dtype);
+    void *out = find_output(future, op);
+    if (out == NULL || (uintptr_t)out % item_bytes != 0 ||
+        !tsi_chunk_is_run(&source->array, chunk)) {
+        return NULL;
+    }
+    return tsi_scatter_place(&source->array, chunk, item_bytes, out);
+}
+
 bool
 tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
                    size_t bytes)

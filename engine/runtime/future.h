@@ -70,9 +70,14 @@ void tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t
                              int workers);
 void tsi_future_set_costs(struct tess_future *future, const struct tsi_job_costs *costs);
 
+// The place of chunk `chunk` of target operation `op` in the caller's memory, if the chunk lies
+// there in one run, as its elements are aligned, and nowhere else; else NULL.
+void *tsi_future_place(const struct tess_future *future, int op, int64_t chunk);
+
 // Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this
-// operation. `data` is the chunk in C order, `bytes` long; false if the size is not that of the
-// chunk. May be called for different chunks from several threads at once.
+// operation. `data` is the chunk in C order, `bytes` long; nothing is copied if it is in its place.
+// False if the size is not that of the chunk. May be called for different chunks from several
+// threads at once.
 bool tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
                         size_t bytes);
 

@@ -129,8 +129,8 @@ local_free(struct tsi_local *local)
     for (size_t i = 0; i < local->deliveries.count; i++) {
         tsi_buf_unref(local->deliveries.items[i].chunk);
     }
-    free_jobs(local);
     tsi_attempts_fini(&local->attempts);
+    free_jobs(local);
     tsi_vec_fini(&local->deliveries);
     tsi_vec_fini(&local->awaited);
     tsi_files_free(local->attempts.files);

@@ -25,8 +25,9 @@ struct tsi_local_job {
     struct tsi_plan plan;       // taken over from the future, which may go first
     bool held_by_sched;
     bool held_by_worker;
-    int pins;  // threads that copy its results just now
-    bool ends; // when the last of them is done, with this
+    atomic_int pins;     // threads that copy its results just now, chunks in the caller's memory
+    bool ends;           // when there are none, with this
+    bool waits_for_pins; // to be settled then
     struct tsi_error ending;
 };
 
@@ -63,6 +64,7 @@ struct tsi_local {
     struct tsi_local_job *last_job;                // the one that was looked up last, or NULL
     TSI_VEC(struct tsi_local_delivery) deliveries; // to take from the back
     TSI_VEC(tsi_key) awaited;                      // targets that are being read back
+    bool some_wait_for_pins;                       // jobs, to be settled when they have none
 };
 
 // local_pump.c: moves actions between the cores until both have none. The lock is held.
@@ -80,6 +82,12 @@ void tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, cons
 // out.
 bool tsi_local_deliver(struct tsi_local *local, struct tsi_local_job *job, uint32_t task);
 
+// local_place.c: the place in the caller's memory of a chunk that a task will make, as a buffer
+// with one reference; NULL: it needs memory of its own. And what could not be settled for such
+// chunks.
+struct tsi_buf *tsi_local_place(struct tsi_local_job *job, int op, int64_t chunk);
+void tsi_local_settle_unpinned(struct tsi_local *local);
+
 // local_spill.c: carries chunks to the disk and back.
 bool tsi_local_spill_open(struct tsi_local *local, const struct tess_session_options *options);
 void tsi_local_spill_close(struct tsi_local *local); // the lock is not held
@@ -96,8 +104,8 @@ void tsi_local_renew_worker(struct tsi_local *local);
 // Lets the worker join if it has not; there may be no memory for that.
 void tsi_local_join_worker(struct tsi_local *local);
 
-// Ends the job's future, and frees the job once nobody has its program; both only when no thread
-// copies its results, so that nothing writes to the caller's memory after the end.
+// Ends the job's future, and frees the job once nobody has its program; both only when nothing pins
+// the job, so that nothing touches the caller's memory after the end.
 void tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job);
 
 // Frees a job that neither core knows any more, and what its tasks may have left of a file.

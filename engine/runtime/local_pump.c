@@ -44,7 +44,9 @@ tsi_local_free_job(struct tsi_local_job *job)
 void
 tsi_local_settle_job(struct tsi_local *local, struct tsi_local_job *job)
 {
-    if (job->pins > 0) {
+    job->waits_for_pins = atomic_load_explicit(&job->pins, memory_order_acquire) > 0;
+    if (job->waits_for_pins) {
+        local->some_wait_for_pins = true;
         return;
     }
     if (job->ends && job->future != NULL) {
@@ -300,7 +302,7 @@ static void
 execute(struct tsi_local *local, const struct tsi_worker_action *action)
 {
     const uint32_t run = action->execute.run;
-    const struct tsi_local_job *job = tsi_local_job(local, action->execute.job);
+    struct tsi_local_job *job = tsi_local_job(local, action->execute.job);
     struct tsi_attempt_slot *slot =
         tsi_attempts_prepare(&local->attempts, run, action->execute.input_count);
     if (job == NULL || slot == NULL) {
@@ -315,6 +317,7 @@ execute(struct tsi_local *local, const struct tsi_worker_action *action)
     slot->op = action->execute.op;
     slot->chunk = action->execute.chunk;
     slot->output_bytes = (size_t)action->execute.output_bytes;
+    slot->place = tsi_local_place(job, slot->op, slot->chunk);
     fill_inputs(job, action, slot->inputs);
     tsi_attempts_start(&local->attempts, run);
 }
@@ -426,6 +429,7 @@ tsi_local_pump(struct tsi_local *local)
         }
         moved = moved || local->worker_failed;
     }
+    tsi_local_settle_unpinned(local);
     const size_t work = tsi_ring_count(&local->attempts.ring) + local->deliveries.count;
     const size_t idle = (size_t)atomic_load_explicit(&local->idle, memory_order_relaxed);
     for (size_t i = 0; i < work && i < idle; i++) {

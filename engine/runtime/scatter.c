@@ -82,8 +82,39 @@ tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
     }
     c_strides(box.ndim, box.size, item_bytes, box.in_stride);
     c_strides(box.ndim, shape.size, item_bytes, box.out_stride);
-    copy_box(&box, item_bytes, (unsigned char *)out + offset_of(box.ndim, start, box.out_stride),
-             data);
+    unsigned char *const place = (unsigned char *)out + offset_of(box.ndim, start, box.out_stride);
+    if (place != data) {
+        copy_box(&box, item_bytes, place, data);
+    }
+}
+
+void *
+tsi_scatter_place(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, void *out)
+{
+    int64_t start[TESS_NDIM_MAX];
+    int64_t size[TESS_NDIM_MAX];
+    int64_t strides[TESS_NDIM_MAX];
+    const tess_shape shape = tsi_grid_shape(grid);
+    tsi_grid_box(grid, chunk, start, size);
+    c_strides(grid->ndim, shape.size, item_bytes, strides);
+    return (unsigned char *)out + offset_of(grid->ndim, start, strides);
+}
+
+// From the first axis on which it has several indices, it must have all of each other axis.
+bool
+tsi_chunk_is_run(const struct tsi_grid *grid, int64_t chunk)
+{
+    int64_t start[TESS_NDIM_MAX];
+    int64_t size[TESS_NDIM_MAX];
+    bool is_begun = false;
+    tsi_grid_box(grid, chunk, start, size);
+    for (int a = 0; a < grid->ndim; a++) {
+        if (is_begun && size[a] != grid->axis[a].size) {
+            return false;
+        }
+        is_begun = is_begun || size[a] != 1;
+    }
+    return true;
 }
 
 const void *

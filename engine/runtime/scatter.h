@@ -5,11 +5,13 @@
 #ifndef TSI_RUNTIME_SCATTER_H
 #define TSI_RUNTIME_SCATTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/base/grid.h"
 
 // Copies chunk `chunk`, in C order at `data`, to its place in the array in C order at `out`.
+// Nothing is copied if `data` is that place.
 void tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
                        const void *data, void *out);
 
@@ -17,6 +19,11 @@ void tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_b
 // in C order.
 void tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *in,
                       const int64_t *strides, void *out);
+
+// The first element of the chunk in the array in C order at `out`, and whether it lies there in one
+// run.
+void *tsi_scatter_place(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, void *out);
+bool tsi_chunk_is_run(const struct tsi_grid *grid, int64_t chunk);
 
 // The first element of chunk `chunk` of the array at `data` with the given strides in bytes.
 const void *tsi_chunk_origin(const struct tsi_grid *grid, int64_t chunk, const void *data,
