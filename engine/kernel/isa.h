@@ -28,7 +28,10 @@
 
 // Each puts the kernels of one file into `*table`.
 void TSI_ISA_NAME(tsi_isa_fill_map)(struct tsi_kernel_table *table);
-void TSI_ISA_NAME(tsi_isa_fill_math)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_wave)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_exp)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_log)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_power)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_cast)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_source)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_random)(struct tsi_kernel_table *table);

@@ -172,6 +172,59 @@ tsi_lanes_choose(tsi_vector_u64 sign, tsi_vector_u64 x, tsi_vector_u64 y)
 #endif
 }
 
+// Whether the highest bit of some lane is set.
+TSI_LANES_INLINE bool
+tsi_lanes_any(tsi_vector_u64 sign)
+{
+#if defined(TSI_ISA_avx512)
+    return _mm512_movepi64_mask((__m512i)sign) != 0;
+#elif defined(TSI_ISA_avx2)
+    return _mm256_movemask_pd((__m256d)sign) != 0;
+#else
+    return (sign[0] | sign[1]) >> 63 != 0;
+#endif
+}
+
+// As many float32 as there are lanes.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_load_f32(const float *from)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_f64)_mm512_cvtps_pd(_mm256_loadu_ps(from));
+#elif defined(TSI_ISA_avx2)
+    return (tsi_vector_f64)_mm256_cvtps_pd(_mm_loadu_ps(from));
+#else
+    return (tsi_vector_f64){(double)from[0], (double)from[1]};
+#endif
+}
+
+TSI_LANES_INLINE void
+tsi_lanes_store_f32(float *to, tsi_vector_f64 x)
+{
+#if defined(TSI_ISA_avx512)
+    _mm256_storeu_ps(to, _mm512_cvtpd_ps((__m512d)x));
+#elif defined(TSI_ISA_avx2)
+    _mm_storeu_ps(to, _mm256_cvtpd_ps((__m256d)x));
+#else
+    to[0] = (float)x[0];
+    to[1] = (float)x[1];
+#endif
+}
+
+// table[index % 16] of each lane.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_pick(const double table[16], tsi_vector_u64 index)
+{
+#if defined(TSI_ISA_avx512)
+    return (tsi_vector_f64)_mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)index,
+                                                  _mm512_loadu_pd(table + 8));
+#elif defined(TSI_ISA_avx2)
+    return (tsi_vector_f64)_mm256_i64gather_pd(table, (__m256i)(index & 15), 8);
+#else
+    return (tsi_vector_f64){table[index[0] & 15], table[index[1] & 15]};
+#endif
+}
+
 // Each lane of x, but of y where this bit of `bits` is set.
 TSI_LANES_INLINE tsi_vector_u64
 tsi_lanes_choose_by(tsi_vector_u64 bits, int bit, tsi_vector_u64 x, tsi_vector_u64 y)

@@ -9,7 +9,10 @@ TSI_ISA_NAME(tsi_isa_fill)(struct tsi_kernel_table *table)
 {
     table->isa = TSI_ISA_TEXT(TSI_ISA);
     TSI_ISA_NAME(tsi_isa_fill_map)(table);
-    TSI_ISA_NAME(tsi_isa_fill_math)(table);
+    TSI_ISA_NAME(tsi_isa_fill_wave)(table);
+    TSI_ISA_NAME(tsi_isa_fill_exp)(table);
+    TSI_ISA_NAME(tsi_isa_fill_log)(table);
+    TSI_ISA_NAME(tsi_isa_fill_power)(table);
     TSI_ISA_NAME(tsi_isa_fill_cast)(table);
     TSI_ISA_NAME(tsi_isa_fill_source)(table);
     TSI_ISA_NAME(tsi_isa_fill_random)(table);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// exp, log, sin, cos and power of floats, by the functions of SLEEF that promise the same bits on
-// every processor (named cinz: they use no fused multiply-add). They work on one register of
-// elements; the end of a run is a register filled up with ones, so that an element's result does
-// not depend on its place in the run.
+// power of floats, by the functions of SLEEF that promise the same bits on every processor (named
+// cinz: they use no fused multiply-add). They work on one register of elements; the end of a run is
+// a register filled up with ones, so that an element's result does not depend on its place in the
+// run.
 
 #include <math.h>
 #include <sleef.h>
@@ -71,27 +71,6 @@ LOAD(f64, double)
 SETTLE(f32, float)
 SETTLE(f64, double)
 
-#define MATH1(name, suffix, T, SLEEF)                                                              \
-    static void name##_##suffix(int64_t count, void *out, const void *a, const void *b,            \
-                                const void *c)                                                     \
-    {                                                                                              \
-        const int64_t lanes = (int64_t)(sizeof(vector_##suffix) / sizeof(T));                      \
-        const T *x = a;                                                                            \
-        T *r = out;                                                                                \
-        int64_t i = 0;                                                                             \
-        (void)b;                                                                                   \
-        (void)c;                                                                                   \
-        for (; i + lanes <= count; i += lanes) {                                                   \
-            const vector_##suffix z = SLEEF(name)(load_##suffix(x + i));                           \
-            __builtin_memcpy(r + i, &z, sizeof(z));                                                \
-        }                                                                                          \
-        if (i < count) {                                                                           \
-            const vector_##suffix z = SLEEF(name)(load_end_##suffix(x + i, count - i));            \
-            __builtin_memcpy(r + i, &z, (size_t)(count - i) * sizeof(T));                          \
-        }                                                                                          \
-        settle_##suffix(count, r);                                                                 \
-    }
-
 #define MATH2(name, kernel, suffix, T, SLEEF)                                                      \
     static void kernel##_##suffix(int64_t count, void *out, const void *a, const void *b,          \
                                   const void *c)                                                   \
@@ -114,75 +93,13 @@ SETTLE(f64, double)
         settle_##suffix(count, r);                                                                 \
     }
 
-#define MATH(suffix, T, SLEEF)                                                                     \
-    MATH1(exp, suffix, T, SLEEF)                                                                   \
-    MATH1(log, suffix, T, SLEEF)                                                                   \
-    MATH1(sin, suffix, T, SLEEF)                                                                   \
-    MATH1(cos, suffix, T, SLEEF)                                                                   \
-    MATH2(pow, power, suffix, T, SLEEF)
+MATH2(pow, power, f32, float, SLEEF_F32)
+MATH2(pow, power, f64, double, SLEEF_F64)
 
-MATH(f32, float, SLEEF_F32)
-MATH(f64, double, SLEEF_F64)
-
-// SLEEF's float exponential is wrong by up to 1.5 ulp where the result is subnormal. Such elements,
-// and only they, take the result of float64.
-#define EXP_BLOCK 256
-#define EXP_IS_SUBNORMAL(x) (((x) < -87.0F) & ((x) > -105.0F))
-
-static bool
-some_subnormal(int64_t count, const float *x)
-{
-    int32_t found = 0;
-    for (int64_t i = 0; i < count; i++) {
-        found |= EXP_IS_SUBNORMAL(x[i]);
-    }
-    return found != 0;
-}
-
-// At most EXP_BLOCK elements.
-static void
-exp_f32_wide(int64_t count, float *out, const float *x)
-{
-    double wide[EXP_BLOCK] = {0};
-    bool subnormal[EXP_BLOCK];
-    for (int64_t i = 0; i < count; i++) {
-        subnormal[i] = EXP_IS_SUBNORMAL(x[i]);
-        wide[i] = (double)x[i];
-    }
-    exp_f32(count, out, x, NULL, NULL);
-    exp_f64(count, wide, wide, NULL, NULL);
-    for (int64_t i = 0; i < count; i++) {
-        out[i] = subnormal[i] ? (float)wide[i] : out[i];
-    }
-}
-
-static void
-exp_f32_blocks(int64_t count, void *out, const void *a, const void *b, const void *c)
-{
-    (void)b;
-    (void)c;
-    for (int64_t i = 0; i < count; i += EXP_BLOCK) {
-        const int64_t now = count - i < EXP_BLOCK ? count - i : EXP_BLOCK;
-        float *to = (float *)out + i;
-        const float *from = (const float *)a + i;
-        if (some_subnormal(now, from)) {
-            exp_f32_wide(now, to, from);
-        } else {
-            exp_f32(now, to, from, NULL, NULL);
-        }
-    }
-}
-
-#define SET(NAME, suffix, T, U)                                                                    \
-    table->map[TSI_OP_EXP][TESS_##NAME] = exp_##suffix;                                            \
-    table->map[TSI_OP_LOG][TESS_##NAME] = log_##suffix;                                            \
-    table->map[TSI_OP_SIN][TESS_##NAME] = sin_##suffix;                                            \
-    table->map[TSI_OP_COS][TESS_##NAME] = cos_##suffix;                                            \
-    table->map[TSI_OP_POWER][TESS_##NAME] = power_##suffix;
+#define SET(NAME, suffix, T, U) table->map[TSI_OP_POWER][TESS_##NAME] = power_##suffix;
 
 void
-TSI_ISA_NAME(tsi_isa_fill_math)(struct tsi_kernel_table *table)
+TSI_ISA_NAME(tsi_isa_fill_power)(struct tsi_kernel_table *table)
 {
     TSI_FOR_FLOAT(SET)
-    table->map[TSI_OP_EXP][TESS_F32] = exp_f32_blocks;
 }

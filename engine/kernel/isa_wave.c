@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sin and cos. The argument is x = k·π/2 + r with |r| ≤ π/4, where r is the sum of two numbers; a
+// polynomial in r², of sin or of cos as k says, is the result but for its sign. There are three
+// ways to r:
+//
+// - up to 2^15·π/2, k times the first 38 bits of π/2 is exact, and so is its difference from x; the
+//   next 38 bits are taken off with the error kept;
+// - up to 2^38, the products' own errors are computed as well;
+// - beyond, tsi_angle_reduce() does it for one lane after the other.
+//
+// float32 needs the first way alone, with fewer bits and shorter polynomials. Coefficients are
+// those of the least relative error that float64 has room for (2^-57 and 2^-28). Errors: under 0.9
+// ulp in float64, under 0.57 in float32; docs/decisions/0024-own-mathematical-functions.md has what
+// was measured.
+
+#include "engine/kernel/angle.h"
+#include "engine/kernel/isa_math.h"
+
+// x = k·π/2 + high − low; `k` in its two lowest bits. The low part is subtracted since that keeps
+// the sign of a zero.
+struct reduced {
+    tsi_vector_f64 high;
+    tsi_vector_f64 low;
+    tsi_vector_u64 k;
+};
+
+#define TWO_OVER_PI 0x1.45f306dc9c883p-1
+
+static const double sin_c[] = {0x1.5555555555548p-3,  -0x1.111111110f75ep-7,
+                               0x1.a01a019bf2523p-13, -0x1.71de355f3628cp-19,
+                               0x1.ae5e549c421c3p-26, -0x1.5d8e4234a0054p-33};
+static const double cos_c[] = {0x1.5555555555555p-5,  -0x1.6c16c16c168ccp-10,
+                               0x1.a01a019f38b18p-16, -0x1.27e4fa0371482p-22,
+                               0x1.1eeb585601c4bp-29, -0x1.9073d8c03ad0dp-37};
+static const double short_sin_c[] = {1.0, -0x1.555545240a165p-3, 0x1.110739fa9cc66p-7,
+                                     -0x1.99438783da6d4p-13};
+static const double short_cos_c[] = {1.0, -0x1.ffffffcb77e12p-2, 0x1.55553c74b369ap-5,
+                                     -0x1.6c07efdeb5d63p-10, 0x1.991642dbe1a68p-16};
+
+// The highest bit is set where |x| is beyond `limit`, or x is NaN.
+TSI_LANES_INLINE tsi_vector_u64
+is_beyond(tsi_vector_f64 x, double limit)
+{
+    const tsi_vector_f64 most = tsi_lanes_all_f64(limit);
+    return (tsi_vector_u64)most - ((tsi_vector_u64)x & ~TSI_MATH_SIGN);
+}
+
+// k, whose lowest bits come out in the lowest of `*bits`.
+TSI_LANES_INLINE tsi_vector_f64
+count_quarters(tsi_vector_f64 x, tsi_vector_u64 *bits)
+{
+    const tsi_vector_f64 t =
+        tsi_lanes_fma(x, tsi_lanes_all_f64(TWO_OVER_PI), tsi_lanes_all_f64(TSI_MATH_ROUND));
+    *bits = (tsi_vector_u64)t;
+    return t - TSI_MATH_ROUND;
+}
+
+// Up to 2^15 quarters.
+TSI_LANES_INLINE struct reduced
+reduce_near(tsi_vector_f64 x)
+{
+    const tsi_vector_f64 c1 = tsi_lanes_all_f64(0x1.921fb5444p0);
+    const tsi_vector_f64 c2 = tsi_lanes_all_f64(0x1.68c234c4c8p-39);
+    const tsi_vector_f64 c3 = tsi_lanes_all_f64(-0x1.9d747f23e32edp-79);
+    struct reduced r;
+    const tsi_vector_f64 k = count_quarters(x, &r.k);
+    const tsi_vector_f64 most = tsi_lanes_fma(-k, c1, x);
+    r.high = tsi_lanes_fma(-k, c2, most);
+    r.low = tsi_lanes_fma(k, c3, tsi_lanes_fma(k, c2, r.high - most));
+    return r;
+}
+
+// x + y = sum + rest, exactly (Knuth).
+TSI_LANES_INLINE tsi_vector_f64
+add_exactly(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 *rest)
+{
+    const tsi_vector_f64 sum = x + y;
+    const tsi_vector_f64 of_y = sum - x;
+    *rest = (x - (sum - of_y)) + (y - of_y);
+    return sum;
+}
+
+// Up to 2^38, but not below 1.
+TSI_LANES_INLINE struct reduced
+reduce_middle(tsi_vector_f64 x)
+{
+    const tsi_vector_f64 c1 = tsi_lanes_all_f64(0x1.921fb54442d18p0);
+    const tsi_vector_f64 c2 = tsi_lanes_all_f64(0x1.1a62633145c07p-54);
+    const tsi_vector_f64 c3 = tsi_lanes_all_f64(-0x1.f1976b7ed8fbcp-110);
+    struct reduced r;
+    tsi_vector_f64 rest1;
+    tsi_vector_f64 rest2;
+    const tsi_vector_f64 k = count_quarters(x, &r.k);
+    const tsi_vector_f64 p1 = k * c1;
+    const tsi_vector_f64 p2 = k * c2;
+    const tsi_vector_f64 most = add_exactly(x - p1, -tsi_lanes_fma(k, c1, -p1), &rest1);
+    const tsi_vector_f64 high = add_exactly(most, -p2, &rest2);
+    const tsi_vector_f64 low = tsi_lanes_fma(k, c3, tsi_lanes_fma(k, c2, -p2)) - (rest1 + rest2);
+    r.high = high - low;
+    r.low = low - (high - r.high);
+    return r;
+}
+
+static struct reduced
+reduce_any(tsi_vector_f64 x)
+{
+    struct reduced r = reduce_middle(x);
+    const tsi_vector_u64 is_far = is_beyond(x, 0x1p38);
+    if (tsi_lanes_any(is_far)) {
+        struct tsi_angle angle[TSI_VECTOR_F64];
+        for (int l = 0; l < TSI_VECTOR_F64; l++) {
+            angle[l] = is_far[l] >> 63 != 0 ? tsi_angle_reduce(x[l])
+                                            : (struct tsi_angle){r.high[l], r.low[l], r.k[l]};
+        }
+        for (int l = 0; l < TSI_VECTOR_F64; l++) {
+            r.high[l] = angle[l].high;
+            r.low[l] = angle[l].low;
+            r.k[l] = angle[l].quarters;
+        }
+    }
+    return r;
+}
+
+// sin(x + turn·π/2); the polynomials are those of r − sin(r) and cos(r) − 1 + r²/2.
+TSI_LANES_INLINE tsi_vector_f64
+wave(struct reduced r, uint64_t turn)
+{
+    const tsi_vector_u64 k = r.k + turn;
+    const tsi_vector_f64 s = r.high * r.high;
+    const tsi_vector_f64 of_sin = tsi_math_polynomial(s, 6, sin_c);
+    const tsi_vector_f64 of_cos = tsi_math_polynomial(s, 6, cos_c);
+    const tsi_vector_f64 sin_r = r.high - tsi_lanes_fma(r.high * s, of_sin, r.low);
+    // 1 − s/2 is rounded to w; its error joins what is added to it.
+    const tsi_vector_f64 half = tsi_lanes_all_f64(-0.5);
+    const tsi_vector_f64 w = tsi_lanes_fma(half, s, tsi_lanes_all_f64(1.0));
+    const tsi_vector_f64 rest = tsi_lanes_fma(r.high, r.low, tsi_lanes_fma(half, s, 1.0 - w));
+    const tsi_vector_f64 cos_r = w + tsi_lanes_fma(s * s, of_cos, rest);
+    const tsi_vector_u64 y =
+        tsi_lanes_choose(k << 63, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
+    return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+easy_wave_f32(tsi_vector_f64 x, uint64_t turn, tsi_vector_u64 *is_hard)
+{
+    tsi_vector_u64 k;
+    const tsi_vector_f64 quarters = count_quarters(x, &k);
+    const tsi_vector_f64 most = tsi_lanes_fma(-quarters, tsi_lanes_all_f64(0x1.921fb544p0), x);
+    const tsi_vector_f64 r =
+        tsi_lanes_fma(-quarters, tsi_lanes_all_f64(0x1.0b4611a626331p-34), most);
+    const tsi_vector_f64 s = r * r;
+    const tsi_vector_f64 sin_r = r * tsi_math_polynomial(s, 4, short_sin_c);
+    const tsi_vector_f64 cos_r = tsi_math_polynomial(s, 5, short_cos_c);
+    *is_hard = is_beyond(x, 0x1p20);
+    k += turn;
+    const tsi_vector_u64 y =
+        tsi_lanes_choose(k << 63, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
+    return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+easy_sin_f64(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
+{
+    *is_hard = is_beyond(x, 0x1.9p15);
+    return wave(reduce_near(x), 0);
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+easy_cos_f64(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
+{
+    *is_hard = is_beyond(x, 0x1.9p15);
+    return wave(reduce_near(x), 1);
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+easy_sin_f32(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
+{
+    return easy_wave_f32(x, 0, is_hard);
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+easy_cos_f32(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
+{
+    return easy_wave_f32(x, 1, is_hard);
+}
+
+static tsi_vector_f64
+hard_sin(tsi_vector_f64 x)
+{
+    return wave(reduce_any(x), 0);
+}
+
+static tsi_vector_f64
+hard_cos(tsi_vector_f64 x)
+{
+    return wave(reduce_any(x), 1);
+}
+
+TSI_MATH_KERNELS(sin)
+TSI_MATH_KERNELS(cos)
+
+#define SET(NAME, suffix, T, U)                                                                    \
+    table->map[TSI_OP_SIN][TESS_##NAME] = sin_##suffix;                                            \
+    table->map[TSI_OP_COS][TESS_##NAME] = cos_##suffix;
+
+void
+TSI_ISA_NAME(tsi_isa_fill_wave)(struct tsi_kernel_table *table)
+{
+    TSI_FOR_FLOAT(SET)
+}
