@@ -28,7 +28,9 @@
     X(worker_kept_input, "what was fetched for a task that did not run is kept")                   \
     X(worker_leaked_memory, "the memory of a run that ended stays reserved")                       \
     X(worker_deaf_to_leaving, "fetches from a peer that left are waited for")                      \
-    X(worker_lost_report, "an attempt that ended without an output is not reported")
+    X(worker_lost_report, "an attempt that ended without an output is not reported")               \
+    X(worker_deaf_to_limit, "a worker takes as much memory as it could before its limit was "      \
+                            "lower")
 
 #ifdef TSI_PLANT
 #define TSI_PLANTED_ENUM(name, text) TSI_PLANTED_##name,

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/group.h"
 #include "tests/support/processes.h"
 
 enum {
@@ -154,40 +154,6 @@ embedded(void)
     munmap(have, sizeof *have);
 }
 
-static bool
-write_text(const char *directory, const char *name, long number)
-{
-    char path[TEST_PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    FILE *file = fopen(path, "r+e");
-    if (file == NULL) {
-        return false;
-    }
-    const bool is_written = fprintf(file, "%ld", number) > 0;
-    return fclose(file) == 0 && is_written;
-}
-
-// Makes a control group with a limit, of version 2 or 1; false if this process may not.
-static bool
-make_group(char path[TEST_PATH_MAX])
-{
-    static const char *const kinds[][2] = {
-        {"/sys/fs/cgroup", "memory.max"},
-        {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
-    };
-    const long bytes = (2 * limit_kb + 2L * OVERHEAD_KB) * 1024;
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, TEST_PATH_MAX, "%s/tessera-test-%ld", kinds[i][0], (long)getpid());
-        if (mkdir(path, 0755) == 0) {
-            if (write_text(path, kinds[i][1], bytes)) {
-                return true;
-            }
-            rmdir(path);
-        }
-    }
-    return false;
-}
-
 // Starts a worker after what the shell does before it.
 static void
 start_worker(struct test_cluster *cluster, const char *before)
@@ -209,7 +175,7 @@ start_worker(struct test_cluster *cluster, const char *before)
 // Three workers, each with another kind of limit beside its own one. Returns whether the control
 // group was made.
 static bool
-start_cluster(struct test_cluster *cluster, char group[TEST_PATH_MAX])
+start_cluster(struct test_cluster *cluster, struct test_group *group)
 {
     char before[TEST_PATH_MAX + 64] = "";
     test_scheduler_start(cluster, NULL);
@@ -221,10 +187,11 @@ start_cluster(struct test_cluster *cluster, char group[TEST_PATH_MAX])
                  addresses + (long)(WORKERS + 1) * limit_kb + ADDRESSES_KB);
     }
     start_worker(cluster, before);
-    const bool has_group = !is_sanitized() && make_group(group);
+    const long bytes = (2 * limit_kb + 2L * OVERHEAD_KB) * 1024;
+    const bool has_group = !is_sanitized() && test_group_make(group, bytes);
     before[0] = '\0';
     if (has_group) {
-        snprintf(before, sizeof before, "echo $$ >'%s/cgroup.procs' &&", group);
+        snprintf(before, sizeof before, "echo $$ >'%s/cgroup.procs' &&", group->path);
     }
     start_worker(cluster, before);
     return has_group;
@@ -234,9 +201,9 @@ static void
 cluster(void)
 {
     struct test_cluster cluster = {.scheduler = 0};
-    char group[TEST_PATH_MAX] = "";
+    struct test_group group;
     long before_kb[WORKERS];
-    const bool has_group = start_cluster(&cluster, group);
+    const bool has_group = start_cluster(&cluster, &group);
     for (int i = 0; i < WORKERS; i++) {
         before_kb[i] = test_memory_kb(cluster.workers[i], "VmRSS");
     }
@@ -251,7 +218,7 @@ cluster(void)
     tess_session_close(session);
     test_cluster_stop(&cluster);
     if (has_group) {
-        rmdir(group);
+        rmdir(group.path);
     }
 }
 

@@ -37,8 +37,8 @@ run_all(enum tsi_planted planted, int output)
     tsi_planted = planted;
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    alarm(ALARM_SECONDS); // a core that goes round for ever is a finding too
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        alarm(ALARM_SECONDS); // a core that goes round for ever is a finding too
         // A crash says nothing by itself.
         printf("seed %llu crashed\n", (unsigned long long)seed);
         fflush(stdout);

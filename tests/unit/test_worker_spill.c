@@ -299,3 +299,30 @@ Test(worker_spill, a_chunk_read_for_a_peer_that_does_not_come_leaves_where_nothi
     cr_assert(tsi_worker_chunk(c.worker, own(0), &bytes) == NULL);
     worker_case_fini(&c);
 }
+
+Test(worker_spill, a_limit_that_is_lowered_makes_chunks_leave_and_one_that_is_raised_lets_them_in)
+{
+    struct worker_case c;
+    struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
+    init(&c, 4);
+    make(&c, 3);
+    cr_assert_eq(tsi_worker_stats(c.worker).bytes_held, 3 * CASE_CHUNK_BYTES);
+    event.limited.memory_bytes = 2 * CASE_CHUNK_BYTES;
+    worker_case_feed(&c, event);
+    worker_case_poll(&c);
+    worker_case_spilled(&c, expect(&c, TSI_WORKER_SPILL)->action.spill.run, true);
+    worker_case_poll(&c);
+    cr_assert_eq(tsi_worker_stats(c.worker).bytes_held, 2 * CASE_CHUNK_BYTES);
+    cr_assert(worker_case_first(&c, TSI_WORKER_SPILL) == NULL, "that is enough");
+
+    worker_case_assign(&c, 3, 3);
+    worker_case_poll(&c);
+    cr_assert(worker_case_first(&c, TSI_WORKER_EXECUTE) == NULL, "it has no room");
+    const uint32_t run = expect(&c, TSI_WORKER_SPILL)->action.spill.run;
+    event.limited.memory_bytes = 4 * CASE_CHUNK_BYTES;
+    worker_case_feed(&c, event);
+    worker_case_poll(&c);
+    expect(&c, TSI_WORKER_EXECUTE);
+    worker_case_spilled(&c, run, true);
+    worker_case_fini(&c);
+}

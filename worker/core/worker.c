@@ -400,7 +400,8 @@ take_event(struct tsi_worker *worker, const struct tsi_worker_event *event)
     case TSI_WORKER_LOADED:
         return tsi_worker_spill_loaded(worker, event);
     case TSI_WORKER_LIMITED:
-        worker->memory_bytes = event->limited.memory_bytes;
+        worker->memory_bytes =
+            TSI_PLANTED(worker_deaf_to_limit) ? worker->memory_bytes : event->limited.memory_bytes;
         worker->is_over = true;
         return true;
     case TSI_WORKER_RESET:

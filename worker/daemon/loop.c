@@ -24,6 +24,10 @@ enum {
     RETRY_MS = 200, // between tries to find a scheduler
 };
 
+// How often the worker looks at what it may take of the machine. It wakes for its signs of life at
+// the least.
+#define LIMIT_PAUSE_NS TSI_SECOND
+
 // How long a worker that drains waits while nothing moves.
 #define DRAIN_PATIENCE_NS (60 * TSI_SECOND)
 
@@ -63,6 +67,15 @@ choose_name(struct tsi_worker_loop *loop)
     snprintf(loop->name, sizeof loop->name, "%s-%ld", host, (long)getpid());
 }
 
+// The memory that chunks may take: what the operator said, and no more than the machine leaves.
+static uint64_t
+find_limit(const struct tsi_worker_loop *loop)
+{
+    const uint64_t said = loop->options->memory_bytes;
+    const uint64_t left = tsi_machine_chunk_bytes();
+    return said != 0 && said < left ? said : left;
+}
+
 static tess_status
 start(struct tsi_worker_loop *loop, struct tsi_error *error)
 {
@@ -72,8 +85,8 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     }
     loop->threads = options->threads > 0 ? options->threads : tsi_machine_processors();
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
-    loop->memory_bytes =
-        options->memory_bytes != 0 ? options->memory_bytes : tsi_machine_chunk_bytes();
+    loop->memory_bytes = find_limit(loop);
+    loop->limit_bytes = loop->memory_bytes;
     // Without shared memory chunks are sent; that is only slower.
     (void)tsi_pages_share(loop->memory_bytes);
     loop->alone_since_ns = tsi_clock_ns();
@@ -167,6 +180,27 @@ is_final(const struct tsi_worker_loop *loop, tess_status status)
     return status != TESS_OK && !may_come;
 }
 
+// The limits of a process and of its control groups can be changed while it runs. Beyond what the
+// scheduler was told at the start they change nothing.
+static void
+watch_limit(struct tsi_worker_loop *loop, uint64_t now)
+{
+    if (now < loop->next_limit_ns) {
+        return;
+    }
+    loop->next_limit_ns = now + LIMIT_PAUSE_NS;
+    const uint64_t found = find_limit(loop);
+    const uint64_t limit = found < loop->memory_bytes ? found : loop->memory_bytes;
+    if (limit != loop->limit_bytes) {
+        tsi_log(TSI_LOG_WARNING, "memory limit changed", "from=%llu to=%llu",
+                (unsigned long long)loop->limit_bytes, (unsigned long long)limit);
+        loop->limit_bytes = limit;
+        struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
+        event.limited.memory_bytes = limit;
+        tsi_worker_loop_event(loop, &event);
+    }
+}
+
 // Tries to find a scheduler; gives up after the death timeout.
 static void
 look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
@@ -236,6 +270,7 @@ turn(struct tsi_worker_loop *loop)
     tsi_worker_loop_receive(loop);
     tsi_server_turn(loop->server);
     tsi_fetcher_turn(loop->fetcher, now);
+    watch_limit(loop, now);
     tsi_worker_loop_act(loop);
     beat(loop, now);
     watch_drain(loop, now);
