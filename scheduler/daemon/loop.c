@@ -17,6 +17,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/signals.h"
 #include "engine/net/interface.h"
+#include "scheduler/record/record.h"
 #include "tessera/version.h"
 
 // Until the second probe after a connection broke.
@@ -167,7 +168,8 @@ start(struct tsi_loop *loop, struct tsi_error *error)
         return tsi_error_set(error, TESS_ENOMEM, "out of memory");
     }
     if (loop->options->record_file[0] != '\0') {
-        loop->recorder = tsi_recorder_open(loop->options->record_file, &config, error);
+        const struct tsi_record first = {.type = TSI_RECORD_CONFIG, .config = config};
+        loop->recorder = tsi_recorder_open(loop->options->record_file, &first, error);
         if (loop->recorder == NULL) {
             return error->status;
         }
@@ -320,7 +322,7 @@ finish(struct tsi_loop *loop)
     tsi_net_unwatch(loop->socket, loop->monitor);
     tsi_net_close(loop->socket, 1000);
     tsi_members_free(loop);
-    tsi_recorder_close(loop->recorder, loop->sched);
+    tsi_recorder_close(loop->recorder, loop->recorder != NULL ? tsi_sched_digest(loop->sched) : 0);
     tsi_sched_free(loop->sched);
     while (loop->jobs.count > 0) {
         tsi_loop_free_job(loop, tsi_vec_last(&loop->jobs));

@@ -8,7 +8,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/memory.h"
 #include "engine/program/codec.h"
-#include "scheduler/record/record.h"
+#include "scheduler/record/record_parts.h"
 
 static const unsigned char magic[8] = {'T', 'E', 'S', 'S', 'R', 'E', 'C', '\n'};
 
@@ -23,9 +23,8 @@ tsi_record_put_head(struct tsi_put *put)
     tsi_put_u32(put, 0);
 }
 
-// A text that may be none.
-static void
-put_text(struct tsi_put *put, const char *text)
+void
+tsi_record_put_text(struct tsi_put *put, const char *text)
 {
     tsi_put_u8(put, text != NULL);
     tsi_put_text(put, text, UINT16_MAX);
@@ -46,8 +45,8 @@ put_config(struct tsi_put *put, const struct tsi_sched_config *config)
     tsi_put_u64(put, config->result_bytes_max);
 }
 
-static void
-put_program(struct tsi_put *put, const struct tsi_program *program)
+void
+tsi_record_put_program(struct tsi_put *put, const struct tsi_program *program)
 {
     unsigned char *bytes = NULL;
     size_t count = 0;
@@ -87,7 +86,7 @@ put_attempt(struct tsi_put *put, const struct tsi_attempt *attempt)
     tsi_put_u32(put, (uint32_t)attempt->status);
     tsi_put_u64(put, attempt->input);
     tsi_put_u32(put, attempt->peer);
-    put_text(put, attempt->text);
+    tsi_record_put_text(put, attempt->text);
 }
 
 static void
@@ -100,8 +99,8 @@ put_ranges(struct tsi_put *put, const struct tsi_task_range *ranges, size_t coun
     }
 }
 
-static void
-put_keys(struct tsi_put *put, const tsi_key *keys, size_t count)
+void
+tsi_record_put_keys(struct tsi_put *put, const tsi_key *keys, size_t count)
 {
     tsi_put_u32(put, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
@@ -117,7 +116,7 @@ put_restored(struct tsi_put *put, const struct tsi_sched_event *event)
     tsi_put_u8(put, event->job_restored.detached);
     tsi_put_u8(put, event->job_restored.ended);
     put_ranges(put, event->job_restored.taken, event->job_restored.taken_count);
-    put_program(put, event->job_restored.program);
+    tsi_record_put_program(put, event->job_restored.program);
 }
 
 static void
@@ -141,11 +140,11 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
         tsi_put_u32(put, (uint32_t)event->worker_joined.threads);
         tsi_put_u64(put, event->worker_joined.memory_bytes);
         tsi_put_u64(put, event->worker_joined.spill_bytes);
-        put_text(put, event->worker_joined.name);
+        tsi_record_put_text(put, event->worker_joined.name);
         break;
     case TSI_SCHED_WORKER_LEFT:
         tsi_put_u8(put, event->worker_left.clean);
-        put_text(put, event->worker_left.text);
+        tsi_record_put_text(put, event->worker_left.text);
         break;
     case TSI_SCHED_CLIENT_LEFT:
         tsi_put_u8(put, event->client_left.clean);
@@ -154,7 +153,7 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
         tsi_put_u64(put, event->job_submitted.token);
         tsi_put_u8(put, event->job_submitted.detached);
         tsi_put_u32(put, event->job_submitted.job);
-        put_program(put, event->job_submitted.program);
+        tsi_record_put_program(put, event->job_submitted.program);
         break;
     case TSI_SCHED_JOB_RESTORED:
         put_restored(put, event);
@@ -178,10 +177,10 @@ put_event(struct tsi_put *put, const struct tsi_sched_event *event)
         put_attempt(put, &event->attempt);
         break;
     case TSI_SCHED_COPIED:
-        put_keys(put, event->copied.keys, event->copied.count);
+        tsi_record_put_keys(put, event->copied.keys, event->copied.count);
         break;
     case TSI_SCHED_DROPPED:
-        put_keys(put, event->dropped.keys, event->dropped.count);
+        tsi_record_put_keys(put, event->dropped.keys, event->dropped.count);
         break;
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:
@@ -210,6 +209,13 @@ tsi_record_put(struct tsi_put *put, const struct tsi_record *record)
     case TSI_RECORD_DIGEST:
         tsi_put_u64(put, record->hash);
         break;
+    case TSI_RECORD_WORKER:
+    case TSI_RECORD_TOLD:
+    case TSI_RECORD_DEMAND:
+    case TSI_RECORD_SERVED:
+    case TSI_RECORD_OFFER:
+        tsi_record_worker_put(put, record);
+        break;
     }
 }
 
@@ -226,6 +232,12 @@ mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * UINT64_C(0x9E3779B97F4A7C15);
     return hash ^ hash >> 29;
+}
+
+uint64_t
+tsi_record_put_mix(uint64_t hash, uint64_t value)
+{
+    return mix(hash, value);
 }
 
 static uint64_t

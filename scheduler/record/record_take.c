@@ -8,7 +8,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/memory.h"
 #include "engine/program/codec.h"
-#include "scheduler/record/record.h"
+#include "scheduler/record/record_parts.h"
 
 // Bytes of one completion without its data, and of other items of lists.
 enum { COMPLETION_BYTES = 37, TASK_BYTES = 4, KEY_BYTES = 8, RANGE_BYTES = 8 };
@@ -24,7 +24,7 @@ tsi_record_open(struct tsi_record_reader *reader, const unsigned char *bytes, si
     const bool is_version = is_ours && tsi_load_u32(bytes + 8) == TSI_RECORD_VERSION;
     tsi_free(head.bytes);
     if (!is_ours) {
-        return tsi_error_set(error, TESS_EFORMAT, "this is no recording of a scheduler");
+        return tsi_error_set(error, TESS_EFORMAT, "this is no recording");
     }
     if (!is_version) {
         return tsi_error_set(error, TESS_EVERSION, "a recording of version %u, not %d",
@@ -41,8 +41,8 @@ tsi_record_close(struct tsi_record_reader *reader)
     tsi_arena_fini(&reader->scratch);
 }
 
-static const char *
-take_text(struct tsi_take *take)
+const char *
+tsi_record_take_text(struct tsi_take *take)
 {
     const bool is_there = tsi_take_u8(take) != 0;
     const char *text = tsi_take_text(take, UINT16_MAX);
@@ -64,8 +64,8 @@ take_config(struct tsi_take *take, struct tsi_sched_config *config)
     config->result_bytes_max = tsi_take_u64(take);
 }
 
-static const struct tsi_program *
-take_program(struct tsi_take *take)
+const struct tsi_program *
+tsi_record_take_program(struct tsi_take *take)
 {
     size_t count = 0;
     const unsigned char *bytes = tsi_take_run(take, &count);
@@ -98,7 +98,7 @@ take_restored(struct tsi_take *take, struct tsi_sched_event *event)
     event->job_restored.detached = tsi_take_u8(take) != 0;
     event->job_restored.ended = tsi_take_u8(take) != 0;
     event->job_restored.taken = take_ranges(take, &event->job_restored.taken_count);
-    event->job_restored.program = take_program(take);
+    event->job_restored.program = tsi_record_take_program(take);
 }
 
 static void
@@ -132,7 +132,7 @@ take_attempt(struct tsi_take *take, struct tsi_attempt *attempt)
     attempt->status = (tess_status)tsi_take_u32(take);
     attempt->input = tsi_take_u64(take);
     attempt->peer = tsi_take_u32(take);
-    attempt->text = take_text(take);
+    attempt->text = tsi_record_take_text(take);
 }
 
 static void
@@ -148,8 +148,8 @@ take_tasks(struct tsi_take *take, struct tsi_sched_event *event)
     event->targets_taken.count = tasks != NULL ? count : 0;
 }
 
-static const tsi_key *
-take_keys(struct tsi_take *take, size_t *count)
+const tsi_key *
+tsi_record_take_keys(struct tsi_take *take, size_t *count)
 {
     *count = tsi_take_count(take, KEY_BYTES);
     tsi_key *keys = tsi_take_array(take, *count, sizeof *keys);
@@ -171,11 +171,11 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
         event->worker_joined.threads = (int)tsi_take_u32(take);
         event->worker_joined.memory_bytes = tsi_take_u64(take);
         event->worker_joined.spill_bytes = tsi_take_u64(take);
-        event->worker_joined.name = take_text(take);
+        event->worker_joined.name = tsi_record_take_text(take);
         return;
     case TSI_SCHED_WORKER_LEFT:
         event->worker_left.clean = tsi_take_u8(take) != 0;
-        event->worker_left.text = take_text(take);
+        event->worker_left.text = tsi_record_take_text(take);
         return;
     case TSI_SCHED_CLIENT_LEFT:
         event->client_left.clean = tsi_take_u8(take) != 0;
@@ -184,7 +184,7 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
         event->job_submitted.token = tsi_take_u64(take);
         event->job_submitted.detached = tsi_take_u8(take) != 0;
         event->job_submitted.job = tsi_take_u32(take);
-        event->job_submitted.program = take_program(take);
+        event->job_submitted.program = tsi_record_take_program(take);
         return;
     case TSI_SCHED_JOB_RESTORED:
         take_restored(take, event);
@@ -208,10 +208,10 @@ take_event(struct tsi_take *take, struct tsi_sched_event *event)
         take_attempt(take, &event->attempt);
         return;
     case TSI_SCHED_COPIED:
-        event->copied.keys = take_keys(take, &event->copied.count);
+        event->copied.keys = tsi_record_take_keys(take, &event->copied.count);
         return;
     case TSI_SCHED_DROPPED:
-        event->dropped.keys = take_keys(take, &event->dropped.count);
+        event->dropped.keys = tsi_record_take_keys(take, &event->dropped.count);
         return;
     case TSI_SCHED_WORKER_HEARD:
     case TSI_SCHED_WORKER_DRAINING:
@@ -257,6 +257,13 @@ take_record(struct tsi_take *take, struct tsi_record *record)
         return;
     case TSI_RECORD_DIGEST:
         record->hash = tsi_take_u64(take);
+        return;
+    case TSI_RECORD_WORKER:
+    case TSI_RECORD_TOLD:
+    case TSI_RECORD_DEMAND:
+    case TSI_RECORD_SERVED:
+    case TSI_RECORD_OFFER:
+        tsi_record_worker_take(take, record);
         return;
     }
     take->failed = true; // no such record

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler's thread fills `open` and puts it at the end of a queue; the writing thread takes
+// The daemon's thread fills `open` and puts it at the end of a queue; the writing thread takes
 // from the front. What waits there is bounded by its bytes. `stopped` is set once, by whoever finds
 // that it cannot go on, who also says so; from then on nothing is collected, and what waits is
 // thrown away.
@@ -113,7 +113,7 @@ write_blocks(void *context)
 // The one that is written out when the process aborts.
 static struct tsi_recorder *watched;
 
-// The thread that aborts is the scheduler's, so `open` stands still, at the end of a record.
+// The thread that aborts is the daemon's, so `open` stands still, at the end of a record.
 static void
 on_abort(int number)
 {
@@ -131,7 +131,7 @@ on_abort(int number)
 }
 
 static bool
-start(struct tsi_recorder *recorder, const struct tsi_sched_config *config)
+start(struct tsi_recorder *recorder, const struct tsi_record *first)
 {
     struct tsi_put head = {0};
     tsi_record_put_head(&head);
@@ -141,15 +141,14 @@ start(struct tsi_recorder *recorder, const struct tsi_sched_config *config)
         return false;
     }
     (void)tsi_put_room(&recorder->open, TSI_RECORD_FRAME);
-    tsi_record_put(&recorder->open,
-                   &(struct tsi_record){.type = TSI_RECORD_CONFIG, .config = *config});
+    tsi_record_put(&recorder->open, first);
     errno = ENOMEM;
     return !recorder->open.failed &&
            pthread_create(&recorder->thread, NULL, write_blocks, recorder) == 0;
 }
 
 struct tsi_recorder *
-tsi_recorder_open(const char *path, const struct tsi_sched_config *config, struct tsi_error *error)
+tsi_recorder_open(const char *path, const struct tsi_record *first, struct tsi_error *error)
 {
     struct tsi_recorder *recorder = tsi_calloc(1, sizeof *recorder);
     if (recorder == NULL) {
@@ -160,7 +159,7 @@ tsi_recorder_open(const char *path, const struct tsi_sched_config *config, struc
     recorder->file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     pthread_mutex_init(&recorder->mutex, NULL);
     pthread_cond_init(&recorder->changed, NULL);
-    if (recorder->file < 0 || !start(recorder, config)) {
+    if (recorder->file < 0 || !start(recorder, first)) {
         tsi_error_set(error, TESS_EIO, "%s: cannot record: %s", path, strerror(errno));
         if (recorder->file >= 0) {
             close(recorder->file);
@@ -211,28 +210,30 @@ tsi_recorder_flush(struct tsi_recorder *recorder)
     pthread_mutex_unlock(&recorder->mutex);
 }
 
-static void
-add(struct tsi_recorder *recorder, const struct tsi_record *record)
+void
+tsi_recorder_put(struct tsi_recorder *recorder, const struct tsi_record *record)
 {
+    if (recorder == NULL || atomic_load(&recorder->stopped)) {
+        return;
+    }
     if (recorder->open.count >= BLOCK_BYTES || recorder->open.failed) {
         tsi_recorder_flush(recorder);
     }
     tsi_record_put(&recorder->open, record);
-    recorder->records++;
+    recorder->records = record->type == TSI_RECORD_DIGEST ? 0 : recorder->records + 1;
 }
 
-static void
-add_digest(struct tsi_recorder *recorder, const struct tsi_sched *sched)
+bool
+tsi_recorder_wants_digest(const struct tsi_recorder *recorder)
 {
-    const uint64_t digest = tsi_sched_digest(sched);
-    add(recorder, &(struct tsi_record){.type = TSI_RECORD_DIGEST, .hash = digest});
+    return recorder != NULL && recorder->records >= DIGEST_EVERY;
 }
 
 void
 tsi_recorder_event(struct tsi_recorder *recorder, const struct tsi_sched_event *event)
 {
-    if (recorder != NULL && !atomic_load(&recorder->stopped)) {
-        add(recorder, &(struct tsi_record){.type = TSI_RECORD_EVENT, .event = *event});
+    if (recorder != NULL) {
+        tsi_recorder_put(recorder, &(struct tsi_record){.type = TSI_RECORD_EVENT, .event = *event});
     }
 }
 
@@ -243,23 +244,22 @@ tsi_recorder_poll(struct tsi_recorder *recorder, const struct tsi_sched *sched, 
     if (recorder == NULL || atomic_load(&recorder->stopped)) {
         return;
     }
-    const uint64_t hash = action != NULL ? tsi_record_hash(action) : 0;
-    add(recorder, &(struct tsi_record){.type = TSI_RECORD_POLL, .now_ns = now_ns, .hash = hash});
-    if (recorder->records >= DIGEST_EVERY) {
-        recorder->records = 0;
-        add_digest(recorder, sched);
+    struct tsi_record record = {.type = TSI_RECORD_POLL, .now_ns = now_ns};
+    record.hash = action != NULL ? tsi_record_hash(action) : 0;
+    tsi_recorder_put(recorder, &record);
+    if (tsi_recorder_wants_digest(recorder)) {
+        record = (struct tsi_record){.type = TSI_RECORD_DIGEST, .hash = tsi_sched_digest(sched)};
+        tsi_recorder_put(recorder, &record);
     }
 }
 
 void
-tsi_recorder_close(struct tsi_recorder *recorder, const struct tsi_sched *sched)
+tsi_recorder_close(struct tsi_recorder *recorder, uint64_t digest)
 {
     if (recorder == NULL) {
         return;
     }
-    if (!atomic_load(&recorder->stopped)) {
-        add_digest(recorder, sched);
-    }
+    tsi_recorder_put(recorder, &(struct tsi_record){.type = TSI_RECORD_DIGEST, .hash = digest});
     tsi_recorder_flush(recorder);
     pthread_mutex_lock(&recorder->mutex);
     recorder->closing = true;

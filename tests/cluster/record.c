@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A scheduler records what it is told, and the core does the same again when it is told so once
-// more.
+// A scheduler or worker records what it is told, and the core does the same again when it is told
+// so once more.
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/cluster_run.h"
 
@@ -112,6 +114,61 @@ a_recording_that_cannot_begin_is_told(void)
     test_check(test_log_count("none.log", "cannot record") == 1, "a full disk is not told");
 }
 
+// One worker records, and has little memory, so that it also writes and reads chunks; another one
+// takes chunks from it, and is lost.
+static void
+a_worker_is_replayed(void)
+{
+    char recording[TEST_PATH_MAX];
+    snprintf(recording, sizeof recording, "%s", test_place("worker.rec"));
+    const char *const flags[] = {"--record", recording, "--memory-limit", "8MB", NULL};
+    struct test_cluster cluster = {.scheduler = 0};
+    const int joined = test_log_count("scheduler.log", "worker joined");
+    test_scheduler_start(&cluster, NULL);
+    test_worker_start(&cluster, 1, flags);
+    test_worker_start(&cluster, 1, NULL);
+    test_log_wait("scheduler.log", "worker joined", joined + 2, 5000);
+    struct test_run run = test_run_start(&cluster);
+    test_check(test_wait_progress(run.future, 30), "the compute ended too early");
+    test_signal(cluster.workers[1], SIGKILL);
+    test_wait(cluster.workers[1], 1000);
+    cluster.workers[1] = 0;
+    test_run_end(&run, "a worker was killed");
+    test_cluster_stop(&cluster);
+    test_check(replay("worker.rec", "worker.log") == 0, "the replay of a worker differs");
+    test_check(test_log_count("worker.log", "the same") == 1, "the replay does not say so");
+}
+
+static void
+what_a_killed_worker_wrote_is_replayed(void)
+{
+    char recording[TEST_PATH_MAX];
+    snprintf(recording, sizeof recording, "%s", test_place("torn-worker.rec"));
+    const char *const flags[] = {"--no-nanny", "--record", recording, NULL};
+    struct test_cluster cluster = {.scheduler = 0};
+    const int joined = test_log_count("scheduler.log", "worker joined");
+    test_scheduler_start(&cluster, NULL);
+    test_worker_start(&cluster, 1, flags);
+    test_worker_start(&cluster, 1, NULL);
+    test_log_wait("scheduler.log", "worker joined", joined + 2, 5000);
+    struct test_run run = test_run_start(&cluster);
+    test_check(test_wait_progress(run.future, 30), "the compute ended too early");
+    test_signal(cluster.workers[0], SIGKILL);
+    test_wait(cluster.workers[0], 1000);
+    cluster.workers[0] = 0;
+    test_run_end(&run, "the worker that records was killed");
+    test_cluster_stop(&cluster);
+    // As where the machine died: the end of the last block is not there.
+    struct stat state;
+    test_check(stat(recording, &state) == 0 && state.st_size > 100 &&
+                   truncate(recording, state.st_size - 5) == 0,
+               "the recording cannot be torn");
+    test_check(replay("torn-worker.rec", "torn-worker.log") == 0,
+               "the replay of half a run differs");
+    test_check(test_log_count("torn-worker.log", "up to a torn block") == 1,
+               "the tear is not told");
+}
+
 int
 main(void)
 {
@@ -119,6 +176,8 @@ main(void)
     a_full_disk_stops_the_recording_alone(); // first, while the log is small too
     a_run_is_replayed();
     what_a_killed_scheduler_wrote_is_replayed();
+    a_worker_is_replayed();
+    what_a_killed_worker_wrote_is_replayed();
     a_damaged_recording_is_refused();
     a_recording_that_cannot_begin_is_told();
     puts("ok");

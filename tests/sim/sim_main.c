@@ -7,7 +7,7 @@
 //     sim_main --big WORKERS TASKS           a large cluster without faults, and its time
 //     sim_main --exhaustive                  all interleavings of a tiny case
 //     sim_main [--verbose] --choices LIST    one of them
-//     sim_main [--verbose] --replay FILE     what tessera-scheduler --record wrote
+//     sim_main [--verbose] --replay FILE     what a daemon wrote with --record
 //
 // Every tenth seed runs twice, to see that it gives the same. A failure prints its seed and its
 // last steps, and ends with status 1.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Feeds a recording of a real scheduler to a core of this build, asks it for actions where the
-// scheduler asked, and tells the first place where the two differ. The invariants are checked on
-// the way, which a real scheduler has no time for.
+// Feeds a recording of a real scheduler or worker to a core of this build, asks it for actions
+// where the daemon asked, and tells the first place where the two differ. The invariants are
+// checked on the way, which a real daemon has no time for.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@
 enum { DEEP_EVERY = 256 };
 
 struct replay {
-    struct tsi_sched *sched;
+    struct tsi_sched *sched; // one of the two
+    struct tsi_worker *worker;
     uint64_t records;
     uint64_t events;
     uint64_t actions;
@@ -51,7 +52,9 @@ static bool
 verify(struct replay *replay)
 {
     const char *broken = NULL;
-    if (tsi_sched_verify(replay->sched, replay->events % DEEP_EVERY == 0, &broken)) {
+    if (replay->worker != NULL
+            ? tsi_worker_verify(replay->worker, &broken)
+            : tsi_sched_verify(replay->sched, replay->events % DEEP_EVERY == 0, &broken)) {
         return true;
     }
     printf("record %" PRIu64 ": the invariant is broken: %s\n", replay->records, broken);
@@ -78,23 +81,108 @@ replay_event(struct replay *replay, const struct tsi_sched_event *event)
 }
 
 static bool
-replay_poll(struct replay *replay, const struct tsi_record *record)
+replay_told(struct replay *replay, const struct tsi_worker_event *event)
+{
+    replay->now_ns = event->now_ns;
+    replay->events++;
+    if (replay->verbose) {
+        printf("%" PRIu64 ": event %d at %" PRIu64 "\n", replay->records, (int)event->kind,
+               event->now_ns);
+        fflush(stdout);
+    }
+    if (event->kind == TSI_WORKER_PROGRAM) {
+        TSI_CHECK(tsi_vec_push(&replay->programs, event->program.program));
+    }
+    TSI_CHECK(tsi_worker_step(replay->worker, event));
+    return verify(replay);
+}
+
+// The hash of the next action of a scheduler or a worker, 0 if there is none.
+static uint64_t
+next_of_scheduler(struct replay *replay)
 {
     struct tsi_sched_action action;
-    replay->now_ns = record->now_ns;
-    const bool any = tsi_sched_poll(replay->sched, record->now_ns, &action);
-    const uint64_t hash = any ? tsi_record_hash(&action) : 0;
-    replay->actions += any ? 1 : 0;
-    if (replay->verbose && any) {
+    if (!tsi_sched_poll(replay->sched, replay->now_ns, &action)) {
+        return 0;
+    }
+    if (replay->verbose) {
         printf("%" PRIu64 ":   action %d for peer %u, job %u\n", replay->records, (int)action.kind,
                action.peer, action.job);
     }
-    if (any && action.kind == TSI_SCHED_JOB_DROPPED) {
+    const uint64_t hash = tsi_record_hash(&action);
+    if (action.kind == TSI_SCHED_JOB_DROPPED) {
         give_back(replay, action.program.program);
     }
-    if (hash != record->hash) {
-        return differ(replay, any ? "an action" : "no action", record->hash, hash);
+    return hash;
+}
+
+static uint64_t
+next_of_worker(struct replay *replay)
+{
+    struct tsi_worker_action action;
+    if (!tsi_worker_poll(replay->worker, replay->now_ns, &action)) {
+        return 0;
     }
+    if (replay->verbose) {
+        printf("%" PRIu64 ":   action %d\n", replay->records, (int)action.kind);
+    }
+    const uint64_t hash = tsi_record_worker_hash(&action);
+    if (action.kind == TSI_WORKER_RELEASE_PROGRAM) {
+        give_back(replay, action.release_program.program);
+    }
+    return hash;
+}
+
+static bool
+replay_poll(struct replay *replay, const struct tsi_record *record)
+{
+    replay->now_ns = record->now_ns;
+    const uint64_t hash =
+        replay->worker != NULL ? next_of_worker(replay) : next_of_scheduler(replay);
+    replay->actions += hash != 0 ? 1 : 0;
+    return hash == record->hash ||
+           differ(replay, hash != 0 ? "an action" : "no action", record->hash, hash);
+}
+
+// What peers and schedulers asked for.
+static bool
+replay_call(struct replay *replay, const struct tsi_record *record)
+{
+    struct tsi_worker_offer offer;
+    uint64_t found = 0;
+    if (record->type == TSI_RECORD_DEMAND) {
+        found = tsi_worker_chunk_demand(replay->worker, record->key) ? 1 : 0;
+    } else if (record->type == TSI_RECORD_SERVED) {
+        tsi_worker_chunk_served(replay->worker, record->key);
+    } else if (tsi_worker_offer(replay->worker, &offer)) {
+        found = tsi_record_worker_hash_offer(&offer);
+    }
+    return found == record->hash || differ(replay, "an answer", record->hash, found);
+}
+
+static bool
+replay_digest(struct replay *replay, const struct tsi_record *record)
+{
+    const uint64_t found = replay->worker != NULL ? tsi_worker_digest(replay->worker)
+                                                  : tsi_sched_digest(replay->sched);
+    replay->digests++;
+    return found == record->hash || differ(replay, "the state", record->hash, found);
+}
+
+// Makes the core that the recording is of.
+static bool
+begin(struct replay *replay, const struct tsi_record *record)
+{
+    if (replay->sched != NULL || replay->worker != NULL) {
+        printf("the recording has a second configuration\n");
+        return false;
+    }
+    if (record->type == TSI_RECORD_WORKER) {
+        replay->worker = tsi_worker_new(&record->worker);
+    } else {
+        replay->sched = tsi_sched_new(&record->config);
+    }
+    TSI_CHECK(replay->sched != NULL || replay->worker != NULL);
     return true;
 }
 
@@ -102,25 +190,22 @@ static bool
 replay_record(struct replay *replay, const struct tsi_record *record)
 {
     replay->records++;
-    if (replay->sched == NULL && record->type != TSI_RECORD_CONFIG) {
-        printf("the recording does not begin with a configuration\n");
-        return false;
-    }
     switch (record->type) {
     case TSI_RECORD_CONFIG:
-        tsi_sched_free(replay->sched);
-        replay->sched = tsi_sched_new(&record->config);
-        TSI_CHECK(replay->sched != NULL);
-        return true;
+    case TSI_RECORD_WORKER:
+        return begin(replay, record);
     case TSI_RECORD_EVENT:
-        return replay_event(replay, &record->event);
+        return replay->sched != NULL && replay_event(replay, &record->event);
+    case TSI_RECORD_TOLD:
+        return replay->worker != NULL && replay_told(replay, &record->told);
+    case TSI_RECORD_DEMAND:
+    case TSI_RECORD_SERVED:
+    case TSI_RECORD_OFFER:
+        return replay->worker != NULL && replay_call(replay, record);
     case TSI_RECORD_POLL:
-        return replay_poll(replay, record);
-    case TSI_RECORD_DIGEST: {
-        const uint64_t found = tsi_sched_digest(replay->sched);
-        replay->digests++;
-        return found == record->hash || differ(replay, "the state", record->hash, found);
-    }
+        return (replay->worker != NULL || replay->sched != NULL) && replay_poll(replay, record);
+    case TSI_RECORD_DIGEST:
+        return (replay->worker != NULL || replay->sched != NULL) && replay_digest(replay, record);
     }
     return false;
 }
@@ -174,6 +259,7 @@ sim_replay(const char *path, bool verbose)
         tsi_record_close(&reader);
     }
     tsi_sched_free(replay.sched);
+    tsi_worker_free(replay.worker, NULL, NULL, NULL);
     while (replay.programs.count > 0) {
         give_back(&replay, replay.programs.items[0]);
     }

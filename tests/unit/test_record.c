@@ -349,9 +349,10 @@ Test(record, a_recorder_writes_all_of_it)
     char path[] = "/tmp/test_record_XXXXXX";
     const int file = mkstemp(path);
     const struct tsi_sched_config config = tsi_sched_config_default();
+    const struct tsi_record first = {.type = TSI_RECORD_CONFIG, .config = config};
     struct tsi_sched *sched = tsi_sched_new(&config);
     struct tsi_error error;
-    struct tsi_recorder *recorder = tsi_recorder_open(path, &config, &error);
+    struct tsi_recorder *recorder = tsi_recorder_open(path, &first, &error);
     cr_assert(file >= 0 && sched != NULL && recorder != NULL);
     for (uint32_t i = 0; i < EVENTS; i++) {
         const struct tsi_sched_event event = {.kind = TSI_SCHED_TICK, .now_ns = i};
@@ -361,7 +362,7 @@ Test(record, a_recorder_writes_all_of_it)
             tsi_recorder_flush(recorder);
         }
     }
-    tsi_recorder_close(recorder, sched);
+    tsi_recorder_close(recorder, tsi_sched_digest(sched));
     const size_t bytes = (size_t)lseek(file, 0, SEEK_END);
     unsigned char *all = malloc(bytes);
     cr_assert(all != NULL && pread(file, all, bytes, 0) == (ssize_t)bytes);
@@ -381,9 +382,10 @@ Test(record, what_was_collected_is_written_when_the_process_aborts)
     const int file = mkstemp(path);
     const pid_t child = fork();
     if (child == 0) {
-        const struct tsi_sched_config config = tsi_sched_config_default();
+        const struct tsi_record first = {.type = TSI_RECORD_CONFIG,
+                                         .config = tsi_sched_config_default()};
         const struct tsi_sched_event event = {.kind = TSI_SCHED_TICK, .now_ns = 1};
-        struct tsi_recorder *recorder = tsi_recorder_open(path, &config, NULL);
+        struct tsi_recorder *recorder = tsi_recorder_open(path, &first, NULL);
         tsi_recorder_event(recorder, &event);
         abort();
     }
@@ -399,12 +401,13 @@ Test(record, what_was_collected_is_written_when_the_process_aborts)
 
 Test(record, a_place_that_cannot_be_written_is_told)
 {
-    const struct tsi_sched_config config = tsi_sched_config_default();
+    const struct tsi_record first = {.type = TSI_RECORD_CONFIG,
+                                     .config = tsi_sched_config_default()};
     struct tsi_error error;
-    cr_assert(tsi_recorder_open("/dev/full", &config, &error) == NULL);
+    cr_assert(tsi_recorder_open("/dev/full", &first, &error) == NULL);
     cr_assert_eq(error.status, TESS_EIO);
     cr_assert(strstr(error.text, "/dev/full") != NULL);
-    cr_assert(tsi_recorder_open("/no/such/folder/file", &config, &error) == NULL);
+    cr_assert(tsi_recorder_open("/no/such/folder/file", &first, &error) == NULL);
     cr_assert_eq(error.status, TESS_EIO);
 }
 
@@ -415,5 +418,5 @@ Test(record, nothing_is_recorded_without_a_recorder)
     tsi_recorder_event(NULL, &event);
     tsi_recorder_poll(NULL, NULL, 0, NULL);
     tsi_recorder_flush(NULL);
-    tsi_recorder_close(NULL, NULL);
+    tsi_recorder_close(NULL, 0);
 }

@@ -173,7 +173,7 @@ static void
 offer(struct tsi_worker_loop *loop)
 {
     struct tsi_worker_offer held;
-    if (tsi_worker_offer(loop->core, &held)) {
+    if (tsi_worker_loop_offer(loop, &held)) {
         tsi_link_send_held(loop, &held);
     } else {
         tsi_log(TSI_LOG_ERROR, "out of memory", "what is held cannot be offered");

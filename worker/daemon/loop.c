@@ -100,7 +100,8 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
         .spills_max = options->spill_bytes > 0 ? TSI_SPILL_RUNS : 0,
         .spill_bytes = options->spill_bytes,
     };
-    if (tsi_worker_loop_spill_open(loop, error) != TESS_OK) {
+    if (tsi_worker_loop_spill_open(loop, error) != TESS_OK ||
+        tsi_worker_loop_record(loop, &config, error) != TESS_OK) {
         return error->status;
     }
     loop->core = tsi_worker_new(&config);
@@ -311,6 +312,7 @@ finish(struct tsi_worker_loop *loop)
     // core until they have ended.
     tsi_link_close(loop, 1000);
     tsi_pool_free(loop->pool);
+    tsi_worker_loop_record_close(loop);
     tsi_worker_loop_spill_close(loop);
     if (loop->core != NULL) {
         tsi_worker_free(loop->core, release_chunk, release_program, NULL);

@@ -11,6 +11,7 @@
 #include "engine/base/vec.h"
 #include "engine/io/spill.h"
 #include "engine/net/transfer.h"
+#include "scheduler/record/recorder.h"
 #include "worker/core/worker.h"
 #include "worker/daemon/options.h"
 #include "worker/daemon/pool.h"
@@ -27,6 +28,7 @@ struct tsi_worker_loop {
     int spill_fd;            // readable when something was written or read
     int signals;
     struct tsi_worker *core;
+    struct tsi_recorder *recorder; // NULL: nothing is recorded
     struct tsi_files *files;
     struct tsi_pool *pool;
     struct tsi_map programs; // by their address: as which peer the worker got them
@@ -92,6 +94,16 @@ void tsi_worker_loop_event(struct tsi_worker_loop *loop, struct tsi_worker_event
 void tsi_worker_loop_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
                              const char *text);
 struct tsi_buf *tsi_worker_loop_lookup(void *context, tsi_key key, const char **text);
+
+// loop_record.c: all that changes the core goes through here, to be recorded on the way.
+tess_status tsi_worker_loop_record(struct tsi_worker_loop *loop,
+                                   const struct tsi_worker_config *config, struct tsi_error *error);
+void tsi_worker_loop_record_close(struct tsi_worker_loop *loop);
+bool tsi_worker_loop_step(struct tsi_worker_loop *loop, const struct tsi_worker_event *event);
+bool tsi_worker_loop_poll(struct tsi_worker_loop *loop, struct tsi_worker_action *action);
+bool tsi_worker_loop_demand(struct tsi_worker_loop *loop, tsi_key key);
+void tsi_worker_loop_served(struct tsi_worker_loop *loop, tsi_key key);
+bool tsi_worker_loop_offer(struct tsi_worker_loop *loop, struct tsi_worker_offer *offer);
 
 // loop_spill.c: carries chunks to the disk and back.
 tess_status tsi_worker_loop_spill_open(struct tsi_worker_loop *loop, struct tsi_error *error);

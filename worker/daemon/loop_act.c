@@ -204,7 +204,7 @@ tsi_worker_loop_act(struct tsi_worker_loop *loop)
     struct tsi_worker_action action;
     bool goes_on = loop->core != NULL;
     for (int rounds = 0; goes_on; rounds++) {
-        while (tsi_worker_poll(loop->core, tsi_clock_ns(), &action)) {
+        while (tsi_worker_loop_poll(loop, &action)) {
             act(loop, &action);
         }
         goes_on = rounds < ROUNDS_HERE && loop->pool != NULL && tsi_pool_run_here(loop->pool);
@@ -212,6 +212,7 @@ tsi_worker_loop_act(struct tsi_worker_loop *loop)
             tsi_worker_loop_collect(loop);
         }
     }
+    tsi_recorder_flush(loop->recorder);
     if (loop->pool != NULL) {
         tsi_pool_wake(loop->pool);
     }

@@ -41,7 +41,7 @@ tsi_worker_loop_event(struct tsi_worker_loop *loop, struct tsi_worker_event *eve
         return;
     }
     event->now_ns = tsi_clock_ns();
-    if (!tsi_worker_step(loop->core, event)) {
+    if (!tsi_worker_loop_step(loop, event)) {
         // The core and the scheduler would not know the same any more: others must take over.
         tsi_log(TSI_LOG_ERROR, "out of memory", "the worker cannot go on and ends");
         take_back(event);
@@ -74,7 +74,7 @@ tsi_worker_loop_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_bu
 struct tsi_buf *
 tsi_worker_loop_lookup(void *context, tsi_key key, const char **text)
 {
-    const struct tsi_worker_loop *loop = context;
+    struct tsi_worker_loop *loop = context;
     uint64_t bytes;
     struct tsi_buf *chunk = tsi_worker_chunk(loop->core, key, &bytes);
     if (chunk != NULL && !tsi_buf_is_sound(chunk)) {
@@ -82,9 +82,9 @@ tsi_worker_loop_lookup(void *context, tsi_key key, const char **text)
         return NULL;
     }
     if (chunk != NULL) {
-        tsi_worker_chunk_served(loop->core, key);
+        tsi_worker_loop_served(loop, key);
     }
-    *text = chunk == NULL && tsi_worker_chunk_demand(loop->core, key)
+    *text = chunk == NULL && tsi_worker_loop_demand(loop, key)
                 ? tsi_server_later
                 : "the worker does not hold this chunk";
     return chunk != NULL ? tsi_buf_ref(chunk) : NULL;

@@ -41,6 +41,8 @@ static const char help[] =
     "  --local-directory DIR     directory to work in\n"
     "  --allow-path DIR          let computes read and write files only below DIR; may be "
     "repeated\n"
+    "  --record FILE             record all that its core is told and does, to be looked into "
+    "later\n"
     "  --death-timeout DURATION  end after so long without a scheduler (default: wait for ever)\n"
     "  --no-nanny                run in this process; without a parent that watches, nobody can\n"
     "                            tell how the worker died\n"
@@ -70,6 +72,7 @@ enum option_id {
     OPTION_INTERFACE,
     OPTION_DIRECTORY,
     OPTION_ALLOW,
+    OPTION_RECORD,
     OPTION_DEATH,
     OPTION_NO_NANNY,
     OPTION_LEVEL,
@@ -90,6 +93,7 @@ static const struct option table[] = {
     {"interface", required_argument, NULL, OPTION_INTERFACE},
     {"local-directory", required_argument, NULL, OPTION_DIRECTORY},
     {"allow-path", required_argument, NULL, OPTION_ALLOW},
+    {"record", required_argument, NULL, OPTION_RECORD},
     {"death-timeout", required_argument, NULL, OPTION_DEATH},
     {"no-nanny", no_argument, NULL, OPTION_NO_NANNY},
     {"log-level", required_argument, NULL, OPTION_LEVEL},
@@ -170,6 +174,8 @@ set_option(int id, const char *value, struct tsi_worker_options *options)
         return copy(options->local_directory, sizeof options->local_directory, value);
     case OPTION_ALLOW:
         return add_allowed(value, options);
+    case OPTION_RECORD:
+        return copy(options->record_file, sizeof options->record_file, value);
     case OPTION_DEATH:
         return tsi_text_parse_duration(value, &options->death_timeout_ns);
     case OPTION_NO_NANNY:

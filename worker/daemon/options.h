@@ -19,6 +19,7 @@ struct tsi_worker_options {
     char host[TSI_WIRE_ENDPOINT_MAX];   // where others reach its chunks; "" for the route's end
     char local_directory[TSI_PATH_MAX]; // working directory; "" to stay
     int threads;                        // 0: as many as processors
+    char record_file[TSI_PATH_MAX];     // "": nothing is recorded
     uint64_t memory_bytes;              // 0: what the machine leaves
     char spill_directory[TSI_PATH_MAX]; // for chunks that memory has no room for; "": the usual one
     uint64_t spill_bytes;               // that they may take there; 0: none go there
