@@ -50,14 +50,19 @@ digest(const void *data, size_t byte_count)
 }
 
 static void
-print_result(const double *mean, size_t byte_count, const tess_report *report)
+print_result(const double *mean, size_t byte_count, const tess_session *session)
 {
+    const tess_report report = tess_session_report(session);
     printf("first means:");
     for (int i = 0; i < SHOWN; i++) {
         printf(" %+.6f", mean[i]);
     }
-    printf("\ntime: %.3f s for %" PRIu64 " tasks\n", (double)report->elapsed_ns / 1e9,
-           report->tasks);
+    printf("\ntime: %.3f s for %" PRIu64 " tasks\n", (double)report.elapsed_ns / 1e9, report.tasks);
+    for (int i = 0; i < report.workers; i++) {
+        const tess_worker_report worker = tess_session_worker_report(session, i);
+        printf("memory of %s: %.1f MB, foreseen %.1f MB\n", worker.name,
+               (double)worker.peak_bytes_measured / 1e6, (double)worker.peak_bytes_predicted / 1e6);
+    }
     printf("digest: %016" PRIx64 "\n", digest(mean, byte_count));
 }
 
@@ -78,8 +83,7 @@ main(int argument_count, char **arguments)
 
     int exit_code = EXIT_SUCCESS;
     if (tess_compute(y, mean, sizeof mean) == TESS_OK) {
-        const tess_report report = tess_session_report(session);
-        print_result(mean, sizeof mean, &report);
+        print_result(mean, sizeof mean, session);
     } else {
         fprintf(stderr, "%s\n", tess_session_error(session));
         exit_code = EXIT_FAILURE;

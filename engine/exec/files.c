@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,9 +40,27 @@ struct tsi_files {
     pthread_mutex_t mutex;
     TSI_VEC(struct tsi_mapped_file *) open;
     uint64_t clock;
-    const char *const *allowed;
+    char **allowed; // NULL: any; else directories without links in their names
     int allowed_count;
 };
+
+// What is compared with resolved paths has to be resolved itself. A directory that is not there
+// admits nothing until it is one of exactly that name.
+static bool
+resolve_allowed(struct tsi_files *files, const char *const *allowed, int count)
+{
+    files->allowed = tsi_calloc((size_t)count + 1, sizeof *files->allowed);
+    for (int i = 0; i < count && files->allowed != NULL; i++) {
+        char resolved[PATH_MAX];
+        files->allowed[i] =
+            tsi_strdup(realpath(allowed[i], resolved) != NULL ? resolved : allowed[i]);
+        if (files->allowed[i] == NULL) {
+            return false;
+        }
+        files->allowed_count++;
+    }
+    return files->allowed != NULL;
+}
 
 struct tsi_files *
 tsi_files_new(const char *const *allowed, int allowed_count)
@@ -54,8 +73,10 @@ tsi_files_new(const char *const *allowed, int allowed_count)
         tsi_free(files);
         return NULL;
     }
-    files->allowed = allowed;
-    files->allowed_count = allowed_count;
+    if (allowed != NULL && !resolve_allowed(files, allowed, allowed_count)) {
+        tsi_files_free(files);
+        return NULL;
+    }
     return files;
 }
 
@@ -77,6 +98,10 @@ tsi_files_free(struct tsi_files *files)
         close_file(files->open.items[i]);
     }
     tsi_vec_fini(&files->open);
+    for (int i = 0; i < files->allowed_count; i++) {
+        tsi_free(files->allowed[i]);
+    }
+    tsi_free(files->allowed);
     (void)pthread_mutex_destroy(&files->mutex);
     tsi_free(files);
 }
@@ -165,11 +190,31 @@ new_file(const char *name)
     return file;
 }
 
+// Where the open file is by now. Between the look at its path and its opening a directory of the
+// path may have become a link to another one.
 static tess_status
-map_file(struct tsi_mapped_file *file, const char *resolved, const struct tsi_npy_header *header,
-         struct tsi_error *error)
+check_opened(const struct tsi_files *files, const struct tsi_mapped_file *file,
+             struct tsi_error *error)
 {
-    const tess_status status = tsi_npy_map_open(resolved, header, &file->map, error);
+    char link[64];
+    char path[PATH_MAX];
+    if (files->allowed == NULL) {
+        return TESS_OK;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file->map.file);
+    const ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) {
+        return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", file->name, strerror(errno));
+    }
+    path[length] = '\0';
+    return check_allowed(files, file->name, path, error);
+}
+
+static tess_status
+map_file(const struct tsi_files *files, struct tsi_mapped_file *file, const char *resolved,
+         const struct tsi_npy_header *header, struct tsi_error *error)
+{
+    tess_status status = tsi_npy_map_open(resolved, header, &file->map, error);
     if (status != TESS_OK) {
         return status;
     }
@@ -177,6 +222,11 @@ map_file(struct tsi_mapped_file *file, const char *resolved, const struct tsi_np
     if (fstat(file->map.file, &now) != 0) {
         tsi_npy_map_close(&file->map);
         return tsi_error_set(error, TESS_EIO, "cannot read %s: %s", file->name, strerror(errno));
+    }
+    status = check_opened(files, file, error);
+    if (status != TESS_OK) {
+        tsi_npy_map_close(&file->map);
+        return status;
     }
     file->device = now.st_dev;
     file->inode = now.st_ino;
@@ -202,7 +252,7 @@ open_file(const struct tsi_files *files, const char *name, const struct tsi_npy_
         *status = tsi_error_set(error, TESS_ENOMEM, "no memory to open %s", name);
         return NULL;
     }
-    *status = map_file(file, resolved, header, error);
+    *status = map_file(files, file, resolved, header, error);
     if (*status != TESS_OK) {
         tsi_free(file->name);
         tsi_free(file);

@@ -230,7 +230,7 @@ TSI_LANES_INLINE tsi_vector_u64
 tsi_lanes_choose_by(tsi_vector_u64 bits, int bit, tsi_vector_u64 x, tsi_vector_u64 y)
 {
 #if defined(TSI_ISA_avx512)
-    const __m512i one = _mm512_set1_epi64(INT64_C(1) << bit);
+    const __m512i one = _mm512_set1_epi64(1LL << bit);
     return (tsi_vector_u64)_mm512_mask_blend_epi64(_mm512_test_epi64_mask((__m512i)bits, one),
                                                    (__m512i)x, (__m512i)y);
 #else

@@ -12,7 +12,6 @@
 
 #include "engine/base/checksum.h"
 
-#define MAGIC UINT32_C(0x4C53544C)
 enum { FILES_MAX = 4 };
 
 bool
@@ -39,7 +38,7 @@ tsi_lease_send(int socket, struct tsi_lease_record record, int file)
     } control;
     struct iovec part = {.iov_base = &record, .iov_len = sizeof record};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    record.magic = MAGIC;
+    record.magic = TSI_LEASE_MAGIC;
     if (file >= 0) {
         memset(&control, 0, sizeof control);
         message.msg_control = control.bytes;
@@ -102,7 +101,7 @@ tsi_lease_receive(int socket, struct tsi_lease_record *record, int *file)
     }
     *file = take_files(&message);
     if (count != (ssize_t)sizeof *record || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-        record->magic != MAGIC) {
+        record->magic != TSI_LEASE_MAGIC) {
         if (*file >= 0) {
             close(*file);
             *file = -1;

@@ -12,6 +12,8 @@
 
 #include "engine/net/net.h"
 
+#define TSI_LEASE_MAGIC UINT32_C(0x4C53544C)
+
 enum tsi_lease_type {
     TSI_LEASE_HELLO = 1, // lender: its file (a descriptor comes along), word and generation
     TSI_LEASE_WANT,      // borrower: `key`, of `bytes`

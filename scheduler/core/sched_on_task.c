@@ -6,6 +6,8 @@
 // one in the task's record, and its sequence is the one of the attempt that the record points to.
 // Any other report is about the past. What a late completion left behind on its worker is freed.
 
+#include <stdio.h>
+
 #include "engine/base/check.h"
 #include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
@@ -213,13 +215,18 @@ on_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t att
     tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_ERRED);
     const bool is_error = end->status > TESS_RUNNING && end->status < TESS_STATUS_COUNT;
     const tess_status status = is_error ? end->status : TESS_EINTERNAL;
+    char place[TSI_ERROR_TEXT_MAX / 2];
+    char tries[64] = "not tried again: it would fail the same way";
+    if (status == TESS_EIO) {
+        snprintf(tries, sizeof tries, "tried %d times, with growing pauses",
+                 (int)tsi_sched_trouble_get(job, end->task).retries + 1);
+    }
     if (end->text != NULL && end->text[0] != '\0') {
-        tsi_sched_job_doom(sched, job, status, "%s", end->text);
+        tsi_sched_job_doom(sched, job, status, "%s (%s)", end->text, tries);
         return;
     }
-    char place[TSI_ERROR_TEXT_MAX / 2];
     tsi_sched_job_place(job, end->task, place, sizeof place);
-    tsi_sched_job_doom(sched, job, status, "%s: %s", place, tess_status_text(status));
+    tsi_sched_job_doom(sched, job, status, "%s: %s (%s)", place, tess_status_text(status), tries);
 }
 
 // Counts a report that a holder does not have a chunk; true if it is no holder any more.

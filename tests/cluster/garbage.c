@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Garbage at every socket of a cluster while a compute runs, over ipc, over tcp, and over tcp from
-// somebody who has the keys: bytes that are no protocol, half frames, lengths of which no end is
-// near, frames of random bytes, valid messages that are cut, changed, or sent by somebody who may
-// not, whole conversations that were recorded and are sent again, floods. The compute has the right
-// bits, nobody dies, and whoever goes on like that is thrown out.
+// Garbage at every socket of a cluster (the scheduler's, the data sockets of workers and of the
+// client, and those where they lend memory) while a compute runs that uses all of them, over ipc,
+// over tcp, and over tcp from somebody who has the keys: bytes that are no protocol, half frames,
+// lengths of which no end is near, frames of random bytes, valid messages that are cut, changed, or
+// sent by somebody who may not, whole conversations that were recorded and are sent again, floods.
+// The compute has the right bits, nobody dies, and whoever goes on like that is thrown out.
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -17,11 +19,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "engine/net/lease.h"
 #include "tests/support/random.h"
 #include "tests/support/snoop.h"
 #include "tests/support/stub.h"
 
-enum { FRAMES = 300, FLOOD = 60000, SAMPLES_MAX = 32, RECORDS_MAX = 3000 };
+enum {
+    SOCKETS = 4,
+    SIZE = 3000,
+    RECORDS = 500,
+    FRAMES = 300,
+    FLOOD = 60000,
+    SAMPLES_MAX = 32,
+    RECORDS_MAX = 3000
+};
 
 struct sample {
     unsigned char bytes[4096];
@@ -33,16 +44,27 @@ static uint32_t epoch;                   // of the scheduler
 static struct sample samples[SAMPLES_MAX];
 static int sample_count;
 
+// Chunks of the client's memory and of other workers, some larger and some smaller than what is
+// lent.
 static tess_array *
 program(tess_session *session)
 {
+    static float memory[SIZE * SIZE];
+    for (int i = 0; i < SIZE * SIZE && memory[SIZE * SIZE - 1] == 0; i++) {
+        memory[i] = 1 + (float)(i % 1013);
+    }
     tess_array *x =
-        tess_random_normal(session, TESS_SHAPE(3000, 3000), TESS_CHUNKS(250, 300), 1, 2);
+        tess_random_normal(session, TESS_SHAPE(SIZE, SIZE), TESS_CHUNKS(250, 300), 1, 2);
     tess_array *y = tess_transpose(x, TESS_REVERSED);
     for (int i = 0; i < 8; i++) {
         y = tess_exp(tess_sin(y));
     }
+    tess_array *large = tess_from_memory(session, memory, TESS_F32, TESS_SHAPE(SIZE, SIZE), NULL,
+                                         TESS_CHUNKS(700, 1000));
+    tess_array *small = tess_from_memory(session, memory, TESS_F32, TESS_SHAPE(SIZE, SIZE), NULL,
+                                         TESS_CHUNKS(200, 300));
     tess_array *z = tess_add(tess_rechunk(y, TESS_CHUNKS(400, 500)), tess_cos(x));
+    z = tess_multiply(z, tess_add(large, tess_transpose(small, TESS_REVERSED)));
     return tess_sum(tess_multiply(z, z), TESS_AXIS(0));
 }
 
@@ -316,35 +338,71 @@ misbehave(const struct test_cluster *cluster)
     test_stub_close(&stub);
 }
 
-// The addresses of all sockets that members of this cluster connect to: the scheduler's, and those
-// that its log tells of the workers.
-static int
-find_addresses(char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX], int workers)
+// Records to somebody who lends memory: for chunks that are and are not there, with leases that
+// nobody gave, of types that nobody knows, too short and too long, and none at all; then it is
+// gone. What it was lent goes back with it.
+static void
+borrow_badly(const char *path, struct test_random *random)
 {
-    char line[1024];
-    char all[32][TEST_PATH_MAX];
-    int found = 0;
-    FILE *log = fopen(test_place("scheduler.log"), "r");
-    test_check(log != NULL, "no log");
-    while (fgets(line, sizeof line, log) != NULL && found < 32) {
-        const char *endpoint = strstr(line, "endpoint=");
-        if (strstr(line, "worker joined") != NULL && endpoint != NULL) {
-            snprintf(all[found++], TEST_PATH_MAX, "%.*s", (int)strcspn(endpoint + 9, "\n"),
-                     endpoint + 9);
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    unsigned char bytes[2 * sizeof(struct tsi_lease_record)];
+    snprintf(local.sun_path, sizeof local.sun_path, "%s", path);
+    const int file = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    test_check(file >= 0 && connect(file, (struct sockaddr *)&local, sizeof local) == 0, "%s: %s",
+               path, strerror(errno));
+    for (int i = 0; i < RECORDS; i++) {
+        struct tsi_lease_record record = {
+            .magic = TSI_LEASE_MAGIC,
+            .type = (uint32_t)test_random_between(random, 0, 8),
+            .key = tsi_key_of((uint32_t)test_random_between(random, 1, 3),
+                              (uint32_t)test_random_between(random, 0, 200)),
+            .lease = test_random_one_in(random, 2) ? (uint64_t)test_random_between(random, 0, 50)
+                                                   : test_random_bits(random),
+            .offset = test_random_bits(random),
+            .bytes = test_random_one_in(random, 2) ? 700 * 1000 * 4 : test_random_bits(random),
+            .word = test_random_bits(random),
+            .generation = test_random_bits(random)};
+        size_t count = sizeof record;
+        if (test_random_one_in(random, 60)) {
+            record.magic = (uint32_t)test_random_bits(random);
+        }
+        memset(bytes, 0xA5, sizeof bytes);
+        memcpy(bytes, &record, sizeof record);
+        if (test_random_one_in(random, 60)) {
+            count = (size_t)test_random_between(random, 0, sizeof bytes);
+        }
+        if (send(file, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) {
+            break; // it was thrown out
         }
     }
-    fclose(log);
-    test_check(found >= workers, "only %d workers joined", found);
-    snprintf(addresses[0], TEST_PATH_MAX, "%s", connection.address);
-    for (int i = 0; i < workers; i++) {
-        memcpy(addresses[1 + i], all[found - workers + i], TEST_PATH_MAX);
+    close(file);
+}
+
+// At every socket where memory is lent.
+static void
+borrow_everywhere(struct test_random *random)
+{
+    char directory[TEST_PATH_MAX];
+    char path[2 * TEST_PATH_MAX];
+    int lenders = 0;
+    test_check(tsi_connection_directory(directory, sizeof directory, NULL) == TESS_OK, "no room");
+    DIR *list = opendir(directory);
+    test_check(list != NULL, "%s", directory);
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+        if (entry->d_name[0] == 'm' && strchr(entry->d_name, '.') == NULL) {
+            snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+            lenders++;
+            for (int i = 0; i < 3; i++) {
+                borrow_badly(path, random);
+            }
+        }
     }
-    return 1 + workers;
+    closedir(list);
+    test_check(lenders >= 3, "only %d lend memory", lenders);
 }
 
 static void
-throw_everything(char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX], int count,
-                 struct test_random *random)
+throw_everything(char addresses[SOCKETS][TEST_PATH_MAX], int count, struct test_random *random)
 {
     for (int i = 0; i < 3 * count; i++) {
         const char *address = addresses[i % count];
@@ -355,17 +413,19 @@ throw_everything(char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX], int count,
     for (int i = 0; i < count; i++) {
         flood(addresses[i], random);
     }
+    borrow_everywhere(random);
     replay(addresses[0]);
 }
 
 static void
 check_cluster(const char *what, const char *const *flags, uint64_t expected)
 {
-    static char addresses[TEST_WORKERS_MAX][TEST_PATH_MAX];
+    static char addresses[SOCKETS][TEST_PATH_MAX];
     struct test_random random = {.state = 20240607};
     struct test_cluster cluster = {.scheduler = 0};
     struct test_snoop snoop;
     const int joined = test_log_count("scheduler.log", "worker joined");
+    const int clients = test_log_count("scheduler.log", "client joined");
     test_scheduler_start(&cluster, flags);
     test_check(tsi_connection_read(cluster.file, &connection, NULL) == TESS_OK, "no file");
     const bool is_ipc = strncmp(connection.address, "ipc://", 6) == 0;
@@ -377,8 +437,11 @@ check_cluster(const char *what, const char *const *flags, uint64_t expected)
     test_worker_start(&cluster, 1, NULL);
     test_worker_start(&cluster, 1, NULL);
     test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
-    const int count = find_addresses(addresses, 2);
     tess_session *session = test_session(&cluster);
+    test_log_wait("scheduler.log", "client joined", clients + 1, 4000);
+    snprintf(addresses[0], TEST_PATH_MAX, "%s", connection.address);
+    test_endpoints("worker joined", &addresses[1], 2);
+    test_endpoints("client joined", &addresses[3], 1);
     tess_array *x = program(session);
     size_t bytes = tess_array_bytes(x);
     void *out = malloc(bytes);
@@ -386,7 +449,7 @@ check_cluster(const char *what, const char *const *flags, uint64_t expected)
     for (int round = 0; round < 2; round++) {
         tess_future *future = tess_submit(&x, &out, &bytes, 1);
         test_check(test_wait_progress(future, 1), "%s: the compute ended too early", what);
-        throw_everything(addresses, count, &random);
+        throw_everything(addresses, SOCKETS, &random);
         const tess_status status = tess_future_wait(future, 20000);
         test_check(status == TESS_OK, "%s, round %d: %s", what, round, tess_session_error(session));
         test_check(test_hash(out, bytes) == expected, "%s, round %d: other bits", what, round);

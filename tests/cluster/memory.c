@@ -2,7 +2,7 @@
 //
 // Workers that run out of memory: an array whose chunks do not fit their limits fails with a
 // message, and so does one that fits the limit of a worker whose process may not have that much.
-// Nobody crashes, and what fits is computed afterwards.
+// Nobody crashes, and what fits is computed afterwards. Every compute tells what each worker took.
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,9 +38,10 @@ limit_of_the_worker(void)
 {
     static const char *const flags[] = {"--memory-limit", "100MB", NULL};
     struct test_cluster cluster = {.scheduler = 0};
+    const int joined = test_log_count("scheduler.log", "worker joined");
     test_scheduler_start(&cluster, NULL);
     test_worker_start(&cluster, 1, flags);
-    test_log_wait("scheduler.log", "worker joined", 1, 5000);
+    test_log_wait("scheduler.log", "worker joined", joined + 1, 5000);
     tess_session *session = test_session(&cluster);
     expect_no_room(session, 4, 160, "a limit of 100 MB");
     test_check(strstr(tess_session_error(session), "the largest worker may use") != NULL,
@@ -85,11 +86,79 @@ limit_of_the_process(void)
     test_cluster_stop(&cluster);
 }
 
+// The lines of a report are within what was foreseen, and the two maxima are theirs.
+static void
+check_lines(const tess_session *session, int workers, const char *const *names)
+{
+    const tess_report report = tess_session_report(session);
+    uint64_t predicted = 0;
+    uint64_t measured = 0;
+    test_check(report.workers == workers, "%d lines", report.workers);
+    for (int i = 0; i < workers; i++) {
+        const tess_worker_report line = tess_session_worker_report(session, i);
+        bool is_known = false;
+        for (int k = 0; k < workers; k++) {
+            is_known = is_known || strcmp(line.name, names[k]) == 0;
+        }
+        test_check(is_known, "a line of “%s”", line.name);
+        test_check(line.peak_bytes_measured > 0 &&
+                       line.peak_bytes_measured <= line.peak_bytes_predicted,
+                   "%s took %llu bytes, predicted were %llu", line.name,
+                   (unsigned long long)line.peak_bytes_measured,
+                   (unsigned long long)line.peak_bytes_predicted);
+        predicted = line.peak_bytes_predicted > predicted ? line.peak_bytes_predicted : predicted;
+        measured = line.peak_bytes_measured > measured ? line.peak_bytes_measured : measured;
+    }
+    test_check(report.peak_bytes_predicted == predicted && report.peak_bytes_measured == measured,
+               "the maxima are those of nobody");
+    const int beyond[] = {-1, workers};
+    for (int i = 0; i < 2; i++) {
+        const tess_worker_report line = tess_session_worker_report(session, beyond[i]);
+        test_check(line.name[0] == '\0' && line.peak_bytes_predicted == 0, "a line beyond");
+    }
+    test_check(tess_session_worker_report(NULL, 0).name[0] == '\0', "NULL");
+}
+
+static void
+run_lines(tess_session *session, int workers, const char *const *names)
+{
+    enum { COLUMNS = 900 };
+    static double sums[COLUMNS];
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(1600, COLUMNS), TESS_CHUNKS(100, 90), 0, 1);
+    tess_array *sum = tess_sum(tess_exp(tess_rechunk(x, TESS_CHUNKS(130, 70))), TESS_AXIS(0));
+    test_check(tess_session_report(session).workers == 0, "lines of nothing");
+    for (int round = 0; round < 2; round++) {
+        // Once it ends with its last target, once with the scheduler's word.
+        const tess_status status =
+            round == 0 ? tess_compute(sum, sums, sizeof sums) : tess_persist(sum);
+        test_check(status == TESS_OK, "%s", tess_session_error(session));
+        check_lines(session, workers, names);
+    }
+}
+
+static void
+each_worker_has_its_line(void)
+{
+    static const char *const names[] = {"w0", "w1", "w2"};
+    static const char *const embedded[] = {"embedded"};
+    struct test_cluster cluster = {.scheduler = 0};
+    test_cluster_start(&cluster, 3, 1);
+    tess_session *session = test_session(&cluster);
+    run_lines(session, 3, names);
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+    session = tess_session_open("embedded");
+    run_lines(session, 1, embedded);
+    tess_session_close(session);
+}
+
 int
 main(void)
 {
     const char *sanitized = getenv("TESSERA_SANITIZED");
     test_place_open(60);
+    each_worker_has_its_line();
     limit_of_the_worker();
     // A sanitizer needs more addresses than any limit here allows.
     if (sanitized == NULL || *sanitized == '\0') {

@@ -354,7 +354,7 @@ Test(sched_task, errors_of_input_and_output_are_tried_again)
                    "the disk is bad");
     sched_case_poll(&c);
     cr_assert(c.ended == TESS_EIO);
-    cr_assert_str_eq(c.ended_text, "the disk is bad");
+    cr_assert_str_eq(c.ended_text, "the disk is bad (tried 3 times, with growing pauses)");
     sched_case_fini(&c, 0);
 }
 
@@ -370,7 +370,8 @@ Test(sched_task, other_errors_fail_the_job_at_once)
     sched_case_end(&c, w, sched_case_assignment(&c, w, 0), TSI_ATTEMPT_FAILED, TESS_EDTYPE, NULL);
     sched_case_poll(&c);
     cr_assert(c.ended == TESS_EDTYPE);
-    cr_assert(strstr(c.ended_text, "op0") != NULL && strstr(c.ended_text, "chunk (0,)") != NULL,
+    cr_assert(strstr(c.ended_text, "op0") != NULL && strstr(c.ended_text, "chunk (0,)") != NULL &&
+                  strstr(c.ended_text, "not tried again") != NULL,
               "%s", c.ended_text);
     cr_assert(sched_case_action(&c, TSI_SCHED_DROP_JOB, 0)->job == job);
     cr_assert(tsi_sched_stats(c.sched).tasks_assigned == 0);
