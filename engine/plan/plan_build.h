@@ -2,7 +2,8 @@
 //
 // What the planner's files share: the program under construction, and what is known of each node.
 //
-// Planning has three steps. plan_order.c lists the nodes that the targets need, operands first.
+// Planning has three steps. plan_order.c lists the nodes that the targets need, operands first,
+// and in place of a node the simpler one that plan_simplify.c knows for it.
 // plan_choose.c decides which of them become arrays of their own; all others are computed inside
 // the tile program of whoever needs them. plan.c then emits operations for the chosen nodes in
 // order: regions (plan_region.c), reductions (plan_reduce.c), matrix products (plan_matmul.c),
@@ -17,14 +18,14 @@
 
 // One node of the order.
 struct tsi_plan_node {
-    struct tess_array *array;
-    int32_t operand[3]; // places of its operands in the order
-    bool is_target;     // delivered or kept
-    bool is_written;    // to a file, by a tile program of its own
-    bool chosen;        // an array of its own
-    int32_t op;         // its operation in the program once there is one, else −1
-    uint32_t weight;    // instructions if it is computed in place
-    uint32_t flops;     // cost of one element if it is computed in place
+    struct tess_array *array; // in the program's arena if it is a simpler one
+    int32_t operand[3];       // places of its operands in the order
+    bool is_target;           // delivered or kept
+    bool is_written;          // to a file, by a tile program of its own
+    bool chosen;              // an array of its own
+    int32_t op;               // its operation in the program once there is one, else −1
+    uint32_t weight;          // instructions if it is computed in place
+    uint32_t flops;           // cost of one element if it is computed in place
 };
 
 struct tsi_plan_builder {
@@ -43,7 +44,11 @@ struct tsi_plan_node *tsi_plan_node(struct tsi_plan_builder *builder,
 // Whether `array` is read where it is: memory, file, or kept chunks.
 bool tsi_plan_is_leaf(const struct tess_array *array);
 
-// plan_order.c: fills `nodes` with what `targets` need.
+// plan_simplify.c: whether another node has the elements of `array` but for rounding, and costs
+// less; it is in `*simpler` then.
+bool tsi_plan_simplify(const struct tess_array *array, struct tess_array *simpler);
+
+// plan_order.c: fills `nodes` with what `targets` need, simplified.
 tess_status tsi_plan_order(struct tsi_plan_builder *builder, const struct tsi_plan_target *targets,
                            int count);
 

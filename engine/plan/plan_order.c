@@ -6,8 +6,9 @@
 #include "engine/plan/plan_build.h"
 
 struct visit {
-    struct tess_array *array;
-    int next; // operand to look at
+    const struct tess_array *asked; // what the targets or a user know it by
+    struct tess_array *array;       // the same, or a simpler one
+    int next;                       // operand to look at
 };
 
 struct visit_stack {
@@ -38,34 +39,49 @@ operands_needed(const struct tess_array *array)
 }
 
 static bool
-append_node(struct tsi_plan_builder *builder, struct tess_array *array)
+append_node(struct tsi_plan_builder *builder, const struct visit *visit)
 {
+    struct tess_array *array = visit->array;
     struct tsi_plan_node node = {.array = array, .operand = {-1, -1, -1}, .op = -1};
     for (int i = 0; i < operands_needed(array); i++) {
         const struct tsi_plan_node *operand = tsi_plan_node(builder, array->operand[i]);
         node.operand[i] = (int32_t)(operand - builder->nodes.items);
     }
-    return tsi_map_put(&builder->places, (uint64_t)(uintptr_t)array, builder->nodes.count) &&
+    const uint64_t place = builder->nodes.count;
+    return tsi_map_put(&builder->places, (uint64_t)(uintptr_t)visit->asked, place) &&
+           (array == visit->asked ||
+            tsi_map_put(&builder->places, (uint64_t)(uintptr_t)array, place)) &&
            tsi_vec_push(&builder->nodes, node);
+}
+
+static bool
+push_visit(struct tsi_plan_builder *builder, struct visit_stack *stack, struct tess_array *array)
+{
+    struct visit visit = {array, array, 0};
+    struct tess_array simpler;
+    if (!tsi_plan_is_leaf(array) && tsi_plan_simplify(array, &simpler)) {
+        visit.array = tsi_arena_copy(&builder->program->arena, &simpler, sizeof simpler);
+    }
+    return visit.array != NULL && tsi_vec_push(stack, visit);
 }
 
 static bool
 walk_from(struct tsi_plan_builder *builder, struct visit_stack *stack, struct tess_array *root)
 {
-    if (!tsi_vec_push(stack, ((struct visit){root, 0}))) {
+    if (!push_visit(builder, stack, root)) {
         return false;
     }
     while (stack->count > 0) {
         struct visit *top = &tsi_vec_last(stack);
-        if (tsi_plan_node(builder, top->array) != NULL) {
+        if (tsi_plan_node(builder, top->asked) != NULL) {
             stack->count--;
         } else if (top->next < operands_needed(top->array)) {
             struct tess_array *operand = top->array->operand[top->next++];
-            if (!tsi_vec_push(stack, ((struct visit){operand, 0}))) {
+            if (!push_visit(builder, stack, operand)) {
                 return false;
             }
         } else {
-            if (!append_node(builder, top->array)) {
+            if (!append_node(builder, top)) {
                 return false;
             }
             stack->count--;
