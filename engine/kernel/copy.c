@@ -15,6 +15,8 @@
 // Columns below which it pays to walk along rows instead, if these are longer.
 #define SHORT 8
 
+#define LINE 64
+
 // One row; the case of one element that is repeated by itself, as its loop needs no loads.
 #define COPY_ROW(bits)                                                                             \
     static void copy_row_##bits(int64_t columns, uint8_t *out, int64_t out_step,                   \
@@ -108,11 +110,11 @@ tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t 
         return;
     }
     if (rows > 1 && columns > 1 && in_row_step == step && out_column_step == step) {
-        transpose_of(bytes)(rows, columns, out, out_row_step, in, in_column_step);
+        transpose_of(bytes)(rows, columns, out, out_row_step, in, in_column_step, 0);
         return;
     }
     if (rows > 1 && columns > 1 && in_column_step == step && out_row_step == step) {
-        transpose_of(bytes)(columns, rows, out, out_column_step, in, in_row_step);
+        transpose_of(bytes)(columns, rows, out, out_column_step, in, in_row_step, 0);
         return;
     }
     if (columns >= SHORT && is_transpose(rows, columns, bytes, in_row_step, in_column_step)) {
@@ -133,6 +135,51 @@ tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t 
             row(columns, to + i * out_row_step, out_column_step, from + i * in_row_step,
                 in_column_step);
         }
+    }
+}
+
+void
+tsi_kernel_ask(const void *from, int64_t ahead, int64_t bytes)
+{
+    const uintptr_t next = (uintptr_t)from + (uintptr_t)ahead;
+    for (int64_t k = 0; k < bytes; k += LINE) {
+        __builtin_prefetch((const void *)(next + (uintptr_t)k), 0, 2);
+    }
+}
+
+// Asks for the cache lines of a row of `columns` elements.
+static void
+ask_for_row(const uint8_t *in, int64_t ahead, int64_t columns, int64_t step)
+{
+    const int64_t span = columns * step;
+    const uintptr_t from = (uintptr_t)in + (uintptr_t)(ahead + (span < 0 ? span : 0));
+    const int64_t bytes = span < 0 ? -span : span;
+    const int64_t stride = step > LINE ? step : -step > LINE ? -step : LINE;
+    for (int64_t k = 0; k < bytes; k += stride) {
+        __builtin_prefetch((const void *)(from + (uintptr_t)k), 0, 2);
+    }
+}
+
+void
+tsi_kernel_load(int64_t rows, int64_t columns, size_t bytes, void *out, const void *in,
+                int64_t in_row_step, int64_t in_column_step, int64_t ahead)
+{
+    const int64_t step = (int64_t)bytes;
+    const int64_t out_step = columns * step;
+    if (rows > 1 && columns > 1 && in_row_step == step) {
+        transpose_of(bytes)(rows, columns, out, out_step, in, in_column_step, ahead);
+        return;
+    }
+    if (ahead == 0 || columns < SHORT ||
+        is_transpose(rows, columns, bytes, in_row_step, in_column_step)) {
+        tsi_kernel_copy(rows, columns, bytes, out, out_step, step, in, in_row_step, in_column_step);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        const uint8_t *const from = (const uint8_t *)in + i * in_row_step;
+        ask_for_row(from, ahead, columns, in_column_step);
+        tsi_kernel_copy(1, columns, bytes, (uint8_t *)out + i * out_step, 0, step, from, 0,
+                        in_column_step);
     }
 }
 

@@ -36,6 +36,7 @@ void TSI_ISA_NAME(tsi_isa_fill_cast)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_source)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_random)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_sum)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_fold_linear)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_var)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_order)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_logic)(struct tsi_kernel_table *table);

@@ -9,6 +9,10 @@
 
 #include "engine/kernel/isa.h"
 
+#if defined(TSI_ISA_avx512)
+#include <immintrin.h>
+#endif
+
 #define ZIP_LOW_2(x, y) __builtin_shufflevector(x, y, 0, 2)
 #define ZIP_HIGH_2(x, y) __builtin_shufflevector(x, y, 1, 3)
 #define ZIP_LOW_4(x, y) __builtin_shufflevector(x, y, 0, 4, 1, 5)
@@ -20,11 +24,21 @@
 #define ZIP_HIGH_16(x, y)                                                                          \
     __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
-// Columns of the output that are made before the next rows: rows of the input that are read side by
-// side.
-#define PANEL 64
+// Rows of the output that are made side by side: what is read of each row of the input at a time.
+#define STRIP 64
+#define LINE 64
 
-#define TRANSPOSE(bits, N)                                                                         \
+// Asks for `bytes` from `in` on, which no pointer of ours may reach.
+static inline __attribute__((always_inline)) void
+ask(const uint8_t *in, int64_t ahead, int64_t bytes)
+{
+    const uintptr_t from = (uintptr_t)in + (uintptr_t)ahead;
+    for (int64_t k = 0; k < bytes; k += LINE) {
+        __builtin_prefetch((const void *)(from + (uintptr_t)k), 0, 2);
+    }
+}
+
+#define SQUARE(bits, N)                                                                            \
     typedef uint##bits##_t row_##bits __attribute__((vector_size(N * bits / 8)));                  \
     static inline __attribute__((always_inline)) void square_##bits(                               \
         uint8_t *out, int64_t out_step, const uint8_t *in, int64_t in_step)                        \
@@ -47,7 +61,9 @@
         for (int i = 0; i < N; i++) {                                                              \
             __builtin_memcpy(out + i * out_step, &x[i], sizeof(x[i]));                             \
         }                                                                                          \
-    }                                                                                              \
+    }
+
+#define TRANSPOSE(bits, N)                                                                         \
     static void single_##bits(int64_t rows, int64_t columns, uint8_t *out, int64_t out_step,       \
                               const uint8_t *in, int64_t in_step)                                  \
     {                                                                                              \
@@ -59,16 +75,20 @@
         }                                                                                          \
     }                                                                                              \
     static void transpose_##bits(int64_t rows, int64_t columns, void *out, int64_t out_step,       \
-                                 const void *in, int64_t in_step)                                  \
+                                 const void *in, int64_t in_step, int64_t ahead)                   \
     {                                                                                              \
         uint8_t *const to = out;                                                                   \
         const uint8_t *const from = in;                                                            \
         const int64_t whole_rows = rows / N * N;                                                   \
         const int64_t whole_columns = columns / N * N;                                             \
-        for (int64_t panel = 0; panel < whole_columns; panel += PANEL) {                           \
-            const int64_t end = panel + PANEL < whole_columns ? panel + PANEL : whole_columns;     \
-            for (int64_t i = 0; i < whole_rows; i += N) {                                          \
-                for (int64_t j = panel; j < end; j += N) {                                         \
+        for (int64_t strip = 0; strip < whole_rows; strip += STRIP) {                              \
+            const int64_t end = strip + STRIP < whole_rows ? strip + STRIP : whole_rows;           \
+            for (int64_t j = 0; j < whole_columns; j += N) {                                       \
+                for (int64_t k = j; k < j + N && ahead != 0; k++) {                                \
+                    ask(from + k * in_step + strip * (bits / 8), ahead,                            \
+                        (end - strip) * (bits / 8));                                               \
+                }                                                                                  \
+                for (int64_t i = strip; i < end; i += N) {                                         \
                     square_##bits(to + i * out_step + j * (bits / 8), out_step,                    \
                                   from + j * in_step + i * (bits / 8), in_step);                   \
                 }                                                                                  \
@@ -80,18 +100,53 @@
                       from + whole_rows * (bits / 8), in_step);                                    \
     }
 
-TRANSPOSE(8, 16)
-TRANSPOSE(16, 8)
 #if defined(TSI_ISA_avx512)
+// Rounds by instructions that have their choice of lanes in themselves: pairs of rows first, then
+// quarters of registers.
+static inline __attribute__((always_inline)) void
+square_64(uint8_t *out, int64_t out_step, const uint8_t *in, int64_t in_step)
+{
+    __m512d x[8];
+    __m512d y[8];
+    for (int i = 0; i < 8; i++) {
+        x[i] = _mm512_loadu_pd(in + i * in_step);
+    }
+    for (int i = 0; i < 8; i += 2) {
+        y[i] = _mm512_unpacklo_pd(x[i], x[i + 1]);
+        y[i + 1] = _mm512_unpackhi_pd(x[i], x[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        x[i] = _mm512_shuffle_f64x2(y[i], y[i + 2], 0x88);
+        x[i + 1] = _mm512_shuffle_f64x2(y[i + 1], y[i + 3], 0x88);
+        x[i + 2] = _mm512_shuffle_f64x2(y[i], y[i + 2], 0xDD);
+        x[i + 3] = _mm512_shuffle_f64x2(y[i + 1], y[i + 3], 0xDD);
+    }
+    for (int i = 0; i < 4; i++) {
+        y[i] = _mm512_shuffle_f64x2(x[i], x[i + 4], 0x88);
+        y[i + 4] = _mm512_shuffle_f64x2(x[i], x[i + 4], 0xDD);
+    }
+    for (int i = 0; i < 8; i++) {
+        _mm512_storeu_pd(out + i * out_step, y[i]);
+    }
+}
+SQUARE(32, 16)
 TRANSPOSE(32, 16)
 TRANSPOSE(64, 8)
 #elif defined(TSI_ISA_avx2)
+SQUARE(32, 8)
+SQUARE(64, 4)
 TRANSPOSE(32, 8)
 TRANSPOSE(64, 4)
 #else
+SQUARE(32, 4)
+SQUARE(64, 2)
 TRANSPOSE(32, 4)
 TRANSPOSE(64, 2)
 #endif
+SQUARE(8, 16)
+SQUARE(16, 8)
+TRANSPOSE(8, 16)
+TRANSPOSE(16, 8)
 
 void
 TSI_ISA_NAME(tsi_isa_fill_transpose)(struct tsi_kernel_table *table)

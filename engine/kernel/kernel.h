@@ -77,6 +77,25 @@ struct tsi_kernel_reduction {
     tsi_kernel_fold_finish *finish;
 };
 
+// Rows of floats, each dense and aligned to its elements; `step` is their distance in bytes. What
+// lies `ahead` bytes further on is needed next, and is asked of memory meanwhile; 0 for nothing.
+struct tsi_kernel_term {
+    const void *data;
+    int64_t step;
+    int64_t ahead;
+    double scale;
+};
+
+// Folds sums of terms[0]·scale + terms[1]·scale, or of the first alone if the second has no data,
+// into the accumulators of a sum or mean. The bits are those of `combine` and of the sum's fold.
+typedef void tsi_kernel_fold_linear(int64_t rows, int64_t columns,
+                                    const struct tsi_kernel_term *terms, double *acc);
+
+struct tsi_kernel_linear {
+    tsi_kernel_fold_linear *down;
+    tsi_kernel_fold_linear *across;
+};
+
 // c[m][n] = a[m][k] · b[k][n], row after row, or with `add` what c held plus that. The step of a is
 // the distance of its rows in elements, or of its columns if it is transposed (then it is stored
 // [k][m]); likewise b. k = 0 gives zeros, or with `add` leaves c as it is.
@@ -89,9 +108,10 @@ typedef void tsi_kernel_product(int64_t m, int64_t n, int64_t k, const struct ts
                                 const struct tsi_kernel_matrix *b, bool add, void *c);
 
 // out[i][j] = in[j][i] for rows × columns elements of `out`. Rows are dense; steps are the
-// distances of rows in bytes. Neither is aligned. The two do not overlap.
+// distances of rows in bytes. Neither is aligned. The two do not overlap. What lies `ahead` bytes
+// beyond `in` is transposed next, and is asked of memory meanwhile; 0 for nothing.
 typedef void tsi_kernel_transpose(int64_t rows, int64_t columns, void *out, int64_t out_step,
-                                  const void *in, int64_t in_step);
+                                  const void *in, int64_t in_step, int64_t ahead);
 
 struct tsi_kernel_table {
     const char *isa; // "baseline", "avx2", "avx512"
@@ -101,6 +121,7 @@ struct tsi_kernel_table {
     tsi_kernel_cast *cast[TESS_DTYPE_COUNT][TESS_DTYPE_COUNT]; // [from][to]
     tsi_kernel_source *source[TSI_SOURCE_COUNT][TESS_DTYPE_COUNT];
     struct tsi_kernel_reduction reduction[TSI_REDUCE_COUNT][TESS_DTYPE_COUNT];
+    struct tsi_kernel_linear linear[TESS_DTYPE_COUNT]; // NULL but for floats
     tsi_kernel_product *product[TESS_DTYPE_COUNT];
     tsi_kernel_transpose *transpose[4]; // of elements of 1, 2, 4, 8 bytes
 };
@@ -123,6 +144,14 @@ void tsi_kernel_fill(int64_t count, void *out, size_t bytes, struct tsi_scalar s
 void tsi_kernel_copy(int64_t rows, int64_t columns, size_t bytes, void *out, int64_t out_row_step,
                      int64_t out_column_step, const void *in, int64_t in_row_step,
                      int64_t in_column_step);
+
+// Asks memory for `bytes` that lie `ahead` bytes beyond `from`, which may be nowhere.
+void tsi_kernel_ask(const void *from, int64_t ahead, int64_t bytes);
+
+// A copy to dense rows of `out`, one after the other. What lies `ahead` bytes beyond `in` is
+// copied next, and is asked of memory meanwhile.
+void tsi_kernel_load(int64_t rows, int64_t columns, size_t bytes, void *out, const void *in,
+                     int64_t in_row_step, int64_t in_column_step, int64_t ahead);
 
 // Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
 void tsi_kernel_swap(int64_t count, void *data, size_t bytes);

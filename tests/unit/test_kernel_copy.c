@@ -93,7 +93,8 @@ Test(kernel_copy, every_instruction_set_transposes)
                                in + 7 + j * in_step + i * bytes, (size_t)bytes);
                     }
                 }
-                table->transpose[log](sizes[s][0], sizes[s][1], out + 5, out_step, in + 7, in_step);
+                table->transpose[log](sizes[s][0], sizes[s][1], out + 5, out_step, in + 7, in_step,
+                                      s % 2 == 0 ? 0 : 64);
                 cr_assert(memcmp(out, wanted, sizeof(out)) == 0, "%s: %lldx%lld of %lld bytes",
                           table->isa, (long long)sizes[s][0], (long long)sizes[s][1],
                           (long long)bytes);
