@@ -10,6 +10,8 @@
 //   that nothing overwrites. Constants are filled once, the others when what they show has changed.
 // - The last step may write straight to the sink's memory.
 // - A step may do the work of others, which are then left out (pipeline_combine.c).
+// - A load may leave several rows where they are, and a fold may do the last step
+//   (pipeline_open.c).
 //
 // All other steps use the register that the planner gave them.
 
@@ -121,8 +123,9 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
     if (status != TESS_OK) {
         return status;
     }
-    *pipeline = (struct tsi_pipeline){tiling, steps, tile->instruction_count,
-                                      tsi_pipeline_dtype(tile, tile->instruction_count - 1)};
+    *pipeline =
+        (struct tsi_pipeline){tiling, steps, tile->instruction_count,
+                              tsi_pipeline_dtype(tile, tile->instruction_count - 1), .split = -1};
     for (int i = 0; i < tile->register_count; i++) {
         registers[i] = NULL;
         writer[i] = -1;
@@ -137,6 +140,8 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
         step->is_kept = false;
         step->is_filled = false;
         step->is_absorbed = false;
+        step->is_rows = false;
+        step->ahead = 0;
         step->combine = NULL;
         step->buffer = NULL;
         for (int k = 0; k < 3; k++) {
@@ -155,10 +160,9 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
     return TESS_OK;
 }
 
-// Copies a tile's elements from `data` to the dense run `out`.
-static void
-copy_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
-          const struct tsi_step *step, const unsigned char *data, void *out)
+void
+tsi_pipeline_copy(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
+                  const struct tsi_step *step, const unsigned char *data, void *out)
 {
     const struct tsi_reach *const reach = &step->reach;
     int64_t size[TESS_NDIM_MAX];
@@ -166,12 +170,11 @@ copy_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
     for (int i = 0; i < reach->ndim; i++) {
         size[i] = tsi_reach_size(tiling, reach, at, i);
     }
-    const int64_t bytes = step->bytes;
     if (reach->ndim == 1) {
-        tsi_kernel_copy(1, size[0], step->bytes, out, 0, bytes, data, 0, reach->step[0]);
+        tsi_kernel_load(1, size[0], step->bytes, out, data, 0, reach->step[0], step->ahead);
     } else if (reach->ndim == 2) {
-        tsi_kernel_copy(size[0], size[1], step->bytes, out, size[1] * bytes, bytes, data,
-                        reach->step[0], reach->step[1]);
+        tsi_kernel_load(size[0], size[1], step->bytes, out, data, reach->step[0], reach->step[1],
+                        step->ahead);
     } else {
         tsi_box_strides(reach->ndim, size, step->bytes, stride);
         tsi_box_copy(reach->ndim, size, step->bytes, out, stride, data, reach->step);
@@ -190,6 +193,11 @@ load_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struct 
         step->value = data;
         return;
     }
+    step->ahead = step->is_kept ? 0 : tsi_tiling_ahead(tiling, at, step->step);
+    if (step->is_rows) {
+        step->value = data;
+        return;
+    }
     if (step->is_kept) {
         if (step->is_filled && step->filled == offset && step->shape == at->shape) {
             return;
@@ -198,7 +206,7 @@ load_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struct 
         step->filled = offset;
         step->shape = at->shape;
     }
-    copy_tile(tiling, at, step, data, out);
+    tsi_pipeline_copy(tiling, at, step, data, out);
     if (step->view->swapped) {
         tsi_kernel_swap(at->elements, out, step->bytes);
     }
@@ -255,65 +263,109 @@ source_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struc
     step->value = out;
 }
 
+// The distance of a value's rows.
+static int64_t
+row_step(const struct tsi_step *step, int64_t columns)
+{
+    return step->is_rows ? step->reach.step[0] : columns * step->bytes;
+}
+
+static bool
+has_rows(const struct tsi_pipeline *pipeline, const struct tsi_step *step)
+{
+    bool has = false;
+    for (int k = 0; k < 3 && pipeline->split >= 0; k++) {
+        has = has || (step->in[k] >= 0 && pipeline->steps[step->in[k]].is_rows);
+    }
+    return has;
+}
+
+static void
+map_run(const struct tsi_step *step, int64_t count, void *out, const void *const *in)
+{
+    if (step->code == TSI_TILE_CAST && step->cast == NULL) {
+        const int64_t bytes = step->bytes;
+        tsi_kernel_copy(1, count, step->bytes, out, 0, bytes, in[0], 0, bytes);
+    } else if (step->code == TSI_TILE_CAST) {
+        step->cast(count, out, in[0]);
+    } else if (step->combine != NULL) {
+        step->combine(count, out, in[0], step->scale[0], in[1], step->scale[1]);
+    } else {
+        step->map(count, out, in[0], in[1], in[2]);
+    }
+}
+
+// A map or cast of operands of which some lie in rows with a step.
+static void
+map_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
+         unsigned char *out)
+{
+    const int64_t rows = tsi_pipeline_rows(pipeline, at);
+    const int64_t columns = at->elements / rows;
+    const void *in[3] = {NULL};
+    for (int64_t i = 0; i < rows; i++) {
+        for (int k = 0; k < 3 && step->in[k] >= 0; k++) {
+            const struct tsi_step *const from = &pipeline->steps[step->in[k]];
+            in[k] = (const unsigned char *)from->value + i * row_step(from, columns);
+            if (from->is_rows && from->ahead != 0) {
+                tsi_kernel_ask(in[k], from->ahead, columns * from->bytes);
+            }
+        }
+        map_run(step, columns, out + i * columns * step->bytes, in);
+    }
+}
+
 static void
 map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
          void *out)
 {
     const void *in[3];
-    for (int k = 0; k < 3; k++) {
-        in[k] = step->in[k] < 0 ? NULL : pipeline->steps[step->in[k]].value;
-    }
-    if (step->combine != NULL) {
-        step->combine(at->elements, out, in[0], step->scale[0], in[1], step->scale[1]);
+    if (has_rows(pipeline, step)) {
+        map_rows(pipeline, at, step, out);
     } else {
-        step->map(at->elements, out, in[0], in[1], in[2]);
+        for (int k = 0; k < 3; k++) {
+            in[k] = step->in[k] < 0 ? NULL : pipeline->steps[step->in[k]].value;
+        }
+        map_run(step, at->elements, out, in);
     }
     step->value = out;
 }
 
-static void
-cast_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
-          void *out)
+void
+tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index, void *out)
 {
-    const void *const in = pipeline->steps[step->in[0]].value;
-    if (step->cast != NULL) {
-        step->cast(at->elements, out, in);
-    } else {
-        const int64_t bytes = step->bytes;
-        tsi_kernel_copy(1, at->elements, step->bytes, out, 0, bytes, in, 0, bytes);
+    const struct tsi_tiling *const tiling = pipeline->tiling;
+    struct tsi_step *const step = &pipeline->steps[index];
+    void *const to = step->is_direct ? out : step->buffer;
+    if (step->is_absorbed) {
+        return;
     }
-    step->value = out;
+    switch (step->code) {
+    case TSI_TILE_LOAD:
+        load_tile(tiling, at, step, to);
+        break;
+    case TSI_TILE_CONST:
+        if (step->is_direct) {
+            tsi_kernel_fill(at->elements, to, step->bytes, step->constant);
+        }
+        break;
+    case TSI_TILE_SOURCE:
+        source_tile(tiling, at, step, to);
+        break;
+    default:
+        map_tile(pipeline, at, step, to);
+        break;
+    }
 }
 
 const void *
 tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, void *out)
 {
-    const struct tsi_tiling *const tiling = pipeline->tiling;
     for (int i = 0; i < pipeline->count; i++) {
-        struct tsi_step *const step = &pipeline->steps[i];
-        void *const to = step->is_direct ? out : step->buffer;
-        if (step->is_absorbed) {
-            continue;
-        }
-        switch (step->code) {
-        case TSI_TILE_LOAD:
-            load_tile(tiling, at, step, to);
-            break;
-        case TSI_TILE_CONST:
-            if (step->is_direct) {
-                tsi_kernel_fill(at->elements, to, step->bytes, step->constant);
-            }
-            break;
-        case TSI_TILE_SOURCE:
-            source_tile(tiling, at, step, to);
-            break;
-        case TSI_TILE_MAP:
-            map_tile(pipeline, at, step, to);
-            break;
-        default:
-            cast_tile(pipeline, at, step, to);
-            break;
-        }
+        tsi_pipeline_step(pipeline, at, i, out);
     }
-    return pipeline->count == 0 ? NULL : pipeline->steps[pipeline->count - 1].value;
+    if (pipeline->count == 0 || pipeline->is_open) {
+        return NULL;
+    }
+    return pipeline->steps[pipeline->count - 1].value;
 }

@@ -6,6 +6,7 @@
 #define TSI_EXEC_PIPELINE_H
 
 #include "engine/exec/operand.h"
+#include "engine/exec/tile_fold.h"
 #include "engine/exec/tiling.h"
 
 struct tsi_step;
@@ -15,6 +16,14 @@ struct tsi_pipeline {
     struct tsi_step *steps;
     int count;
     tess_dtype dtype; // of the last register
+    // Values that lie in rows with a step have the axes of the box from `split` on in their
+    // columns; −1 if there are none.
+    int split;
+    // An open pipeline leaves its last step, a sum of multiples of the values of `term`, to a fold;
+    // −1: only one.
+    bool is_open;
+    int term[2];
+    double scale[2];
 };
 
 // The type of what instruction `index` makes.
@@ -26,9 +35,23 @@ tess_status tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tili
                               const struct tsi_operand *views, bool is_direct,
                               struct tsi_pipeline *pipeline);
 
+// Lets a sum or mean at the end of the program do its last step, if it can: see pipeline_open.c.
+void tsi_pipeline_open(const struct tsi_run *run, struct tsi_pipeline *pipeline);
+
+// Lets loads of rows that other steps or a fold use leave these where they are. To be called once,
+// last, or not at all.
+void tsi_pipeline_keep_rows(struct tsi_pipeline *pipeline);
+
 // Computes the tile at `at` and returns its elements, which stay until the next call. `out` is for
-// a direct pipeline, else NULL.
+// a direct pipeline, else NULL. An open pipeline does all but its last step and returns NULL.
 const void *tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
                              void *out);
+
+// What is left to a fold after tsi_pipeline_run() of an open pipeline.
+void tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+                        struct tsi_tile_terms *terms);
+
+// Does the last step after tsi_pipeline_run() of an open pipeline and returns the elements.
+const void *tsi_pipeline_close(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at);
 
 #endif

@@ -42,8 +42,8 @@ is_overwritten(const struct tsi_pipeline *pipeline, int index, int user)
     return false;
 }
 
-static double
-constant_of(const struct tsi_step *step)
+double
+tsi_pipeline_constant(const struct tsi_step *step)
 {
     float narrow;
     double wide;
@@ -72,7 +72,7 @@ absorb(const struct tsi_tile *tile, struct tsi_pipeline *pipeline, int user, int
         multiply->is_absorbed = true;
         if (!is_overwritten(pipeline, operand, user)) {
             step->in[k] = operand;
-            step->scale[k] *= constant_of(constant);
+            step->scale[k] *= tsi_pipeline_constant(constant);
             return true;
         }
         multiply->is_absorbed = false;

@@ -15,6 +15,7 @@ struct tsi_step {
     bool is_filled;   // it does
     uint32_t shape;   // of the tile that filled it
     bool is_absorbed; // a later step does its work
+    bool is_rows;     // a load that leaves rows of more than one tile's run where they are
     int in[3];        // steps; −1 beyond the arity
     tsi_kernel_map *map;
     tsi_kernel_combine *combine; // instead of `map` where not NULL, with these scales
@@ -29,8 +30,31 @@ struct tsi_step {
     int64_t filled;      // what the value shows: its place in the view or its first index
     void *buffer;
     const void *value;
+    int64_t ahead; // where rows of the next tile are, from those of this one; 0 if memory knows
     struct tsi_reach reach;
 };
+
+// The rows of a tile of a pipeline with a split, and the elements of each.
+static inline int64_t
+tsi_pipeline_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at)
+{
+    int64_t rows = 1;
+    for (int i = 0; i < pipeline->split; i++) {
+        rows *= at->count[pipeline->tiling->box[i]];
+    }
+    return rows;
+}
+
+// Does step `index`. `out` is for a direct step.
+void tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index,
+                       void *out);
+
+// Copies a tile's elements from `data` to the dense run `out`.
+void tsi_pipeline_copy(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
+                       const struct tsi_step *step, const unsigned char *data, void *out);
+
+// The value of a constant of a float.
+double tsi_pipeline_constant(const struct tsi_step *step);
 
 // Lets single steps do the work of several where the bits are the same: a sum or difference of
 // floats does the multiplications of its operands by constants.

@@ -54,6 +54,7 @@ store_tiles(struct tsi_run *run, void *out)
     if (status != TESS_OK) {
         return status;
     }
+    tsi_pipeline_keep_rows(&pipeline);
     struct tsi_tile_at at;
     tsi_tiling_first(&tiling, 0, &at);
     do {
@@ -83,6 +84,21 @@ store_chunk(struct tsi_run *run, void *out)
     return is_only_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
 }
 
+static void
+fold_tile(struct tsi_pipeline *pipeline, struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
+{
+    const void *made = tsi_pipeline_run(pipeline, at, NULL);
+    if (pipeline->is_open) {
+        struct tsi_tile_terms terms;
+        tsi_pipeline_terms(pipeline, at, &terms);
+        if (tsi_tile_fold_terms(fold, at, &terms)) {
+            return;
+        }
+        made = tsi_pipeline_close(pipeline, at);
+    }
+    tsi_tile_fold_take(fold, at, made);
+}
+
 // Folds all tiles of a chunk that is not empty.
 static tess_status
 fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
@@ -102,6 +118,8 @@ fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
     if (status != TESS_OK) {
         return status;
     }
+    tsi_pipeline_open(run, &pipeline);
+    tsi_pipeline_keep_rows(&pipeline);
     struct tsi_tile_at at;
     tsi_tiling_first(&tiling, run->op->tile.reduce.axes, &at);
     do {
@@ -109,7 +127,7 @@ fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
         if (status != TESS_OK) {
             return status;
         }
-        tsi_tile_fold_take(fold, &at, tsi_pipeline_run(&pipeline, &at, NULL));
+        fold_tile(&pipeline, fold, &at);
     } while (tsi_tiling_next(&tiling, &at));
     return TESS_OK;
 }

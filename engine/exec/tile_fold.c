@@ -64,6 +64,7 @@ tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *tiling, void *m
     int64_t step[TESS_NDIM_MAX];
     int64_t count = 1;
     fold->kernel = &run->kernel->reduction[reduce->reduction][reduce->dtype];
+    fold->linear = &run->kernel->linear[reduce->dtype];
     fold->tiling = tiling;
     fold->axes = reduce->axes;
     fold->element_bytes = (int64_t)tess_dtype_bytes((tess_dtype)reduce->dtype);
@@ -207,4 +208,31 @@ tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *a
             return;
         }
     }
+}
+
+bool
+tsi_tile_fold_terms(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+                    struct tsi_tile_terms *terms)
+{
+    const struct tsi_reach *const reach = &fold->reach;
+    int64_t size[TESS_NDIM_MAX] = {0};
+    for (int i = 0; i < reach->ndim; i++) {
+        size[i] = tsi_reach_size(fold->tiling, reach, at, i);
+    }
+    const struct fold_shape shape = shape_call(fold, size);
+    const bool is_across = shape.kernel == fold->kernel->across;
+    const bool has_rows = terms->has_rows[0] || terms->has_rows[1];
+    if (shape.outer > 0 || (is_across && shape.rows > 1 && shape.columns < LONG_ROW) ||
+        (has_rows && (reach->ndim != 2 || reach->first[1] != terms->split))) {
+        return false;
+    }
+    for (int k = 0; k < 2; k++) {
+        if (!terms->has_rows[k]) {
+            terms->term[k].step = shape.columns * fold->element_bytes;
+        }
+    }
+    tsi_kernel_fold_linear *const kernel = is_across ? fold->linear->across : fold->linear->down;
+    kernel(shape.rows, shape.columns, terms->term,
+           (double *)fold->planes[0] + tsi_tiling_offset(fold->tiling, at, fold->acc_step));
+    return true;
 }

@@ -10,6 +10,7 @@
 
 struct tsi_tile_fold {
     const struct tsi_kernel_reduction *kernel;
+    const struct tsi_kernel_linear *linear; // for sums and means
     const struct tsi_tiling *tiling;
     uint32_t axes; // that are folded
     int64_t element_bytes;
@@ -34,5 +35,18 @@ tess_status tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *til
 // Folds the tile at `at`, whose elements are at `x`.
 void tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
                         const void *x);
+
+// A tile that is not made: the sum of its terms, of which the second may have no data. The step of
+// a term without rows is not filled in: it is one dense run. Rows have the axes of the box from
+// `split` on in their columns.
+struct tsi_tile_terms {
+    struct tsi_kernel_term term[2];
+    bool has_rows[2];
+    int split;
+};
+
+// Folds the tile at `at` from its terms. False if it has to be made first; nothing is folded then.
+bool tsi_tile_fold_terms(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+                         struct tsi_tile_terms *terms);
 
 #endif

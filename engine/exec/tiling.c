@@ -4,7 +4,8 @@
 // stepped through. So (1000000, 3) has tiles of hundreds of rows, and (1000, 1000000) tiles of a
 // part of one row, and in a C-order chunk every tile is one run. Blocks are even: of 3000 elements
 // a tile has 1500, not 2048 and then 952. What passes by a tile's registers must not push them out
-// of the first-level cache, so a tile is the shorter the more inputs and registers there are.
+// of the first-level cache, so a tile is the shorter the more inputs and registers there are. A sum
+// of two inputs has none.
 //
 // An input that is dense along another axis than the last, such as a transposed one, would waste
 // most of every cache line it brings in. If an input is, the tile is a rectangle with a side on
@@ -22,7 +23,7 @@
 // The least elements of a tile of runs, where the chunk has them.
 #define RUN_MIN 512
 // The side of a rectangle on the last axis: as long as the one on the dense axis leaves it.
-#define RECTANGLE_COLUMNS 128
+#define RECTANGLE_COLUMNS 64
 // Tiles of long axes begin at multiples of this many elements of the chunk, for the sake of
 // vectors.
 #define ROUND_TO 16
@@ -43,7 +44,33 @@ even_block(int64_t size, int64_t most)
     const int64_t count = (size + most - 1) / most;
     const int64_t block = (size + count - 1) / count;
     const int64_t rounded = (block + ROUND_TO - 1) / ROUND_TO * ROUND_TO;
-    return block > 4 * ROUND_TO && rounded <= most ? rounded : block;
+    return block > ROUND_TO && rounded <= most ? rounded : block;
+}
+
+// Whether the program is a sum or mean of at most two multiples of inputs, which a fold takes from
+// where they are: no registers pass the cache.
+static bool
+is_linear_sum(const struct tsi_chunk_op *op)
+{
+    const struct tsi_tile *const tile = &op->tile;
+    const struct tsi_tile_reduce *const reduce = &tile->reduce;
+    int sums = 0;
+    bool is_linear =
+        tile->sink == TSI_SINK_REDUCE && op->input_count <= 2 &&
+        (reduce->reduction == TSI_REDUCE_SUM || reduce->reduction == TSI_REDUCE_MEAN) &&
+        (reduce->dtype == TESS_F32 || reduce->dtype == TESS_F64);
+    for (int i = 0; i < tile->instruction_count && is_linear; i++) {
+        const struct tsi_tile_instruction *const instruction = &tile->instructions[i];
+        const bool is_sum =
+            instruction->code == TSI_TILE_MAP &&
+            (instruction->operand == TSI_OP_ADD || instruction->operand == TSI_OP_SUBTRACT);
+        const bool is_product =
+            instruction->code == TSI_TILE_MAP && instruction->operand == TSI_OP_MULTIPLY;
+        sums += is_sum ? 1 : 0;
+        is_linear = instruction->code == TSI_TILE_LOAD || instruction->code == TSI_TILE_CONST ||
+                    is_product || (is_sum && sums == 1);
+    }
+    return is_linear;
 }
 
 // Elements of a tile of runs: the registers and what is read for them are to fill half of a cache
@@ -54,6 +81,9 @@ run_elements(const struct tsi_chunk_op *op)
     const int64_t wanted = 16384 / (int64_t)sizeof(uint64_t);
     const int64_t streams = op->input_count + op->tile.register_count;
     int64_t elements = TSI_TILE_ELEMENTS;
+    if (is_linear_sum(op)) {
+        return elements;
+    }
     while (elements > RUN_MIN && op->input_count > 0 && elements * (streams - 1) > wanted) {
         elements /= 2;
     }

@@ -79,4 +79,21 @@ tsi_tiling_offset(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
     return offset;
 }
 
+// How far the first index of the next tile of a sweep is from that of this one, in steps like those
+// of tsi_tiling_offset(); 0 at the last tile.
+static inline int64_t
+tsi_tiling_ahead(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, const int64_t *step)
+{
+    int64_t ahead = 0;
+    for (int k = tiling->ndim - 1; k >= 0; k--) {
+        const int i = at->order[k];
+        const int64_t along = step[tiling->axis[i]];
+        if (at->at[i] + tiling->block[i] < tiling->size[i]) {
+            return ahead + tiling->block[i] * along;
+        }
+        ahead -= at->at[i] * along;
+    }
+    return 0;
+}
+
 #endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pipeline does not do itself, so that elements pass the cache once less:
+//
+// - A sum or mean of floats is open: its last step, if that is a sum, a difference or a multiple,
+//   is left to a fold that computes what it adds (isa_fold_linear.c). The bits are the same, so
+//   a tile that this fold cannot take is closed: made, and folded as any other.
+// - A load of several rows leaves them where they are, if its users can take rows with a step.
+//   Maps and casts do one row after the other, so rows must not be too short. All such loads of
+//   a program have the same axes in their rows.
+
+#include "engine/exec/pipeline_step.h"
+
+// Columns from which a kernel is called for each row.
+#define ROW_MIN 32
+
+static bool
+is_map(const struct tsi_tile *tile, int index, enum tsi_op op)
+{
+    const struct tsi_tile_instruction *const instruction = &tile->instructions[index];
+    return instruction->code == TSI_TILE_MAP && instruction->operand == op;
+}
+
+static void
+open_with(struct tsi_pipeline *pipeline, int a, double scale_a, int b, double scale_b)
+{
+    pipeline->is_open = true;
+    pipeline->term[0] = a;
+    pipeline->term[1] = b;
+    pipeline->scale[0] = scale_a;
+    pipeline->scale[1] = scale_b;
+}
+
+// The last step as two terms, if it is that.
+static void
+open_step(const struct tsi_tile *tile, struct tsi_pipeline *pipeline, int last)
+{
+    struct tsi_step *const step = &pipeline->steps[last];
+    const int a = step->in[0];
+    const int b = step->in[1];
+    if (step->combine != NULL) {
+        open_with(pipeline, a, step->scale[0], b, step->scale[1]);
+    } else if (is_map(tile, last, TSI_OP_ADD)) {
+        open_with(pipeline, a, 1.0, b, 1.0);
+    } else if (is_map(tile, last, TSI_OP_SUBTRACT)) {
+        open_with(pipeline, a, 1.0, b, -1.0);
+    } else if (is_map(tile, last, TSI_OP_MULTIPLY) && pipeline->steps[b].code == TSI_TILE_CONST) {
+        open_with(pipeline, a, tsi_pipeline_constant(&pipeline->steps[b]), -1, 0.0);
+    } else if (is_map(tile, last, TSI_OP_MULTIPLY) && pipeline->steps[a].code == TSI_TILE_CONST) {
+        open_with(pipeline, b, tsi_pipeline_constant(&pipeline->steps[a]), -1, 0.0);
+    } else if (step->code == TSI_TILE_LOAD) {
+        open_with(pipeline, last, 1.0, -1, 0.0);
+    }
+    step->is_absorbed = pipeline->is_open && step->code != TSI_TILE_LOAD;
+}
+
+void
+tsi_pipeline_open(const struct tsi_run *run, struct tsi_pipeline *pipeline)
+{
+    const struct tsi_tile_reduce *const reduce = &run->op->tile.reduce;
+    const bool is_sum = reduce->reduction == TSI_REDUCE_SUM || reduce->reduction == TSI_REDUCE_MEAN;
+    if (is_sum && run->kernel->linear[reduce->dtype].across != NULL &&
+        pipeline->dtype == (tess_dtype)reduce->dtype) {
+        open_step(&run->op->tile, pipeline, pipeline->count - 1);
+    }
+}
+
+// Elements of the rows of `step` in a whole tile, if it is a load of rows that a kernel can read
+// where they are; 0 if it is not. Any tile of it has to be aligned.
+static int64_t
+columns_of(const struct tsi_tiling *tiling, const struct tsi_step *step)
+{
+    const struct tsi_reach *const reach = &step->reach;
+    int64_t columns = 1;
+    if (step->code != TSI_TILE_LOAD || step->is_kept || step->is_direct || step->view->swapped ||
+        reach->ndim != 2 || reach->step[1] != step->bytes ||
+        (uintptr_t)step->view->data % step->bytes != 0) {
+        return 0;
+    }
+    for (int i = 0; i < tiling->ndim; i++) {
+        if (step->step[tiling->axis[i]] % step->bytes != 0) {
+            return 0;
+        }
+    }
+    for (int k = reach->first[1]; k < tiling->box_ndim; k++) {
+        columns *= tiling->block[tiling->box[k]];
+    }
+    return columns;
+}
+
+void
+tsi_pipeline_keep_rows(struct tsi_pipeline *pipeline)
+{
+    const int end = pipeline->is_open ? pipeline->count : pipeline->count - 1;
+    for (int i = 0; i < end; i++) {
+        struct tsi_step *const step = &pipeline->steps[i];
+        if (columns_of(pipeline->tiling, step) >= ROW_MIN &&
+            (pipeline->split < 0 || pipeline->split == step->reach.first[1])) {
+            step->is_rows = true;
+            pipeline->split = step->reach.first[1];
+        }
+    }
+}
+
+void
+tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+                   struct tsi_tile_terms *terms)
+{
+    const bool has_rows = tsi_pipeline_rows(pipeline, at) > 1;
+    terms->split = pipeline->split;
+    for (int k = 0; k < 2; k++) {
+        struct tsi_kernel_term *const term = &terms->term[k];
+        *term = (struct tsi_kernel_term){.data = NULL};
+        terms->has_rows[k] = false;
+        if (pipeline->term[k] >= 0) {
+            const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
+            terms->has_rows[k] = step->is_rows && has_rows;
+            term->data = step->value;
+            term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
+            term->ahead = step->is_rows ? step->ahead : 0;
+            term->scale = pipeline->scale[k];
+        }
+    }
+}
+
+const void *
+tsi_pipeline_close(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at)
+{
+    const int last = pipeline->count - 1;
+    struct tsi_step *const step = &pipeline->steps[last];
+    if (step->is_rows) {
+        tsi_pipeline_copy(pipeline->tiling, at, step, step->value, step->buffer);
+        return step->buffer;
+    }
+    if (step->is_absorbed) {
+        step->is_absorbed = false;
+        tsi_pipeline_step(pipeline, at, last, NULL);
+        step->is_absorbed = true;
+    }
+    return step->value;
+}
