@@ -121,6 +121,9 @@ print_trace(const struct sim_world *world)
     for (uint64_t i = count - shown; i < count && !world->config.verbose; i++) {
         puts(world->trace[i % SIM_TRACE_LINES]);
     }
+    if (world->config.big_workers == 0 && !world->config.is_tiny) {
+        printf("again: sim_main --verbose --seed %" PRIu64 "\n", world->config.seed);
+    }
     printf("seed %" PRIu64 ", step %" PRIu64 ": ", world->config.seed, world->step);
 }
 
@@ -141,7 +144,7 @@ sim_fail(struct sim_world *world, const char *format, ...)
 }
 
 static const struct sim_world *watched;
-static char watched_seed[64];
+static char watched_seed[128];
 static size_t watched_chars;
 
 // A core found one of its own invariants broken. A handler may do no more than write, but for the
@@ -175,6 +178,8 @@ sim_watch(const struct sim_world *world)
 {
     watched = world;
     watched_chars = (size_t)snprintf(watched_seed, sizeof watched_seed,
-                                     "seed %" PRIu64 ": a core aborted\n", world->config.seed);
+                                     "again: sim_main --verbose --seed %" PRIu64 "\n"
+                                     "seed %" PRIu64 ": a core aborted\n",
+                                     world->config.seed, world->config.seed);
     signal(SIGABRT, on_abort);
 }

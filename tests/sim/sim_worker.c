@@ -255,6 +255,7 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
         run->kills = job->failures_left[task] == SIM_KILLS;
         job->failures_left[task] = (uint8_t)(job->failures_left[task] - !is_poison);
         run->status = is_poison ? TESS_EFORMAT : TESS_EIO;
+        world->retries += is_poison ? 0 : 1;
     }
     if (run->status == TESS_OK && world->faults.kernel_memory && sim_chance(&world->random, 20)) {
         run->status = TESS_ENOMEM;

@@ -300,6 +300,7 @@ struct sim_world {
     uint64_t losses;         // workers that died or were lost
     uint64_t leaves;         // workers that left as they wanted to, with what nobody could take
     uint64_t fetch_failures; // reported
+    uint64_t retries;        // of tasks that fail at first
     uint64_t executions;
     uint64_t steps_sched;
     uint64_t steps_worker;

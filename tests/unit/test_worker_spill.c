@@ -326,3 +326,19 @@ Test(worker_spill, a_limit_that_is_lowered_makes_chunks_leave_and_one_that_is_ra
     worker_case_spilled(&c, run, true);
     worker_case_fini(&c);
 }
+
+Test(worker_spill, what_is_on_disk_is_offered_to_the_next_scheduler)
+{
+    struct worker_case c;
+    struct tsi_worker_offer offer = {0};
+    init(&c, 2);
+    make(&c, 4);
+    cr_assert_eq(tsi_worker_stats(c.worker).bytes_spilled, 2 * CASE_CHUNK_BYTES);
+    worker_case_feed(&c, (struct tsi_worker_event){.kind = TSI_WORKER_PARTED});
+    cr_assert(tsi_worker_offer(c.worker, &offer));
+    cr_assert(offer.count == 1 && offer.holdings[0].job == CASE_JOB);
+    cr_assert(offer.range_count == 1 && offer.ranges[0].first == 0 && offer.ranges[0].count == 4,
+              "chunks in memory and on disk alike");
+    cr_assert(tsi_worker_chunk_demand(c.worker, own(1)), "and it can be read");
+    worker_case_fini(&c);
+}
