@@ -61,6 +61,15 @@ take_retract(struct tsi_take *take, struct tsi_worker_event *event)
 }
 
 static void
+take_fetched(struct tsi_take *take, struct tsi_worker_event *event)
+{
+    event->fetched.key = tsi_take_u64(take);
+    event->fetched.peer = tsi_take_u32(take);
+    event->fetched.handle = take_pointer(take);
+    event->fetched.bytes = tsi_take_u64(take);
+}
+
+static void
 take_executed(struct tsi_take *take, struct tsi_worker_event *event)
 {
     event->executed.run = tsi_take_u32(take);
@@ -101,10 +110,7 @@ take_event(struct tsi_take *take, struct tsi_worker_event *event)
         event->peer_left.peer = tsi_take_u32(take);
         return;
     case TSI_WORKER_FETCHED:
-        event->fetched.key = tsi_take_u64(take);
-        event->fetched.peer = tsi_take_u32(take);
-        event->fetched.handle = take_pointer(take);
-        event->fetched.bytes = tsi_take_u64(take);
+        take_fetched(take, event);
         return;
     case TSI_WORKER_FETCH_FAILED:
         event->fetch_failed.key = tsi_take_u64(take);

@@ -314,6 +314,44 @@ sim_book_lost(struct sim_world *world, uint32_t peer)
     }
 }
 
+// Whether a chunk that is needed is at the worker in `slot` alone.
+static bool
+is_only_at(const struct tsi_sched *sched, const struct tsi_sched_job *job, uint32_t task,
+           uint32_t slot)
+{
+    const struct tsi_sched_task *record = &job->tasks[task];
+    uint32_t bytes = 0;
+    return tsi_sched_task_state(record) == TSI_TASK_MEMORY &&
+           tsi_sched_op_runs(&job->ops[tsi_program_op_of(job->program, task)]) &&
+           tsi_sched_chunk_is_at(sched, record, slot) &&
+           tsi_sched_chunk_holder_count(sched, record) == 1 &&
+           tsi_sched_chunk_data(sched, record, &bytes) == NULL;
+}
+
+void
+sim_book_drained(struct sim_world *world, uint32_t peer)
+{
+    const struct tsi_sched *sched = world->sched;
+    const struct tsi_sched_worker *leaving = tsi_sched_peer_worker(sched, peer);
+    bool has_takers = false;
+    for (size_t i = 0; i < sched->workers.count; i++) {
+        const struct tsi_sched_worker *worker = sched->workers.items[i];
+        has_takers = has_takers || (worker->peer != TSI_PEER_NONE && !worker->draining);
+    }
+    bool leaves_some = false;
+    for (size_t i = 0; leaving != NULL && i < sched->jobs.count; i++) {
+        const struct tsi_sched_job *job = sched->jobs.items[i];
+        const bool is_live = job != NULL && !job->dropping && !job->doomed;
+        for (uint32_t task = 0; is_live && task < job->program->task_count; task++) {
+            leaves_some = leaves_some || is_only_at(sched, job, task, leaving->slot);
+        }
+    }
+    if (leaves_some && has_takers) {
+        sim_fail(world, "I12: peer %u may leave with what others could take", peer);
+    }
+    world->leaves += leaves_some ? 1 : 0;
+}
+
 void
 sim_book_closed(struct sim_link *link)
 {

@@ -222,6 +222,7 @@ act(struct sim_world *world, const struct tsi_sched_action *action)
         break;
     case TSI_SCHED_WORKER_DRAINED:
         sim_trace(world, "  worker %u drained", action->peer);
+        sim_book_drained(world, action->peer);
         sim_mail_send(world, sim_mail_new(world, SIM_MAIL_GO, action->peer));
         break;
     case TSI_SCHED_JOB_ACCEPTED:

@@ -163,7 +163,6 @@ void
 sim_worker_leave(struct sim_worker *worker)
 {
     sim_trace(worker->world, "worker %d leaves", worker->id);
-    worker->world->leaves++;
     worker->alive = false;
     worker->epoch++;
     end_core(worker);

@@ -374,6 +374,8 @@ void sim_book_check(struct sim_world *world);
 void sim_book_compare(const struct sim_worker *worker);
 // A worker is dropped for its silence.
 void sim_book_lost(struct sim_world *world, uint32_t peer);
+// A worker that wants to leave is told that it may.
+void sim_book_drained(struct sim_world *world, uint32_t peer);
 // How long the scheduler may stand still without being able to notice.
 uint64_t sim_book_grain(const struct sim_world *world);
 // A link was closed, a task made.
