@@ -65,6 +65,11 @@ execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
                                  .chunk_count = slot->input_count,
                                  .cancelled = &slot->cancelled,
                                  .files = files};
+    struct tsi_buf *made = slot->place == NULL ? tsi_exec_find_made(&task) : NULL;
+    if (made != NULL) {
+        slot->output = tsi_buf_ref(made);
+        return TESS_OK;
+    }
     slot->output = slot->place != NULL ? slot->place : tsi_buf_new(slot->output_bytes);
     slot->place = NULL;
     if (slot->output == NULL) {

@@ -5,6 +5,7 @@
 
 #include "engine/exec/exec.h"
 
+#include "engine/base/buf.h"
 #include "engine/base/check.h"
 #include "engine/base/text.h"
 #include "engine/exec/files.h"
@@ -143,6 +144,30 @@ name_place(const struct tsi_run *run)
     tsi_chunk_op_place(run->op, place, sizeof place);
     tsi_error_prefix(run->error, "%s, chunk %lld %s", place, (long long)run->task->chunk,
                      tsi_text_shape(at, array->ndim, coords));
+}
+
+// Whether each axis of the source is the loop's axis of the same place, index by index.
+static bool
+is_identity(const struct tsi_index_map *map, int loop_ndim)
+{
+    bool is_same = !map->is_explicit && map->ndim == loop_ndim;
+    for (int i = 0; i < map->ndim && is_same; i++) {
+        is_same = map->axis[i].axis == i && map->axis[i].stride == 1 && map->axis[i].extent == 1;
+    }
+    return is_same;
+}
+
+struct tsi_buf *
+tsi_exec_find_made(const struct tsi_exec_task *task)
+{
+    const struct tsi_chunk_op *const op = &task->program->ops[task->op];
+    if (!tsi_run_is_only_load(op) || task->chunk_count != 1 || task->chunks[0].own == NULL ||
+        task->chunks[0].strides != NULL || !is_identity(&op->inputs[0].map, op->loop.ndim)) {
+        return NULL;
+    }
+    // The loop chunk lies in one chunk of the source. If that has as many elements it has the same.
+    struct tsi_buf *const own = task->chunks[0].own;
+    return own->bytes == tsi_chunk_op_bytes(op, task->chunk) ? own : NULL;
 }
 
 tess_status

@@ -20,6 +20,7 @@ struct tsi_exec_chunk {
     const void *data;
     const int64_t *strides;
     const struct tsi_buf *lent; // if another process lends it: to be found sound afterwards
+    struct tsi_buf *own;        // if the memory is this process's, and nobody writes to it any more
 };
 
 struct tsi_files; // mapped input files of one process, shared by its threads
@@ -42,6 +43,10 @@ struct tsi_exec_task {
 // Runs `task` on the calling thread. Fails with TESS_ENOMEM, TESS_EIO, TESS_EFORMAT,
 // TESS_ECANCELLED; the message names the operation, its place and the chunk.
 tess_status tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error);
+
+// The buffer that already is what `task` is to make, since the operation only passes chunks on;
+// NULL if there is none and the task must run.
+struct tsi_buf *tsi_exec_find_made(const struct tsi_exec_task *task);
 
 // The input files that tasks read, kept mapped between tasks; `allowed` lists the directories that
 // files may be in (resolved; NULL: everywhere), and must outlive the object.

@@ -33,6 +33,9 @@ tess_status tsi_run_fold(struct tsi_run *run);
 tess_status tsi_run_matmul(struct tsi_run *run);
 tess_status tsi_run_join(struct tsi_run *run);
 
+// Whether `op` stores the elements of its one input as they are, at other places.
+bool tsi_run_is_only_load(const struct tsi_chunk_op *op);
+
 // Scratch of `bytes` in `*memory`, or TESS_ENOMEM with its message.
 tess_status tsi_run_take(struct tsi_run *run, size_t bytes, void **memory);
 

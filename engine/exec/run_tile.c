@@ -11,10 +11,16 @@
 #include "engine/io/npy.h"
 
 static bool
-is_only_load(const struct tsi_chunk_op *op)
+is_load(const struct tsi_chunk_op *op)
 {
     return op->tile.instruction_count == 1 && op->input_count == 1 &&
            op->tile.instructions[0].code == TSI_TILE_LOAD;
+}
+
+bool
+tsi_run_is_only_load(const struct tsi_chunk_op *op)
+{
+    return op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_STORE && is_load(op);
 }
 
 // Views of all inputs, in scratch.
@@ -81,7 +87,7 @@ store_chunk(struct tsi_run *run, void *out)
     if (run->elements == 0) {
         return TESS_OK;
     }
-    return is_only_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
+    return tsi_run_is_only_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
 }
 
 static void
@@ -191,7 +197,7 @@ write_chunk(struct tsi_run *run)
     };
     const void *data = NULL;
     tess_status status = tsi_run_check_target(run);
-    if (status == TESS_OK && run->elements != 0 && is_only_load(op)) {
+    if (status == TESS_OK && run->elements != 0 && is_load(op)) {
         status = find_dense(run, &data);
     }
     if (status != TESS_OK) {

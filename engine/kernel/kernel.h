@@ -153,6 +153,9 @@ void tsi_kernel_ask(const void *from, int64_t ahead, int64_t bytes);
 void tsi_kernel_load(int64_t rows, int64_t columns, size_t bytes, void *out, const void *in,
                      int64_t in_row_step, int64_t in_column_step, int64_t ahead);
 
+// As memcpy, for bytes that nobody is going to read soon: past the caches.
+void tsi_kernel_stream(size_t bytes, void *out, const void *in);
+
 // Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
 void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
 

@@ -285,9 +285,11 @@ fill_inputs(const struct tsi_local_job *job, const struct tsi_worker_action *act
 {
     const struct tsi_program *program = job->plan.program;
     for (size_t i = 0; i < action->execute.input_count; i++) {
-        const struct tsi_buf *buf = action->execute.inputs[i];
+        struct tsi_buf *buf = action->execute.inputs[i];
         const tsi_key key = action->execute.input_keys[i];
-        inputs[i] = (struct tsi_exec_chunk){.data = buf != NULL ? buf->data : NULL};
+        const bool is_own = buf != NULL && buf->on_free == NULL;
+        inputs[i] = (struct tsi_exec_chunk){.data = buf != NULL ? buf->data : NULL,
+                                            .own = is_own ? buf : NULL};
         if (job->plan.held_count > 0 && tsi_key_job(key) == job->number) {
             const struct tsi_chunk_op *op =
                 &program->ops[tsi_program_op_of(program, tsi_key_task(key))];

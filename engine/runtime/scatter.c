@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Copies boxes between arrays of any strides: the two last axes by the kernel, the others by
-// counting.
+// counting. Long runs of bytes pass the caches, which cannot hold a whole array.
 
 #include "engine/runtime/scatter.h"
 
+#include <stdbool.h>
+
 #include "engine/kernel/kernel.h"
+
+// Boxes of at least so many bytes are streamed, in runs of at least so many.
+#define STREAM_BYTES_MIN ((int64_t)2 << 20)
+#define STREAM_RUN_MIN ((int64_t)4 << 10)
 
 struct box {
     int ndim;
     int64_t size[TESS_NDIM_MAX];
     int64_t out_stride[TESS_NDIM_MAX];
     int64_t in_stride[TESS_NDIM_MAX];
+    bool streams; // past the caches
 };
 
 // Strides in bytes of an array in C order.
@@ -31,8 +38,56 @@ last_or(const struct box *box, const int64_t *values, int from_end, int64_t othe
     return box->ndim >= from_end ? values[box->ndim - from_end] : otherwise;
 }
 
+// Makes one axis of the last two while they are one run of elements in both arrays.
 static void
-copy_box(const struct box *box, size_t item_bytes, unsigned char *out, const unsigned char *in)
+merge_axes(struct box *box)
+{
+    while (box->ndim >= 2) {
+        const int a = box->ndim - 1;
+        if (box->out_stride[a - 1] != box->out_stride[a] * box->size[a] ||
+            box->in_stride[a - 1] != box->in_stride[a] * box->size[a]) {
+            return;
+        }
+        box->size[a - 1] *= box->size[a];
+        box->out_stride[a - 1] = box->out_stride[a];
+        box->in_stride[a - 1] = box->in_stride[a];
+        box->ndim--;
+    }
+}
+
+static bool
+is_for_streams(const struct box *box, size_t item_bytes)
+{
+    const int64_t step = (int64_t)item_bytes;
+    const int last = box->ndim - 1;
+    int64_t bytes = step;
+    for (int a = 0; a < box->ndim; a++) {
+        bytes *= box->size[a];
+    }
+    return bytes >= STREAM_BYTES_MIN && box->size[last] * step >= STREAM_RUN_MIN &&
+           box->out_stride[last] == step && box->in_stride[last] == step;
+}
+
+static void
+copy_plane(const struct box *box, size_t item_bytes, unsigned char *out, const unsigned char *in)
+{
+    const int64_t rows = last_or(box, box->size, 2, 1);
+    const int64_t columns = last_or(box, box->size, 1, 1);
+    const int64_t out_step = last_or(box, box->out_stride, 2, 0);
+    const int64_t in_step = last_or(box, box->in_stride, 2, 0);
+    if (!box->streams) {
+        tsi_kernel_copy(rows, columns, item_bytes, out, out_step,
+                        last_or(box, box->out_stride, 1, 0), in, in_step,
+                        last_or(box, box->in_stride, 1, 0));
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        tsi_kernel_stream((size_t)columns * item_bytes, out + i * out_step, in + i * in_step);
+    }
+}
+
+static void
+copy_box(struct box *box, size_t item_bytes, unsigned char *out, const unsigned char *in)
 {
     int64_t at[TESS_NDIM_MAX] = {0};
     for (int a = 0; a < box->ndim; a++) {
@@ -40,12 +95,11 @@ copy_box(const struct box *box, size_t item_bytes, unsigned char *out, const uns
             return;
         }
     }
+    merge_axes(box);
+    box->streams = box->ndim > 0 && is_for_streams(box, item_bytes);
     const int outer = box->ndim > 2 ? box->ndim - 2 : 0;
     for (;;) {
-        tsi_kernel_copy(last_or(box, box->size, 2, 1), last_or(box, box->size, 1, 1), item_bytes,
-                        out, last_or(box, box->out_stride, 2, 0),
-                        last_or(box, box->out_stride, 1, 0), in, last_or(box, box->in_stride, 2, 0),
-                        last_or(box, box->in_stride, 1, 0));
+        copy_plane(box, item_bytes, out, in);
         int a = outer - 1;
         while (a >= 0 && ++at[a] == box->size[a]) {
             out -= box->out_stride[a] * (box->size[a] - 1);

@@ -103,6 +103,25 @@ Test(kernel_copy, every_instruction_set_transposes)
     }
 }
 
+Test(kernel_copy, streams_all_bytes_and_no_others)
+{
+    static const size_t sizes[] = {0,    1,    63,   1023,  1024,  1025,
+                                   4096, 5000, 9999, 16384, 16385, 40000};
+    fill_input();
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+        for (size_t to = 0; to < 66; to += 13) {
+            for (size_t from = 0; from < 66; from += 11) {
+                memset(out, 0xEE, sizeof(out));
+                memset(wanted, 0xEE, sizeof(wanted));
+                memcpy(wanted + 64 + to, in + from, sizes[s]);
+                tsi_kernel_stream(sizes[s], out + 64 + to, in + from);
+                cr_assert(memcmp(out, wanted, sizeof(out)) == 0, "%zu bytes from %zu to %zu",
+                          sizes[s], from, to);
+            }
+        }
+    }
+}
+
 Test(kernel_copy, fills_with_the_first_bytes_of_the_scalar)
 {
     const struct tsi_scalar scalar = {UINT64_C(0x8877665544332211)};

@@ -43,10 +43,12 @@ execute(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct tsi_buf *chunk = action->execute.inputs[i];
+        struct tsi_buf *chunk = action->execute.inputs[i];
         const bool is_lent = chunk != NULL && chunk->is_sound != NULL;
+        const bool is_own = chunk != NULL && chunk->on_free == NULL;
         slot->inputs[i] = (struct tsi_exec_chunk){.data = chunk != NULL ? chunk->data : NULL,
-                                                  .lent = is_lent ? chunk : NULL};
+                                                  .lent = is_lent ? chunk : NULL,
+                                                  .own = is_own ? chunk : NULL};
     }
     slot->program = action->execute.program;
     slot->op = action->execute.op;
