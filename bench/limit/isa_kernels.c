@@ -14,14 +14,14 @@
 
 #define ROUNDS 10
 #define GROUP 4
-#define LOW_WORD UINT64_C(0xFFFFFFFF)
 #define PI 3.141592653589793
 #define LN_2 0x1.62e42fefa39efp-1
 
 #define EACH_OF_GROUP _Pragma("GCC unroll 4") for (int g = 0; g < GROUP; g++)
 
+// The two halves of each block.
 struct blocks {
-    bits word[4][GROUP];
+    bits half[2][GROUP];
 };
 
 struct start {
@@ -45,37 +45,35 @@ start_at(uint64_t first)
 LANES_INLINE struct blocks
 make_blocks(const struct start *start, int64_t at)
 {
+    bits c[4][GROUP];
     struct blocks out;
     uint32_t key[2] = {12345, 67890};
     EACH_OF_GROUP
     {
-        out.word[0][g] = start->block + (uint64_t)(at + g * LANES);
-        out.word[1][g] = start->upper;
-        out.word[2][g] = all(1);
-        out.word[3][g] = all(0);
+        c[0][g] = start->block + (uint64_t)(at + g * LANES);
+        c[1][g] = start->upper;
+        c[2][g] = all(1);
+        c[3][g] = all(0);
     }
-    bits(*const c)[GROUP] = out.word;
 #pragma GCC unroll 10
     for (int round = 0; round < ROUNDS; round++) {
         EACH_OF_GROUP
         {
             const bits p0 = multiply_words(c[0][g], all(0xD2511F53));
             const bits p1 = multiply_words(c[2][g], all(0xCD9E8D57));
-            c[0][g] = (p1 >> 32) ^ c[1][g] ^ all(key[0]);
+            if (round == ROUNDS - 1) {
+                out.half[0][g] = xor_lower_words(swap_words(p1), c[1][g], all(key[0]));
+                out.half[1][g] = xor_lower_words(swap_words(p0), c[3][g], all(key[1]));
+            }
+            c[0][g] = xor_words(swap_words(p1), c[1][g], all(key[0]));
             c[1][g] = p1;
-            c[2][g] = (p0 >> 32) ^ c[3][g] ^ all(key[1]);
+            c[2][g] = xor_words(swap_words(p0), c[3][g], all(key[1]));
             c[3][g] = p0;
         }
         key[0] += 0x9E3779B9;
         key[1] += 0xBB67AE85;
     }
     return out;
-}
-
-LANES_INLINE bits
-join_words(bits low, bits high)
-{
-    return (high << 32) | (low & LOW_WORD);
 }
 
 // Numbers in [1, 2) of the upper 52 bits.
@@ -96,7 +94,7 @@ radii(const struct blocks *blocks, reals radius[GROUP])
     EACH_OF_GROUP
     {
         reals m;
-        split(join_words(blocks->word[0][g], blocks->word[1][g]) | 1, &k[g], &m);
+        split(blocks->half[0][g] | 1, &k[g], &m);
         s[g] = (m - 1.0) / (m + 1.0);
         z[g] = s[g] * s[g];
         p[g] = z[g] * (4.0 / 17) + 4.0 / 15;
@@ -128,7 +126,7 @@ normals(const struct blocks *blocks, reals even[GROUP], reals odd[GROUP])
     radii(blocks, radius);
     EACH_OF_GROUP
     {
-        x[g] = (one_to_two(join_words(blocks->word[2][g], blocks->word[3][g])) - 1.5) * (PI / 2);
+        x[g] = (one_to_two(blocks->half[1][g]) - 1.5) * (PI / 2);
         y[g] = x[g] * x[g];
         s[g] = y[g] * (1.0 / 6227020800) + sine[0];
         c[g] = y[g] * cosine[0] + cosine[1];
@@ -144,10 +142,10 @@ normals(const struct blocks *blocks, reals even[GROUP], reals odd[GROUP])
     EACH_OF_GROUP
     {
         const reals away = radius[g] * (s[g] * y[g] * x[g] + x[g]);
-        const bits along = (bits)(radius[g] * (c[g] * y[g] + 1.0)) ^ (blocks->word[2][g] << 63);
-        const bits axis = -((blocks->word[2][g] >> 1) & 1);
-        even[g] = (reals)(((bits)away & axis) | (along & ~axis));
-        odd[g] = (reals)((along & axis) | ((bits)away & ~axis));
+        const bits side = blocks->half[1][g] << 63;
+        const reals along = (reals)((bits)(radius[g] * (c[g] * y[g] + 1.0)) ^ side);
+        even[g] = pick(blocks->half[1][g], 1, along, away);
+        odd[g] = pick(blocks->half[1][g], 1, away, along);
     }
 }
 
@@ -199,9 +197,7 @@ sum_uniforms(uint64_t first, int64_t pairs, double sums[2])
         const struct blocks blocks = make_blocks(&start, i);
         EACH_OF_GROUP
         {
-            const bits even = join_words(blocks.word[0][g], blocks.word[1][g]);
-            const bits odd = join_words(blocks.word[2][g], blocks.word[3][g]);
-            sum[g] += (one_to_two(even) + one_to_two(odd)) - 2.0;
+            sum[g] += (one_to_two(blocks.half[0][g]) + one_to_two(blocks.half[1][g])) - 2.0;
         }
     }
     sums[0] = sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));

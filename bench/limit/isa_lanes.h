@@ -42,6 +42,57 @@ multiply_words(bits a, bits b)
 #endif
 }
 
+// The halves of each lane in turn: the upper one in the lower half, as multiply_words() reads it. A
+// permutation, since shifts contend for ports with the products.
+LANES_INLINE bits
+swap_words(bits a)
+{
+#if defined __AVX512F__
+    return (bits)_mm512_shuffle_epi32((__m512i)a, _MM_PERM_CDAB);
+#elif defined __AVX2__
+    return (bits)_mm256_shuffle_epi32((__m256i)a, 0xB1);
+#elif defined __x86_64__
+    return (bits)_mm_shuffle_epi32((__m128i)a, 0xB1);
+#else
+    return (a >> 32) | (a << 32);
+#endif
+}
+
+LANES_INLINE bits
+xor_words(bits a, bits b, bits c)
+{
+#if defined __AVX512F__
+    return (bits)_mm512_ternarylogic_epi64((__m512i)a, (__m512i)b, (__m512i)c, 0x96);
+#else
+    return a ^ (b ^ c);
+#endif
+}
+
+// The same of the lower halves; the upper ones are those of `a`.
+LANES_INLINE bits
+xor_lower_words(bits a, bits b, bits c)
+{
+#if defined __AVX512F__
+    return (bits)_mm512_mask_ternarylogic_epi32((__m512i)a, 0x5555, (__m512i)b, (__m512i)c, 0x96);
+#else
+    return a ^ ((b ^ c) & UINT32_MAX);
+#endif
+}
+
+// Lanes of b where the bit is set in `of`, else of a.
+LANES_INLINE reals
+pick(bits of, int bit, reals a, reals b)
+{
+#if defined __AVX512F__
+    const __m512i one = _mm512_set1_epi64(INT64_C(1) << bit);
+    return (reals)_mm512_mask_blend_pd(_mm512_test_epi64_mask((__m512i)of, one), (__m512d)a,
+                                       (__m512d)b);
+#else
+    const bits mask = -((of >> bit) & 1);
+    return (reals)(((bits)a & ~mask) | ((bits)b & mask));
+#endif
+}
+
 LANES_INLINE reals
 square_root(reals x)
 {

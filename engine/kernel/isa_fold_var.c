@@ -4,7 +4,10 @@
 // the mean (M2).
 //
 // A tile is folded in two passes, first its mean and then the distances from it, and joins what is
-// there by the merge of Chan, Golub and LeVeque (1979). All types compute in float64.
+// there by the merge of Chan, Golub and LeVeque (1979). Where the accumulator has as many elements
+// as the tile or more, one pass does: with s1 and s2 the sums of the distances from the mean so far
+// and of their squares, and n all elements with these, the mean grows by s1/n and M2 by s2 − s1²/n.
+// What cancels there is at most half of s2, so the digits stay. All types compute in float64.
 
 #include <math.h>
 
@@ -65,6 +68,56 @@ squared_distances(int64_t count, const double *x, double mean)
     return sum;
 }
 
+// What M2 grows by. Squares that overflow are infinite, not NaN, as long as the elements are
+// finite.
+static inline double
+growth(double s1, double s2, double one_in_all)
+{
+    const double less = s1 * (s1 * one_in_all);
+    return s2 - (less == INFINITY && fabs(s1) < INFINITY ? 0.0 : less);
+}
+
+// Joins a run of at most as many elements as `all` has, in twice as many virtual lanes.
+static struct moments
+join_run(struct moments all, int64_t count, const double *x)
+{
+    tsi_vector_f64 sums[2 * LANE_VECTORS] = {{0}};
+    tsi_vector_f64 squares[2 * LANE_VECTORS] = {{0}};
+    double lane[2][TSI_VECTOR_F64];
+    int64_t t = 0;
+    for (; t + 2 * LANES <= count; t += 2 * LANES) {
+        TSI_UNROLL
+        for (int k = 0; k < 2 * LANE_VECTORS; k++) {
+            const tsi_vector_f64 d = tsi_isa_load_f64(x + t + k * TSI_VECTOR_F64) - all.mean;
+            sums[k] += d;
+            squares[k] += d * d;
+        }
+    }
+    for (int half = LANE_VECTORS; half > 0; half /= 2) {
+        for (int k = 0; k < half; k++) {
+            sums[k] += sums[k + half];
+            squares[k] += squares[k + half];
+        }
+    }
+    tsi_isa_store_f64(lane[0], sums[0]);
+    tsi_isa_store_f64(lane[1], squares[0]);
+    for (int half = TSI_VECTOR_F64 / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) {
+            lane[0][l] += lane[0][l + half];
+            lane[1][l] += lane[1][l + half];
+        }
+    }
+    double s1 = lane[0][0];
+    double s2 = lane[1][0];
+    for (; t < count; t++) {
+        const double d = x[t] - all.mean;
+        s1 += d;
+        s2 += d * d;
+    }
+    const double both = all.count + (double)count;
+    return (struct moments){both, all.mean + s1 / both, all.squares + growth(s1, s2, 1 / both)};
+}
+
 static struct moments
 moments_of_run(int64_t count, const double *x)
 {
@@ -90,7 +143,8 @@ across(int64_t rows, int64_t columns, const uint8_t *x, size_t bytes, tsi_kernel
                 widen(now, wide, from);
                 from = wide;
             }
-            all = merge_moments(all, moments_of_run(now, from));
+            all = all.count >= (double)now ? join_run(all, now, from)
+                                           : merge_moments(all, moments_of_run(now, from));
         }
         counts[i] += (uint64_t)columns;
         means[i] = all.mean;
@@ -131,8 +185,51 @@ join_columns(int64_t rows, int64_t columns, const double *mean, const double *sq
     }
 }
 
+// Whether all of these accumulators have the same count, of at least `rows`.
+static bool
+are_ahead(int64_t rows, int64_t columns, const uint64_t *counts)
+{
+    uint64_t differ = 0;
+    for (int64_t j = 0; j < columns; j++) {
+        differ |= counts[j] ^ counts[0];
+    }
+    return differ == 0 && counts[0] >= (uint64_t)rows;
+}
+
+// Joins the sums of distances from the means so far, and of their squares, to the accumulators from
+// `first` on, which are ahead.
+static void
+grow_columns(int64_t rows, int64_t columns, const double *s1, const double *s2, void *const *planes,
+             int64_t first)
+{
+    uint64_t *restrict counts = (uint64_t *)planes[0] + first;
+    double *restrict means = (double *)planes[1] + first;
+    double *restrict squares = (double *)planes[2] + first;
+    const double one_in_all = 1.0 / ((double)counts[0] + (double)rows);
+    for (int64_t j = 0; j < columns; j++) {
+        means[j] += s1[j] * one_in_all;
+        squares[j] += growth(s1[j], s2[j], one_in_all);
+        counts[j] += (uint64_t)rows;
+    }
+}
+
 // Down a strip of at most COLUMNS columns whose sums stay in the nearest cache.
 #define DOWN(NAME, suffix, T, U)                                                                   \
+    static void grow_##suffix(int64_t rows, int64_t columns, int64_t step, const T *x,             \
+                              void *const *planes, int64_t first)                                  \
+    {                                                                                              \
+        const double *means = (const double *)planes[1] + first;                                   \
+        double s1[COLUMNS] = {0};                                                                  \
+        double s2[COLUMNS] = {0};                                                                  \
+        for (int64_t i = 0; i < rows; i++) {                                                       \
+            for (int64_t j = 0; j < columns; j++) {                                                \
+                const double distance = (double)x[i * step + j] - means[j];                        \
+                s1[j] += distance;                                                                 \
+                s2[j] += distance * distance;                                                      \
+            }                                                                                      \
+        }                                                                                          \
+        grow_columns(rows, columns, s1, s2, planes, first);                                        \
+    }                                                                                              \
     static void strip_##suffix(int64_t rows, int64_t columns, int64_t step, const T *x,            \
                                void *const *planes, int64_t first)                                 \
     {                                                                                              \
@@ -160,7 +257,11 @@ join_columns(int64_t rows, int64_t columns, const double *mean, const double *sq
         (void)index;                                                                               \
         for (int64_t j = 0; j < columns && rows > 0; j += COLUMNS) {                               \
             const int64_t now = columns - j < COLUMNS ? columns - j : COLUMNS;                     \
-            strip_##suffix(rows, now, columns, (const T *)x + j, planes, j);                       \
+            if (are_ahead(rows, now, (const uint64_t *)planes[0] + j)) {                           \
+                grow_##suffix(rows, now, columns, (const T *)x + j, planes, j);                    \
+            } else {                                                                               \
+                strip_##suffix(rows, now, columns, (const T *)x + j, planes, j);                   \
+            }                                                                                      \
         }                                                                                          \
     }                                                                                              \
     static void across_##suffix(int64_t rows, int64_t columns, const void *x, void *const *planes, \
