@@ -84,7 +84,7 @@ LANES_INLINE reals
 pick(bits of, int bit, reals a, reals b)
 {
 #if defined __AVX512F__
-    const __m512i one = _mm512_set1_epi64(INT64_C(1) << bit);
+    const __m512i one = _mm512_set1_epi64(1LL << bit);
     return (reals)_mm512_mask_blend_pd(_mm512_test_epi64_mask((__m512i)of, one), (__m512d)a,
                                        (__m512d)b);
 #else

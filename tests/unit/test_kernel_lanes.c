@@ -29,10 +29,18 @@ number_of(uint64_t bits)
     return x;
 }
 
+static uint64_t
+bits_of(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+
 static bool
 is_same(double x, double y)
 {
-    return isnan(x) ? isnan(y) : memcmp(&x, &y, sizeof(x)) == 0;
+    return isnan(x) ? isnan(y) : bits_of(x) == bits_of(y);
 }
 
 // Each operand in the first lane, and in the last one with numbers in the others that are easy.
