@@ -24,7 +24,11 @@
 #define ZIP_HIGH_16(x, y)                                                                          \
     __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
-// Rows of the output that are made side by side: what is read of each row of the input at a time.
+// Columns of the output that are made before the next rows: rows of the input that are read side by
+// side. It writes long runs, which is best where nothing is asked for ahead.
+#define PANEL 64
+// Rows of the output that are made side by side where something is: what is read of each row of the
+// input at a time.
 #define STRIP 64
 #define LINE 64
 
@@ -74,17 +78,26 @@ ask(const uint8_t *in, int64_t ahead, int64_t bytes)
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    static void transpose_##bits(int64_t rows, int64_t columns, void *out, int64_t out_step,       \
-                                 const void *in, int64_t in_step, int64_t ahead)                   \
+    static void panels_##bits(int64_t rows, int64_t columns, uint8_t *to, int64_t out_step,        \
+                              const uint8_t *from, int64_t in_step)                                \
     {                                                                                              \
-        uint8_t *const to = out;                                                                   \
-        const uint8_t *const from = in;                                                            \
-        const int64_t whole_rows = rows / N * N;                                                   \
-        const int64_t whole_columns = columns / N * N;                                             \
-        for (int64_t strip = 0; strip < whole_rows; strip += STRIP) {                              \
-            const int64_t end = strip + STRIP < whole_rows ? strip + STRIP : whole_rows;           \
-            for (int64_t j = 0; j < whole_columns; j += N) {                                       \
-                for (int64_t k = j; k < j + N && ahead != 0; k++) {                                \
+        for (int64_t panel = 0; panel < columns; panel += PANEL) {                                 \
+            const int64_t end = panel + PANEL < columns ? panel + PANEL : columns;                 \
+            for (int64_t i = 0; i < rows; i += N) {                                                \
+                for (int64_t j = panel; j < end; j += N) {                                         \
+                    square_##bits(to + i * out_step + j * (bits / 8), out_step,                    \
+                                  from + j * in_step + i * (bits / 8), in_step);                   \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static void strips_##bits(int64_t rows, int64_t columns, uint8_t *to, int64_t out_step,        \
+                              const uint8_t *from, int64_t in_step, int64_t ahead)                 \
+    {                                                                                              \
+        for (int64_t strip = 0; strip < rows; strip += STRIP) {                                    \
+            const int64_t end = strip + STRIP < rows ? strip + STRIP : rows;                       \
+            for (int64_t j = 0; j < columns; j += N) {                                             \
+                for (int64_t k = j; k < j + N; k++) {                                              \
                     ask(from + k * in_step + strip * (bits / 8), ahead,                            \
                         (end - strip) * (bits / 8));                                               \
                 }                                                                                  \
@@ -93,6 +106,19 @@ ask(const uint8_t *in, int64_t ahead, int64_t bytes)
                                   from + j * in_step + i * (bits / 8), in_step);                   \
                 }                                                                                  \
             }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static void transpose_##bits(int64_t rows, int64_t columns, void *out, int64_t out_step,       \
+                                 const void *in, int64_t in_step, int64_t ahead)                   \
+    {                                                                                              \
+        uint8_t *const to = out;                                                                   \
+        const uint8_t *const from = in;                                                            \
+        const int64_t whole_rows = rows / N * N;                                                   \
+        const int64_t whole_columns = columns / N * N;                                             \
+        if (ahead == 0) {                                                                          \
+            panels_##bits(whole_rows, whole_columns, to, out_step, from, in_step);                 \
+        } else {                                                                                   \
+            strips_##bits(whole_rows, whole_columns, to, out_step, from, in_step, ahead);          \
         }                                                                                          \
         single_##bits(rows, columns - whole_columns, to + whole_columns * (bits / 8), out_step,    \
                       from + whole_columns * in_step, in_step);                                    \
