@@ -116,6 +116,7 @@ take_done(struct tsi_take *take, struct tsi_sched_event *event)
         const bool has_data = tsi_take_u8(take) != 0;
         size_t bytes = 0;
         const unsigned char *data = tsi_take_run(take, &bytes);
+        tsi_take_check(take, bytes == (has_data ? items[i].bytes : 0));
         items[i].data = has_data ? data : NULL;
     }
     event->done.items = items;

@@ -34,6 +34,9 @@ open_socket(struct test_snoop *snoop, int type)
     set(socket, ZMQ_LINGER, 0);
     set(socket, ZMQ_SNDHWM, QUEUE);
     set(socket, ZMQ_RCVHWM, QUEUE);
+    // Whoever it stands before has a limit too.
+    const int64_t most = (int64_t)1 << 27;
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
     return socket;
 }
 
