@@ -13,13 +13,6 @@
 static atomic_uint_fast64_t bytes_now;
 static atomic_uint_fast64_t bytes_peak;
 
-// The size of the block of a large buffer. It is coarse, so that blocks fit again.
-static size_t
-block_bytes(size_t bytes)
-{
-    return (bytes + TSI_PAGES_STEP - 1) / TSI_PAGES_STEP * TSI_PAGES_STEP;
-}
-
 static void
 count_more(uint64_t bytes)
 {
@@ -37,13 +30,21 @@ start(struct tsi_buf *buf, void *data, size_t bytes)
     atomic_init(&buf->refs, 1);
 }
 
+// What a small buffer takes.
+static size_t
+small_bytes(size_t bytes)
+{
+    return sizeof(struct tsi_buf) + TSI_BUF_ALIGN - 1 + bytes;
+}
+
 static struct tsi_buf *
 new_small(size_t bytes)
 {
-    struct tsi_buf *buf = tsi_alloc(sizeof *buf + TSI_BUF_ALIGN - 1 + bytes);
+    struct tsi_buf *buf = tsi_alloc(small_bytes(bytes));
     if (buf == NULL) {
         return NULL;
     }
+    tsi_pages_count((int64_t)small_bytes(bytes));
     unsigned char *after = (unsigned char *)(buf + 1);
     start(buf, after + -(uintptr_t)after % TSI_BUF_ALIGN, bytes);
     return buf;
@@ -52,14 +53,14 @@ new_small(size_t bytes)
 static struct tsi_buf *
 new_mapped(size_t bytes)
 {
-    if (bytes > SIZE_MAX - TSI_PAGES_STEP) {
+    if (bytes > SIZE_MAX / 2) {
         return NULL;
     }
     struct tsi_buf *buf = tsi_alloc(sizeof *buf);
     if (buf == NULL) {
         return NULL;
     }
-    void *pages = tsi_pages_take(block_bytes(bytes));
+    void *pages = tsi_pages_take(bytes);
     if (pages == NULL) {
         tsi_free(buf);
         return NULL;
@@ -113,7 +114,9 @@ free_buf(struct tsi_buf *buf)
     } else {
         atomic_fetch_sub_explicit(&bytes_now, buf->bytes, memory_order_relaxed);
         if (buf->bytes >= TSI_BUF_PAGES_MIN) {
-            tsi_pages_give(buf->data, block_bytes(buf->bytes));
+            tsi_pages_give(buf->data, buf->bytes);
+        } else {
+            tsi_pages_count(-(int64_t)small_bytes(buf->bytes));
         }
     }
     tsi_free(buf);

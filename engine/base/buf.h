@@ -15,7 +15,7 @@
 #define TSI_BUF_ALIGN 64
 
 // Buffers of at least so many bytes have pages of their own.
-#define TSI_BUF_PAGES_MIN ((size_t)1 << 20)
+#define TSI_BUF_PAGES_MIN ((size_t)64 << 10)
 
 struct tsi_buf {
     unsigned char *data;

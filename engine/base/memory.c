@@ -7,10 +7,16 @@
 
 #include "engine/base/memory.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+// Since Linux 5.14; the headers may be older.
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static _Atomic int64_t successes_left = -1;
 
@@ -109,6 +115,12 @@ tsi_drop_pages(void *pages, size_t bytes)
 {
     // Where pages are larger than what is dropped this fails, and the pages stay, as they are.
     (void)madvise(pages, bytes, MADV_DONTNEED);
+}
+
+bool
+tsi_fill_pages(void *pages, size_t bytes)
+{
+    return madvise(pages, bytes, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
 }
 
 void

@@ -2,14 +2,17 @@
 //
 // A fresh page costs a page fault and its zeroing, which for large chunks is more than the work on
 // them. Freed blocks are therefore kept for the next one of the same size; the oldest go first when
-// there are too many bytes of them.
+// there are too many bytes of them, or when what the process expects to take is used up.
 //
-// The file is mapped once, as large as it may ever become, and grows as blocks are taken. What is
-// free of it is a list of extents in order of their place, of which those that touch are one. An
-// extent in the list has no memory: it is given back to the system by a hole in the file. That is
+// Small blocks are parts of segments (segments.c), large ones mappings of their own, or places in
+// the file. The file is mapped once, as large as it may ever become, and grows as blocks are taken.
+// What is free of it has no memory: it is given back to the system by a hole in the file. That is
 // why the file is not sealed against writing, which would forbid holes as well; others get a
 // descriptor that only reads. Fresh parts are filled by one call, which is several times faster
 // than a fault for each page, and tells that memory is out instead of ending the process.
+//
+// A block is counted by the pages that its buffer needs; what more a block may have got by an
+// earlier, larger buffer of the same block size is less than a step.
 
 #include "engine/base/pages.h"
 
@@ -19,128 +22,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "engine/base/clock.h"
+#include "engine/base/extents.h"
+#include "engine/base/kept.h"
 #include "engine/base/memory.h"
-#include "engine/base/vec.h"
+#include "engine/base/segments.h"
 
-// Since Linux 5.14; the headers may be older.
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
+#define PRIVATE_KEPT_BYTES_MAX ((uint64_t)64 << 20)
+#define SHARED_KEPT_BYTES_MAX ((uint64_t)1 << 30)
+#define FILE_STEP ((uint64_t)64 << 20)
 
-enum { KEPT_MAX = 512 };
-
-static const size_t shared_kept_bytes_max = (size_t)1 << 30;
-static const uint64_t file_step = (uint64_t)64 << 20;
+// How long a thread waits for memory to come back from other processes, and how long none does
+// after one waited in vain.
+#define WAIT_NS (100 * TSI_MILLISECOND)
+#define VAIN_NS (1 * TSI_SECOND)
 
 struct block {
     void *pages;
     size_t bytes;
 };
 
-struct extent {
-    uint64_t offset;
-    uint64_t bytes;
-};
-
 // All of it is under the mutex; `base` and `bytes_max` do not change once `base` is set.
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct block kept[KEPT_MAX]; // oldest first
-static size_t kept_count;
-static size_t kept_bytes;
-static size_t kept_bytes_max = (size_t)64 << 20;
+static struct tsi_kept kept;
+static uint64_t kept_bytes_max = PRIVATE_KEPT_BYTES_MAX;
+static uint64_t taken_bytes;            // of blocks, as they are counted
+static _Atomic(int64_t) elsewhere;      // may be changed without the mutex
+static uint64_t expected;               // 0: no bound
 
 static int file = -1;
 static _Atomic(unsigned char *) base; // NULL: nothing is shared
 static uint64_t bytes_max;            // of the file
 static uint64_t file_bytes;           // now
-static TSI_VEC(struct extent) extents;
-static size_t taken; // blocks of the file
+static struct tsi_extents extents;
 
-static struct block
-remove_kept(size_t index)
-{
-    const struct block block = kept[index];
-    kept_count--;
-    for (size_t i = index; i < kept_count; i++) {
-        kept[i] = kept[i + 1];
-    }
-    kept_bytes -= block.bytes;
-    return block;
-}
-
-// A block of the file's for whose return there is room in the list; false when memory is out or
-// the file is full.
-static bool
-take_extent(uint64_t bytes, uint64_t *offset)
-{
-    if (!tsi_vec_reserve(&extents, taken + 2)) {
-        return false;
-    }
-    for (size_t i = 0; i < extents.count; i++) {
-        struct extent *extent = &extents.items[i];
-        const uint64_t end = extent->offset + bytes;
-        if (extent->bytes < bytes) {
-            continue;
-        }
-        if (end > file_bytes) {
-            const uint64_t grown = (end + file_step - 1) / file_step * file_step;
-            const uint64_t wanted = grown < bytes_max ? grown : bytes_max;
-            if (ftruncate(file, (off_t)wanted) != 0) {
-                return false;
-            }
-            file_bytes = wanted;
-        }
-        *offset = extent->offset;
-        extent->offset += bytes;
-        extent->bytes -= bytes;
-        if (extent->bytes == 0) {
-            extents.count--;
-            for (size_t k = i; k < extents.count; k++) {
-                extents.items[k] = extents.items[k + 1];
-            }
-        }
-        taken++;
-        return true;
-    }
-    return false;
-}
-
-// Puts an extent into the list, together with those that it touches.
-static void
-give_extent(uint64_t offset, uint64_t bytes)
-{
-    size_t at = 0;
-    while (at < extents.count && extents.items[at].offset < offset) {
-        at++;
-    }
-    struct extent *before = at > 0 ? &extents.items[at - 1] : NULL;
-    struct extent *after = at < extents.count ? &extents.items[at] : NULL;
-    const bool joins_before = before != NULL && before->offset + before->bytes == offset;
-    const bool joins_after = after != NULL && offset + bytes == after->offset;
-    taken--;
-    if (joins_before) {
-        before->bytes += bytes + (joins_after ? after->bytes : 0);
-        if (joins_after) {
-            extents.count--;
-            for (size_t k = at; k < extents.count; k++) {
-                extents.items[k] = extents.items[k + 1];
-            }
-        }
-    } else if (joins_after) {
-        after->offset = offset;
-        after->bytes += bytes;
-    } else {
-        extents.count++; // take_extent() made room
-        for (size_t k = extents.count - 1; k > at; k--) {
-            extents.items[k] = extents.items[k - 1];
-        }
-        extents.items[at] = (struct extent){offset, bytes};
-    }
-}
+static pthread_cond_t returned = PTHREAD_COND_INITIALIZER;
+static int watch_fd = -1;
+static int waiting;
+static uint64_t vain_until_ns;
+static _Thread_local bool may_wait;
 
 static bool
 is_shared(const void *pages)
@@ -150,10 +76,47 @@ is_shared(const void *pages)
     return start != NULL && at >= start && at < start + bytes_max;
 }
 
+// Whether blocks of this size are parts of segments.
+static bool
+is_small(size_t block_bytes)
+{
+    return block_bytes < TSI_PAGES_SHARED_MIN;
+}
+
+static size_t
+round_up(size_t bytes, size_t step)
+{
+    return (bytes + step - 1) / step * step;
+}
+
+static size_t
+whole_pages(size_t bytes)
+{
+    static _Atomic(size_t) page; // asked for once, or twice
+    size_t step = atomic_load_explicit(&page, memory_order_relaxed);
+    if (step == 0) {
+        step = (size_t)sysconf(_SC_PAGESIZE);
+        atomic_store_explicit(&page, step, memory_order_relaxed);
+    }
+    return round_up(bytes, step);
+}
+
+// The size of a block for `bytes`. That of large ones is coarse, so that blocks fit again.
+static size_t
+block_bytes(size_t bytes)
+{
+    const size_t whole = whole_pages(bytes);
+    return is_small(whole) ? whole : round_up(bytes, TSI_PAGES_STEP);
+}
+
 // Gives the memory back to the system. The mutex is not held.
 static void
 drop_block(struct block block)
 {
+    if (is_small(block.bytes)) {
+        tsi_segments_give(block.pages, block.bytes);
+        return;
+    }
     if (!is_shared(block.pages)) {
         munmap(block.pages, block.bytes);
         return;
@@ -162,7 +125,7 @@ drop_block(struct block block)
     (void)fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
                     (off_t)block.bytes);
     pthread_mutex_lock(&mutex);
-    give_extent(offset, block.bytes);
+    tsi_extents_give(&extents, offset, block.bytes);
     pthread_mutex_unlock(&mutex);
 }
 
@@ -177,79 +140,231 @@ map_private(size_t bytes)
     return pages;
 }
 
-// Fills the pages with memory; false when that is out. A kernel that cannot do it beforehand does
-// it page by page.
+// A place in the file; false when memory is out or the file is full. The mutex is held.
 static bool
-fill(void *pages, size_t bytes)
+take_place(size_t bytes, uint64_t *offset)
 {
-    return madvise(pages, bytes, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+    if (!tsi_extents_take(&extents, bytes, offset)) {
+        return false;
+    }
+    const uint64_t end = *offset + bytes;
+    if (end > file_bytes) {
+        const uint64_t grown = (end + FILE_STEP - 1) / FILE_STEP * FILE_STEP;
+        const uint64_t wanted = grown < bytes_max ? grown : bytes_max;
+        if (ftruncate(file, (off_t)wanted) != 0) {
+            tsi_extents_give(&extents, *offset, bytes);
+            return false;
+        }
+        file_bytes = wanted;
+    }
+    return true;
 }
 
 static void *
-map_fresh(size_t bytes)
+map_fresh(size_t block_bytes, size_t filled_bytes)
 {
+    if (is_small(block_bytes)) {
+        return tsi_segments_take(block_bytes);
+    }
     uint64_t offset = 0;
     unsigned char *start = atomic_load_explicit(&base, memory_order_acquire);
     pthread_mutex_lock(&mutex);
-    const bool found = start != NULL && take_extent(bytes, &offset);
+    const bool found = start != NULL && take_place(block_bytes, &offset);
     pthread_mutex_unlock(&mutex);
     if (!found) {
-        return map_private(bytes);
+        return map_private(block_bytes);
     }
-    if (!fill(start + offset, bytes)) {
-        drop_block((struct block){start + offset, bytes});
+    if (!tsi_fill_pages(start + offset, filled_bytes)) {
+        drop_block((struct block){start + offset, block_bytes});
         return NULL;
     }
     return start + offset;
 }
 
+static uint64_t
+all_bytes(void)
+{
+    const int64_t other = atomic_load_explicit(&elsewhere, memory_order_relaxed);
+    return taken_bytes + kept.bytes + (other > 0 ? (uint64_t)other : 0);
+}
+
+// Whether there is more than is expected, or more than may be kept. The mutex is held.
+static bool
+is_too_much(void)
+{
+    return kept.bytes > kept_bytes_max || (expected > 0 && all_bytes() > expected);
+}
+
+// Drops the oldest of the kept blocks; false if there is none. The mutex is held, but not all the
+// time.
+static bool
+drop_oldest(void)
+{
+    struct block block = {NULL, 0};
+    block.pages = tsi_kept_take_oldest(&kept, &block.bytes);
+    if (block.pages == NULL) {
+        return false;
+    }
+    pthread_mutex_unlock(&mutex);
+    drop_block(block);
+    pthread_mutex_lock(&mutex);
+    return true;
+}
+
+static void
+drop_surplus(void)
+{
+    while (is_too_much() && drop_oldest()) {
+    }
+}
+
+// Waits for what others read of this process's memory. The mutex is held, but not all the time.
+static void
+wait_for_return(void)
+{
+    const uint64_t now = tsi_clock_ns();
+    if (!may_wait || watch_fd < 0 || expected == 0 || all_bytes() <= expected ||
+        now < vain_until_ns) {
+        return;
+    }
+    const uint64_t until = now + WAIT_NS;
+    const struct timespec deadline = {(time_t)(until / TSI_SECOND), (long)(until % TSI_SECOND)};
+    int failed = 0;
+    waiting++;
+    (void)!write(watch_fd, &(uint64_t){1}, sizeof(uint64_t));
+    while (failed == 0 && all_bytes() > expected && tsi_clock_ns() >= vain_until_ns) {
+        failed = pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
+    }
+    waiting--;
+    if (failed != 0) {
+        vain_until_ns = tsi_clock_ns() + VAIN_NS;
+    }
+}
+
 void *
 tsi_pages_take(size_t bytes)
 {
-    void *pages = NULL;
+    const size_t whole = whole_pages(bytes);
+    const size_t block = block_bytes(bytes);
     pthread_mutex_lock(&mutex);
-    for (size_t i = kept_count; i-- > 0;) {
-        if (kept[i].bytes == bytes) {
-            pages = remove_kept(i).pages;
-            break;
-        }
+    void *pages = tsi_kept_take(&kept, block);
+    taken_bytes += whole;
+    if (pages == NULL) {
+        drop_surplus();
+        wait_for_return();
     }
     pthread_mutex_unlock(&mutex);
-    return pages != NULL ? pages : map_fresh(bytes);
-}
-
-// Drops kept blocks until one of `bytes` more fits.
-static void
-make_room(size_t bytes)
-{
-    while (kept_count > 0 && (kept_count == KEPT_MAX || kept_bytes + bytes > kept_bytes_max)) {
-        const struct block block = remove_kept(0);
-        pthread_mutex_unlock(&mutex);
-        drop_block(block);
-        pthread_mutex_lock(&mutex);
+    if (pages != NULL) {
+        return pages;
     }
+    pages = map_fresh(block, whole);
+    if (pages == NULL) {
+        pthread_mutex_lock(&mutex);
+        taken_bytes -= whole;
+        pthread_mutex_unlock(&mutex);
+    }
+    return pages;
 }
 
 void
 tsi_pages_give(void *pages, size_t bytes)
 {
-    const struct block block = {pages, bytes};
+    const struct block block = {pages, block_bytes(bytes)};
     pthread_mutex_lock(&mutex);
+    taken_bytes -= whole_pages(bytes);
     // Pages from before the file are not for others to read, so the next block is better fresh.
-    bool keeps = bytes <= kept_bytes_max &&
-                 (is_shared(pages) || atomic_load_explicit(&base, memory_order_relaxed) == NULL);
-    if (keeps) {
-        make_room(bytes);
-        keeps = kept_count < KEPT_MAX && kept_bytes + bytes <= kept_bytes_max;
-    }
-    if (keeps) {
-        kept[kept_count++] = block;
-        kept_bytes += bytes;
+    const bool keeps =
+        block.bytes <= kept_bytes_max &&
+        (is_small(block.bytes) || is_shared(pages) ||
+         atomic_load_explicit(&base, memory_order_relaxed) == NULL) &&
+        (expected == 0 || all_bytes() - kept.bytes + block.bytes <= expected) &&
+        tsi_kept_put(&kept, pages, block.bytes);
+    drop_surplus();
+    if (waiting > 0) {
+        pthread_cond_broadcast(&returned);
     }
     pthread_mutex_unlock(&mutex);
     if (!keeps) {
         drop_block(block);
     }
+}
+
+void
+tsi_pages_expect(int64_t bytes)
+{
+    pthread_mutex_lock(&mutex);
+    expected += (uint64_t)bytes;
+    drop_surplus();
+    pthread_mutex_unlock(&mutex);
+}
+
+void
+tsi_pages_count(int64_t bytes)
+{
+    atomic_fetch_add_explicit(&elsewhere, bytes, memory_order_relaxed);
+    if (bytes > (int64_t)TSI_PAGES_STEP) {
+        pthread_mutex_lock(&mutex);
+        drop_surplus();
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
+uint64_t
+tsi_pages_bytes(void)
+{
+    pthread_mutex_lock(&mutex);
+    const uint64_t bytes = all_bytes();
+    pthread_mutex_unlock(&mutex);
+    return bytes;
+}
+
+uint64_t
+tsi_pages_kept_bytes(void)
+{
+    pthread_mutex_lock(&mutex);
+    const uint64_t bytes = kept.bytes;
+    pthread_mutex_unlock(&mutex);
+    return bytes;
+}
+
+void
+tsi_pages_trim(void)
+{
+    pthread_mutex_lock(&mutex);
+    while (drop_oldest()) {
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+int
+tsi_pages_watch(void)
+{
+    pthread_mutex_lock(&mutex);
+    if (watch_fd < 0) {
+        watch_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    }
+    const int fd = watch_fd;
+    pthread_mutex_unlock(&mutex);
+    return fd;
+}
+
+void
+tsi_pages_watched(bool is_all)
+{
+    uint64_t count;
+    pthread_mutex_lock(&mutex);
+    (void)!read(watch_fd, &count, sizeof count);
+    if (is_all) {
+        vain_until_ns = tsi_clock_ns() + VAIN_NS;
+        pthread_cond_broadcast(&returned);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+void
+tsi_pages_may_wait(void)
+{
+    may_wait = true;
 }
 
 // A file that nobody can make smaller, with its first step filled with zeros, and mapped.
@@ -259,7 +374,7 @@ open_file(void)
     file = memfd_create("tessera", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (file < 0 || ftruncate(file, (off_t)TSI_PAGES_STEP) != 0 || fchmod(file, 0400) != 0 ||
         fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0 ||
-        !tsi_vec_reserve(&extents, 2)) {
+        !tsi_extents_init(&extents, TSI_PAGES_STEP, bytes_max - TSI_PAGES_STEP)) {
         return NULL;
     }
     unsigned char *start =
@@ -269,7 +384,7 @@ open_file(void)
     }
     // A child of this process is no part of it.
     (void)madvise(start, bytes_max, MADV_DONTFORK);
-    if (!fill(start, TSI_PAGES_STEP)) {
+    if (!tsi_fill_pages(start, TSI_PAGES_STEP)) {
         munmap(start, bytes_max);
         return NULL;
     }
@@ -280,14 +395,13 @@ bool
 tsi_pages_share(uint64_t wanted)
 {
     static bool tried;
-    struct block dropped[KEPT_MAX];
-    size_t dropped_count = 0;
     pthread_mutex_lock(&mutex);
     const char *wish = getenv("TESSERA_SHARE_MEMORY");
     tried = tried || (wish != NULL && strcmp(wish, "0") == 0);
     if (!tried) {
+        tried = true;
         // Twice what is needed: free extents may be too small for a block.
-        bytes_max = 2 * wanted / TSI_PAGES_STEP * TSI_PAGES_STEP + file_step;
+        bytes_max = 2 * wanted / TSI_PAGES_STEP * TSI_PAGES_STEP + FILE_STEP;
         unsigned char *start = open_file();
         if (start == NULL && file >= 0) {
             close(file);
@@ -296,21 +410,15 @@ tsi_pages_share(uint64_t wanted)
         if (start != NULL) {
             const uint64_t part = wanted / 8;
             file_bytes = TSI_PAGES_STEP;
-            extents.items[0] = (struct extent){TSI_PAGES_STEP, bytes_max - TSI_PAGES_STEP};
-            extents.count = 1;
-            kept_bytes_max = part > shared_kept_bytes_max ? shared_kept_bytes_max : (size_t)part;
+            kept_bytes_max = part > SHARED_KEPT_BYTES_MAX ? SHARED_KEPT_BYTES_MAX : part;
             atomic_store_explicit(&base, start, memory_order_release);
-            while (kept_count > 0) {
-                dropped[dropped_count++] = remove_kept(0);
+            // Large ones are private.
+            while (drop_oldest()) {
             }
         }
-        tried = true;
     }
     const bool shares = atomic_load_explicit(&base, memory_order_relaxed) != NULL;
     pthread_mutex_unlock(&mutex);
-    for (size_t i = 0; i < dropped_count; i++) {
-        munmap(dropped[i].pages, dropped[i].bytes);
-    }
     return shares;
 }
 

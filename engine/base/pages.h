@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pages of large buffers. Usually they are this process's own. Once tsi_pages_share() was
-// called they are of one memory file, parts of which other processes can be allowed to read:
-// tsi_pages_place() tells where in the file something is, tsi_pages_open() gives the file.
+// The pages of buffers that are not small. Usually they are this process's own. Once
+// tsi_pages_share() was called those of large blocks are of one memory file, parts of which other
+// processes can be allowed to read: tsi_pages_place() tells where in the file something is,
+// tsi_pages_open() gives the file.
+//
+// A process may say how much memory it expects to take, and what it takes elsewhere is counted with
+// it. Freed blocks are kept for the next use only as long as all of it together stays below.
 
 #ifndef TSI_BASE_PAGES_H
 #define TSI_BASE_PAGES_H
@@ -12,17 +16,43 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Sizes and places of blocks are multiples of this.
+// Sizes and places of blocks in the file are multiples of this.
 #define TSI_PAGES_STEP ((size_t)64 << 10)
+
+// Blocks of at least so many bytes are in the file.
+#define TSI_PAGES_SHARED_MIN ((size_t)1 << 20)
 
 // Blocks of at most `bytes_max` altogether are expected from here on; a part of that stays with the
 // process when it is free. False if the system cannot share memory: then nothing has changed. The
 // first call counts, later ones only tell its result.
 bool tsi_pages_share(uint64_t bytes_max);
 
-// Pages of `bytes`, a multiple of TSI_PAGES_STEP, with any contents; NULL when memory is out.
+// Pages for `bytes` with any contents; NULL when memory is out. They are given back with the same
+// number.
 void *tsi_pages_take(size_t bytes);
 void tsi_pages_give(void *pages, size_t bytes);
+
+// Expects that this process takes `bytes` more, or less. As long as the sum is 0 there is no bound
+// but that for what is kept.
+void tsi_pages_expect(int64_t bytes);
+
+// Counts `bytes` that were taken elsewhere, or less than 0 that were given back there.
+void tsi_pages_count(int64_t bytes);
+
+// What counts: blocks that were taken, those that are kept, and what was taken elsewhere.
+uint64_t tsi_pages_bytes(void);
+uint64_t tsi_pages_kept_bytes(void);
+
+// Gives all back that is kept.
+void tsi_pages_trim(void);
+
+// Whoever lends memory to other processes can get it back when it is short. tsi_pages_watch() gives
+// a descriptor, the same each time, that is readable once a thread waits for memory; -1 if there is
+// none. tsi_pages_watched() makes it wait again for the next; if nothing is to come, `is_all`,
+// those that wait go on. A thread waits for a moment at most, and only if it said that it may.
+int tsi_pages_watch(void);
+void tsi_pages_watched(bool is_all);
+void tsi_pages_may_wait(void);
 
 // Where in the file `data` is; false if it is not.
 bool tsi_pages_place(const void *data, uint64_t *offset);

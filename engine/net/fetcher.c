@@ -23,6 +23,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 #include "engine/base/vec.h"
 #include "engine/net/source.h"
 
@@ -220,7 +221,7 @@ has_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
 static bool
 start_borrowing(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch)
 {
-    if (fetch->bytes < TSI_BUF_PAGES_MIN || !has_lender(fetcher, source) ||
+    if (fetch->bytes < TSI_PAGES_SHARED_MIN || !has_lender(fetcher, source) ||
         !tsi_source_link_wanted(source, fetch)) {
         return false;
     }

@@ -29,15 +29,15 @@ Test(pages, are_private_until_they_are_shared)
 {
     uint64_t offset;
     size_t count;
-    void *pages = tsi_pages_take(TSI_PAGES_STEP);
+    void *pages = tsi_pages_take(TSI_PAGES_SHARED_MIN);
     cr_assert(pages != NULL && !tsi_pages_place(pages, &offset));
     cr_assert(tsi_pages_open(&offset) < 0 && tsi_pages_words(&count) == NULL && count == 0);
     cr_assert(tsi_pages_share(limit));
     cr_assert(!tsi_pages_place(pages, &offset));
-    tsi_pages_give(pages, TSI_PAGES_STEP);
-    pages = tsi_pages_take(TSI_PAGES_STEP);
+    tsi_pages_give(pages, TSI_PAGES_SHARED_MIN);
+    pages = tsi_pages_take(TSI_PAGES_SHARED_MIN);
     cr_assert(pages != NULL && tsi_pages_place(pages, &offset), "what was private comes back");
-    tsi_pages_give(pages, TSI_PAGES_STEP);
+    tsi_pages_give(pages, TSI_PAGES_SHARED_MIN);
 }
 
 Test(pages, of_live_blocks_never_overlap_and_are_seen_by_others)
@@ -58,7 +58,7 @@ Test(pages, of_live_blocks_never_overlap_and_are_seen_by_others)
         const int64_t i = test_random_between(&random, 0, BLOCKS - 1);
         uint64_t offset;
         if (blocks[i].pages == NULL) {
-            blocks[i].bytes = (size_t)test_random_between(&random, 1, 60) * TSI_PAGES_STEP;
+            blocks[i].bytes = (size_t)test_random_between(&random, 16, 60) * TSI_PAGES_STEP;
             blocks[i].pages = tsi_pages_take(blocks[i].bytes);
             blocks[i].mark = (unsigned char)test_random_bits(&random);
             cr_assert(blocks[i].pages != NULL);
