@@ -77,8 +77,7 @@ tsi_extents_give(struct tsi_extents *extents, uint64_t offset, uint64_t bytes)
     const size_t at = find(extents, offset);
     struct tsi_extents_part *parts = extents->parts.items;
     const bool joins_before = at > 0 && parts[at - 1].offset + parts[at - 1].bytes == offset;
-    const bool joins_after =
-        at < extents->parts.count && offset + bytes == parts[at].offset;
+    const bool joins_after = at < extents->parts.count && offset + bytes == parts[at].offset;
     extents->taken--;
     if (joins_before) {
         parts[at - 1].bytes += bytes + (joins_after ? parts[at].bytes : 0);

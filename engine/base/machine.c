@@ -101,6 +101,14 @@ status_bytes(const char *name)
 }
 
 uint64_t
+tsi_machine_addresses_left(void)
+{
+    const uint64_t limit = address_space_bytes();
+    const uint64_t taken = status_bytes("VmSize:");
+    return limit == UINT64_MAX ? limit : limit > taken ? limit - taken : 0;
+}
+
+uint64_t
 tsi_machine_resident_bytes(void)
 {
     return status_bytes("VmRSS:");

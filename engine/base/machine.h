@@ -18,6 +18,9 @@ uint64_t tsi_machine_memory_bytes(void);
 // What of that chunks may take: the rest is for code, stacks and the buffers of libraries.
 uint64_t tsi_machine_chunk_bytes(void);
 
+// Addresses that this process may still map: what RLIMIT_AS leaves; UINT64_MAX without a limit.
+uint64_t tsi_machine_addresses_left(void);
+
 // Resident bytes of this process now and at most; 0 if unknown.
 uint64_t tsi_machine_resident_bytes(void);
 uint64_t tsi_machine_resident_peak_bytes(void);

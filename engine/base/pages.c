@@ -40,7 +40,7 @@
 
 // How long a thread waits for memory to come back from other processes, and how long none does
 // after one waited in vain.
-#define WAIT_NS (100 * TSI_MILLISECOND)
+#define WAIT_NS (1 * TSI_SECOND)
 #define VAIN_NS (1 * TSI_SECOND)
 
 struct block {
@@ -52,9 +52,9 @@ struct block {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tsi_kept kept;
 static uint64_t kept_bytes_max = PRIVATE_KEPT_BYTES_MAX;
-static uint64_t taken_bytes;            // of blocks, as they are counted
-static _Atomic(int64_t) elsewhere;      // may be changed without the mutex
-static uint64_t expected;               // 0: no bound
+static uint64_t taken_bytes;       // of blocks, as they are counted
+static _Atomic(int64_t) elsewhere; // may be changed without the mutex
+static uint64_t expected;          // 0: no bound
 
 static int file = -1;
 static _Atomic(unsigned char *) base; // NULL: nothing is shared
@@ -223,16 +223,17 @@ static void
 wait_for_return(void)
 {
     const uint64_t now = tsi_clock_ns();
-    if (!may_wait || watch_fd < 0 || expected == 0 || all_bytes() <= expected ||
-        now < vain_until_ns) {
+    if (!may_wait || expected == 0 || all_bytes() <= expected || now < vain_until_ns) {
         return;
     }
     const uint64_t until = now + WAIT_NS;
     const struct timespec deadline = {(time_t)(until / TSI_SECOND), (long)(until % TSI_SECOND)};
     int failed = 0;
     waiting++;
-    (void)!write(watch_fd, &(uint64_t){1}, sizeof(uint64_t));
-    while (failed == 0 && all_bytes() > expected && tsi_clock_ns() >= vain_until_ns) {
+    if (watch_fd >= 0) {
+        (void)!write(watch_fd, &(uint64_t){1}, sizeof(uint64_t));
+    }
+    while (failed == 0 && all_bytes() > expected) {
         failed = pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
     }
     waiting--;
@@ -273,12 +274,11 @@ tsi_pages_give(void *pages, size_t bytes)
     pthread_mutex_lock(&mutex);
     taken_bytes -= whole_pages(bytes);
     // Pages from before the file are not for others to read, so the next block is better fresh.
-    const bool keeps =
-        block.bytes <= kept_bytes_max &&
-        (is_small(block.bytes) || is_shared(pages) ||
-         atomic_load_explicit(&base, memory_order_relaxed) == NULL) &&
-        (expected == 0 || all_bytes() - kept.bytes + block.bytes <= expected) &&
-        tsi_kept_put(&kept, pages, block.bytes);
+    const bool keeps = block.bytes <= kept_bytes_max &&
+                       (is_small(block.bytes) || is_shared(pages) ||
+                        atomic_load_explicit(&base, memory_order_relaxed) == NULL) &&
+                       (expected == 0 || all_bytes() - kept.bytes + block.bytes <= expected) &&
+                       tsi_kept_put(&kept, pages, block.bytes);
     drop_surplus();
     if (waiting > 0) {
         pthread_cond_broadcast(&returned);
@@ -296,6 +296,15 @@ tsi_pages_expect(int64_t bytes)
     expected += (uint64_t)bytes;
     drop_surplus();
     pthread_mutex_unlock(&mutex);
+}
+
+bool
+tsi_pages_is_bounded(void)
+{
+    pthread_mutex_lock(&mutex);
+    const bool is_bounded = expected > 0;
+    pthread_mutex_unlock(&mutex);
+    return is_bounded;
 }
 
 void
@@ -349,15 +358,11 @@ tsi_pages_watch(void)
 }
 
 void
-tsi_pages_watched(bool is_all)
+tsi_pages_watched(void)
 {
     uint64_t count;
     pthread_mutex_lock(&mutex);
     (void)!read(watch_fd, &count, sizeof count);
-    if (is_all) {
-        vain_until_ns = tsi_clock_ns() + VAIN_NS;
-        pthread_cond_broadcast(&returned);
-    }
     pthread_mutex_unlock(&mutex);
 }
 

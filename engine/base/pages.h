@@ -36,6 +36,8 @@ void tsi_pages_give(void *pages, size_t bytes);
 // but that for what is kept.
 void tsi_pages_expect(int64_t bytes);
 
+bool tsi_pages_is_bounded(void);
+
 // Counts `bytes` that were taken elsewhere, or less than 0 that were given back there.
 void tsi_pages_count(int64_t bytes);
 
@@ -46,12 +48,12 @@ uint64_t tsi_pages_kept_bytes(void);
 // Gives all back that is kept.
 void tsi_pages_trim(void);
 
-// Whoever lends memory to other processes can get it back when it is short. tsi_pages_watch() gives
-// a descriptor, the same each time, that is readable once a thread waits for memory; -1 if there is
-// none. tsi_pages_watched() makes it wait again for the next; if nothing is to come, `is_all`,
-// those that wait go on. A thread waits for a moment at most, and only if it said that it may.
+// What other processes still read of this one's memory comes back soon, or when they are asked for
+// it. tsi_pages_watch() gives a descriptor, the same each time, that is readable once a thread
+// waits for that; -1 if there is none. tsi_pages_watched() makes it wait for the next. A thread
+// waits for a moment at most, and only if it said that it may.
 int tsi_pages_watch(void);
-void tsi_pages_watched(bool is_all);
+void tsi_pages_watched(void);
 void tsi_pages_may_wait(void);
 
 // Where in the file `data` is; false if it is not.

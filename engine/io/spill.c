@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 
 struct queue {
     struct tsi_spill_run *first;
@@ -92,6 +93,7 @@ static void *
 run_all(void *argument)
 {
     struct tsi_spill *spill = argument;
+    tsi_pages_may_wait();
     pthread_mutex_lock(&spill->lock);
     while (!spill->closing) {
         struct tsi_spill_run *run = take(&spill->waiting);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The lender's file is mapped once, as large as it may become; a chunk is a place in it. Mapped
-// pages stay mapped, so that the next chunk at the same place costs no page faults.
+// pages stay mapped, so that the next chunk at the same place costs no page faults. But they count
+// as resident memory of this process, so one whose memory is bounded unmaps what it has used.
 //
 // When the lender wants a chunk back that is in use, or is gone, its pages are copied and the copy
 // is put in their place by one call of the kernel's: whoever reads them sees the same bytes at the
@@ -31,11 +32,14 @@
 // Files that may grow larger are not mapped: the address space is for others too.
 #define FILE_BYTES_MAX ((uint64_t)1 << 44)
 
+#define PIECE_BYTES ((uint64_t)1 << 20)
+
 struct lease {
     struct tsi_borrower *borrower;
     uint64_t lease;
     uint64_t offset;
     uint64_t bytes;         // whole steps of pages
+    uint64_t copied_bytes;  // of them, from the start
     atomic_bool is_copy;    // the pages are this process's
     atomic_bool was_broken; // and were not the chunk's any more when they were copied
 };
@@ -174,9 +178,14 @@ end_lease(void *owner)
             break;
         }
     }
-    if (atomic_load(&lease->is_copy)) {
+    tsi_pages_count(-(int64_t)lease->bytes);
+    if (lease->copied_bytes > 0) {
         drop_copy(lease);
-    } else {
+    }
+    if (!atomic_load(&lease->is_copy)) {
+        if (tsi_pages_is_bounded()) {
+            (void)madvise(borrower->base + lease->offset, lease->bytes, MADV_DONTNEED);
+        }
         tell_return(borrower, lease->lease);
     }
     pthread_mutex_unlock(&borrower->lock);
@@ -184,27 +193,40 @@ end_lease(void *owner)
     unref(borrower);
 }
 
-// Puts a copy in the place of borrowed pages. The lock is held. False when memory is out.
+// Puts a copy in the place of `count` bytes at `pages`; false when memory is out.
+static bool
+copy_piece(unsigned char *pages, size_t count)
+{
+    void *copy = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED) {
+        return false;
+    }
+    memcpy(copy, pages, count);
+    if (mremap(copy, count, count, MREMAP_MAYMOVE | MREMAP_FIXED, pages) == MAP_FAILED) {
+        munmap(copy, count);
+        return false;
+    }
+    return true;
+}
+
+// Puts a copy in the place of borrowed pages, a piece after the other, so that there is never more
+// than a piece twice. The lock is held. False when memory is out; what was copied then stays.
 static bool
 copy_lease(struct lease *lease)
 {
     unsigned char *pages = lease->borrower->base + lease->offset;
-    if (atomic_load(&lease->is_copy)) {
-        return true;
+    while (lease->copied_bytes < lease->bytes) {
+        const uint64_t left = lease->bytes - lease->copied_bytes;
+        const uint64_t count = left < PIECE_BYTES ? left : PIECE_BYTES;
+        if (!copy_piece(pages + lease->copied_bytes, (size_t)count)) {
+            return false;
+        }
+        lease->copied_bytes += count;
     }
-    void *copy =
-        mmap(NULL, lease->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (copy == MAP_FAILED) {
-        return false;
+    if (!atomic_load(&lease->is_copy)) {
+        atomic_store(&lease->was_broken, !is_unchanged(lease->borrower));
+        atomic_store(&lease->is_copy, true);
     }
-    memcpy(copy, pages, lease->bytes);
-    atomic_store(&lease->was_broken, !is_unchanged(lease->borrower));
-    if (mremap(copy, lease->bytes, lease->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages) ==
-        MAP_FAILED) {
-        munmap(copy, lease->bytes);
-        return false;
-    }
-    atomic_store(&lease->is_copy, true);
     return true;
 }
 
@@ -357,6 +379,7 @@ make_chunk(struct tsi_borrower *borrower, const struct tsi_lease_record *lent, u
         if (ok) {
             atomic_fetch_add_explicit(&borrower->refs, 1, memory_order_relaxed);
             chunk->is_sound = is_sound;
+            tsi_pages_count((int64_t)whole);
             return chunk;
         }
     }

@@ -43,6 +43,7 @@ struct tsi_fetcher {
     struct tsi_net *net;
     tsi_fetcher_done *done;
     void *context;
+    struct tsi_source_bounds bounds;
     TSI_VEC(struct tsi_source *) sources;
     struct tsi_map by_peer;
     struct tsi_fetch *failed; // to be reported
@@ -62,9 +63,21 @@ tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context)
         fetcher->net = net;
         fetcher->done = done;
         fetcher->context = context;
+        fetcher->bounds = (struct tsi_source_bounds){TSI_WIRE_SEGMENT_MAX, UINT64_MAX, 0};
         fetcher->events = epoll_create1(EPOLL_CLOEXEC);
     }
     return fetcher;
+}
+
+void
+tsi_fetcher_bound(struct tsi_fetcher *fetcher, uint64_t bytes)
+{
+    const uint64_t least = (uint64_t)128 << 10;
+    const uint64_t part = bytes / 4;
+    fetcher->bounds.ahead_bytes_max = bytes;
+    fetcher->bounds.segment_bytes = part < least                  ? least
+                                    : part < TSI_WIRE_SEGMENT_MAX ? part
+                                                                  : TSI_WIRE_SEGMENT_MAX;
 }
 
 void
@@ -99,8 +112,8 @@ tsi_fetcher_peer(struct tsi_fetcher *fetcher, uint32_t peer, const char *endpoin
     if (find_source(fetcher, peer) != NULL) {
         return true;
     }
-    struct tsi_source *source =
-        tsi_source_new(fetcher->net, peer, endpoint, is_here && fetcher->events >= 0);
+    struct tsi_source *source = tsi_source_new(fetcher->net, &fetcher->bounds, peer, endpoint,
+                                               is_here && fetcher->events >= 0);
     if (source == NULL || !tsi_vec_reserve(&fetcher->sources, 1) ||
         !tsi_map_put(&fetcher->by_peer, peer, (uint64_t)(uintptr_t)source)) {
         tsi_source_free(source);
@@ -362,7 +375,7 @@ take_segment(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_
     if (fits && message->segment.offset != fetch->arrived) {
         return;
     }
-    if (!fits || count != tsi_source_next_bytes(fetch)) {
+    if (!fits || count != tsi_source_next_bytes(source, fetch)) {
         fail(fetcher, source, fetch, "the peer sent another chunk than was asked for");
         return;
     }

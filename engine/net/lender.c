@@ -6,10 +6,11 @@
 //
 // A lease may outlive its owner's interest in the chunk. Then the memory is in use though nobody
 // here counts it, so the borrower is asked to give it back, for which it copies what it still
-// needs. One that does not do so in time has stopped, or means harm: its connection is closed, and
-// the memory taken. Each connection has a word in the file that the borrower has mapped. It changes
-// before any memory is taken back; a borrower that finds it unchanged after it has read knows that
-// what it read was the chunk.
+// needs: now and then, and at once when a thread of this process waits for memory. One that does
+// not do so in time has stopped, or means harm: its connection is closed, and the memory taken.
+// Each connection has a word in the file that the borrower has mapped. It changes before any memory
+// is taken back; a borrower that finds it unchanged after it has read knows that what it read was
+// the chunk.
 
 #include "engine/net/lender.h"
 
@@ -31,6 +32,7 @@
 enum {
     CONNECTIONS_MAX = 1024, // of all lenders of this process
     LEASES_MAX = 65536,     // of one connection
+    WAITING_MAX = 1024,     // likewise
     EVENTS_PER_TURN = 64,
     RECORDS_PER_TURN = 64, // of one connection
     BACKLOG = 64,
@@ -51,7 +53,8 @@ struct connection {
     size_t word;
     bool ended;
     TSI_VEC(struct lent) leases;
-    struct tsi_map by_lease; // to the index
+    TSI_VEC(struct tsi_lease_record) waiting; // WANTs of chunks that are not there yet
+    struct tsi_map by_lease;                  // to the index
 };
 
 struct tsi_lender {
@@ -63,6 +66,7 @@ struct tsi_lender {
     TSI_VEC(struct connection *) connections;
     struct tsi_map lent; // how often each buffer is
     size_t lease_count;
+    size_t waiting_count;
     uint64_t next_lease;
     uint64_t next_check_ns;
 };
@@ -125,10 +129,11 @@ listen_at(const char *path)
     return listener;
 }
 
+// `source` is a connection, the lender for those who wait for memory, NULL for the listener.
 static bool
-watch(struct tsi_lender *lender, int socket, struct connection *connection)
+watch(struct tsi_lender *lender, int socket, void *source)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
     return epoll_ctl(lender->events, EPOLL_CTL_ADD, socket, &event) == 0;
 }
 
@@ -149,7 +154,8 @@ tsi_lender_new(const char *endpoint, const char *member_public, tsi_server_looku
     if (tsi_lease_path(endpoint, member_public, lender->path, sizeof lender->path)) {
         lender->listener = listen_at(lender->path);
     }
-    if (lender->events < 0 || lender->listener < 0 || !watch(lender, lender->listener, NULL)) {
+    if (lender->events < 0 || lender->listener < 0 || !watch(lender, lender->listener, NULL) ||
+        !watch(lender, tsi_pages_watch(), lender)) {
         tsi_lender_free(lender);
         return NULL;
     }
@@ -213,7 +219,9 @@ end_connection(struct tsi_lender *lender, struct connection *connection)
     while (connection->leases.count > 0) {
         remove_lease(lender, connection, connection->leases.count - 1);
     }
+    lender->waiting_count -= connection->waiting.count;
     close(connection->socket);
+    tsi_vec_fini(&connection->waiting);
     tsi_vec_fini(&connection->leases);
     tsi_map_fini(&connection->by_lease);
     tsi_free(connection);
@@ -263,14 +271,29 @@ admit_all(struct tsi_lender *lender)
     }
 }
 
+// A question for a chunk that is on its way into memory waits; false if it cannot.
+static bool
+put_off(struct tsi_lender *lender, struct connection *connection,
+        const struct tsi_lease_record *want)
+{
+    if (connection->waiting.count == WAITING_MAX || !tsi_vec_push(&connection->waiting, *want)) {
+        return false;
+    }
+    lender->waiting_count++;
+    return true;
+}
+
 // False if the borrower does not read what it asks for.
 static bool
 answer(struct tsi_lender *lender, struct connection *connection,
        const struct tsi_lease_record *want)
 {
-    const char *text;
+    const char *text = NULL;
     struct tsi_lease_record lent = {.type = TSI_LEASE_LENT, .key = want->key};
     struct tsi_buf *chunk = lender->lookup(lender->context, want->key, &text);
+    if (chunk == NULL && text == tsi_server_later && put_off(lender, connection, want)) {
+        return true;
+    }
     if (chunk == NULL || chunk->bytes != want->bytes || chunk->on_free != NULL ||
         !tsi_pages_place(chunk->data, &lent.offset) ||
         !add_lease(lender, connection, chunk, &lent.lease)) {
@@ -318,6 +341,24 @@ hear(struct tsi_lender *lender, struct connection *connection)
         }
         connection->ended =
             received == TSI_LEASE_END || file >= 0 || !obey(lender, connection, &record);
+    }
+}
+
+// Tries all again that were put off.
+static void
+answer_waiting(struct tsi_lender *lender, struct connection *connection)
+{
+    const size_t count = connection->waiting.count;
+    for (size_t i = 0; i < count && !connection->ended; i++) {
+        const struct tsi_lease_record want = connection->waiting.items[i];
+        connection->ended = !answer(lender, connection, &want);
+    }
+    // Behind them are those that have to wait on.
+    connection->waiting.count -= count;
+    lender->waiting_count -= count;
+    if (connection->waiting.count > 0) {
+        memmove(connection->waiting.items, connection->waiting.items + count,
+                connection->waiting.count * sizeof connection->waiting.items[0]);
     }
 }
 
@@ -380,14 +421,21 @@ tsi_lender_turn(struct tsi_lender *lender, uint64_t now_ns)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     const int count = epoll_wait(lender->events, events, EVENTS_PER_TURN, 0);
+    bool is_short = false; // of memory
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == NULL) {
             admit_all(lender);
+        } else if (events[i].data.ptr == lender) {
+            tsi_pages_watched();
+            is_short = true;
         } else {
             hear(lender, events[i].data.ptr);
         }
     }
-    if (now_ns >= lender->next_check_ns) {
+    for (size_t i = 0; lender->waiting_count > 0 && i < lender->connections.count; i++) {
+        answer_waiting(lender, lender->connections.items[i]);
+    }
+    if (is_short || now_ns >= lender->next_check_ns) {
         lender->next_check_ns = now_ns + CHECK_NS;
         recall_left_over(lender, now_ns);
     }
@@ -397,7 +445,7 @@ tsi_lender_turn(struct tsi_lender *lender, uint64_t now_ns)
 uint64_t
 tsi_lender_deadline(const struct tsi_lender *lender)
 {
-    return lender->lease_count > 0 ? lender->next_check_ns : UINT64_MAX;
+    return lender->lease_count + lender->waiting_count > 0 ? lender->next_check_ns : UINT64_MAX;
 }
 
 size_t

@@ -20,19 +20,36 @@ enum {
     BREAKS_MAX = 3,
 };
 
-#define BYTES_AHEAD (4 * (uint64_t)TSI_WIRE_SEGMENT_MAX)
+enum { SEGMENTS_AHEAD = 4 };
 
 struct tsi_source *
-tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint, bool may_borrow)
+tsi_source_new(struct tsi_net *net, struct tsi_source_bounds *bounds, uint32_t peer,
+               const char *endpoint, bool may_borrow)
 {
     struct tsi_source *source = tsi_calloc(1, sizeof *source);
     if (source != NULL) {
         source->net = net;
+        source->bounds = bounds;
         source->peer = peer;
         source->may_borrow = may_borrow;
         snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
     }
     return source;
+}
+
+// `bytes` more are under way.
+static void
+count_ahead(struct tsi_source *source, uint64_t bytes)
+{
+    source->bytes_ahead += bytes;
+    source->bounds->ahead_bytes += bytes;
+}
+
+static void
+uncount_ahead(struct tsi_source *source, uint64_t bytes)
+{
+    source->bytes_ahead -= bytes;
+    source->bounds->ahead_bytes -= bytes;
 }
 
 void
@@ -61,6 +78,7 @@ tsi_source_free(struct tsi_source *source)
     if (source == NULL) {
         return;
     }
+    uncount_ahead(source, source->bytes_ahead);
     tsi_source_disconnect(source);
     tsi_borrower_free(source->borrower, true);
     tsi_source_free_fetches(source->first);
@@ -99,7 +117,7 @@ tsi_source_unlink(struct tsi_source *source, struct tsi_fetch *fetch)
         source->asking = fetch->next;
     }
     source->gets -= fetch->gets;
-    source->bytes_ahead -= fetch->asked - fetch->arrived;
+    uncount_ahead(source, fetch->asked - fetch->arrived);
     tsi_map_remove(&source->by_key, fetch->key);
 }
 
@@ -162,23 +180,24 @@ is_connected(struct tsi_source *source)
 }
 
 static uint64_t
-segment_bytes(const struct tsi_fetch *fetch, uint64_t offset)
+segment_bytes(const struct tsi_source *source, const struct tsi_fetch *fetch, uint64_t offset)
 {
     const uint64_t left = fetch->bytes - offset;
-    return left < TSI_WIRE_SEGMENT_MAX ? left : TSI_WIRE_SEGMENT_MAX;
+    const uint64_t most = source->bounds->segment_bytes;
+    return left < most ? left : most;
 }
 
 uint64_t
-tsi_source_next_bytes(const struct tsi_fetch *fetch)
+tsi_source_next_bytes(const struct tsi_source *source, const struct tsi_fetch *fetch)
 {
-    return segment_bytes(fetch, fetch->arrived);
+    return segment_bytes(source, fetch, fetch->arrived);
 }
 
 // Sends the next GET of `fetch`; false if that cannot be done now.
 static bool
 send_get(struct tsi_source *source, struct tsi_fetch *fetch)
 {
-    const uint64_t length = segment_bytes(fetch, fetch->asked);
+    const uint64_t length = segment_bytes(source, fetch, fetch->asked);
     const struct tsi_message message = {
         .type = TSI_MESSAGE_GET,
         .get = {.key = fetch->key, .offset = fetch->asked, .length = length}};
@@ -191,9 +210,18 @@ send_get(struct tsi_source *source, struct tsi_fetch *fetch)
     }
     fetch->asked += length;
     fetch->gets++;
-    source->bytes_ahead += length;
+    count_ahead(source, length);
     source->gets++;
     return true;
+}
+
+static bool
+may_ask(const struct tsi_source *source)
+{
+    const struct tsi_source_bounds *bounds = source->bounds;
+    return source->gets < GETS_MAX &&
+           source->bytes_ahead < SEGMENTS_AHEAD * bounds->segment_bytes &&
+           (source->bytes_ahead == 0 || bounds->ahead_bytes < bounds->ahead_bytes_max);
 }
 
 // An empty chunk is asked for once, so that a peer that lost it can say so.
@@ -203,8 +231,7 @@ tsi_source_ask(struct tsi_source *source)
     if (source->asking != NULL && !is_connected(source)) {
         return false;
     }
-    while (source->asking != NULL && source->gets < GETS_MAX && source->bytes_ahead < BYTES_AHEAD &&
-           send_get(source, source->asking)) {
+    while (source->asking != NULL && may_ask(source) && send_get(source, source->asking)) {
         if (source->asking->asked == source->asking->bytes) {
             source->asking = source->asking->next;
         }
@@ -219,7 +246,7 @@ tsi_source_arrived(struct tsi_source *source, struct tsi_fetch *fetch, uint64_t 
     fetch->heard_ns = tsi_clock_ns();
     fetch->gets--;
     source->gets--;
-    source->bytes_ahead -= bytes;
+    uncount_ahead(source, bytes);
     source->breaks = 0;
 }
 
@@ -238,7 +265,7 @@ tsi_source_start_again(struct tsi_source *source)
         fetch->gets = 0;
     }
     source->gets = 0;
-    source->bytes_ahead = 0;
+    uncount_ahead(source, source->bytes_ahead);
     source->asking = source->first;
     if (source->breaks == BREAKS_MAX) {
         source->breaks = 0;

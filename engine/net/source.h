@@ -25,8 +25,17 @@ struct tsi_fetch {
     const char *failed; // why, once it has
 };
 
+// What all sources of a fetcher may have under way: it comes as messages, which take memory beside
+// the chunks. Each may have one segment whatever the others have, so none waits for another.
+struct tsi_source_bounds {
+    uint64_t segment_bytes;
+    uint64_t ahead_bytes_max;
+    uint64_t ahead_bytes;
+};
+
 struct tsi_source {
     struct tsi_net *net;
+    struct tsi_source_bounds *bounds;
     uint32_t peer;
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
     uint64_t used_ns; // when the last fetch was started
@@ -48,8 +57,8 @@ struct tsi_source {
     struct tsi_wire_buf out;
 };
 
-struct tsi_source *tsi_source_new(struct tsi_net *net, uint32_t peer, const char *endpoint,
-                                  bool may_borrow);
+struct tsi_source *tsi_source_new(struct tsi_net *net, struct tsi_source_bounds *bounds,
+                                  uint32_t peer, const char *endpoint, bool may_borrow);
 void tsi_source_free(struct tsi_source *source); // with its fetches
 void tsi_source_free_fetches(struct tsi_fetch *fetch);
 
@@ -71,7 +80,7 @@ bool tsi_source_ask_wanted(struct tsi_source *source);
 bool tsi_source_ask(struct tsi_source *source);
 
 // The bytes that answer the oldest GET under way of `fetch`.
-uint64_t tsi_source_next_bytes(const struct tsi_fetch *fetch);
+uint64_t tsi_source_next_bytes(const struct tsi_source *source, const struct tsi_fetch *fetch);
 
 // Notes that these bytes arrived.
 void tsi_source_arrived(struct tsi_source *source, struct tsi_fetch *fetch, uint64_t bytes);

@@ -51,6 +51,10 @@ typedef void tsi_fetcher_done(void *context, tsi_key key, uint32_t peer, struct 
                               const char *text);
 
 struct tsi_fetcher *tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context);
+
+// Lets at most `bytes` be under way, in smaller segments where that is little. Without a call it is
+// four segments from each peer. Before fetches start.
+void tsi_fetcher_bound(struct tsi_fetcher *fetcher, uint64_t bytes);
 void tsi_fetcher_free(struct tsi_fetcher *fetcher); // fetches under way are forgotten
 
 // Tells where `peer` serves, and whether that is this host; or that it is gone: then fetches from

@@ -11,6 +11,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
+#include "engine/base/pages.h"
 #include "engine/program/codec.h"
 
 // Bytes of the program if it were sent; 0 where there is no memory to find out.
@@ -120,6 +121,14 @@ free_jobs(struct tsi_local *local)
     tsi_map_fini(&local->jobs_by_number);
 }
 
+// What the session takes at most, of which there may be several.
+static int64_t
+expected_bytes(const struct tsi_local *local)
+{
+    const uint64_t most = (uint64_t)1 << 50;
+    return (int64_t)(local->memory_bytes < most ? local->memory_bytes : most);
+}
+
 static void
 local_free(struct tsi_local *local)
 {
@@ -134,6 +143,7 @@ local_free(struct tsi_local *local)
     tsi_vec_fini(&local->deliveries);
     tsi_vec_fini(&local->awaited);
     tsi_files_free(local->attempts.files);
+    tsi_pages_expect(-expected_bytes(local));
     pthread_cond_destroy(&local->work);
     pthread_mutex_destroy(&local->lock);
     tsi_free(local);
@@ -231,6 +241,7 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
         return NULL;
     }
     local->memory_bytes = memory_bytes;
+    tsi_pages_expect(expected_bytes(local));
     if (!introduce(local)) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
         local_free(local);

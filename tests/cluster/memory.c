@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/support/processes.h"
 
@@ -36,14 +37,14 @@ expect_sum(tess_session *session)
 static void
 limit_of_the_worker(void)
 {
-    static const char *const flags[] = {"--memory-limit", "100MB", NULL};
+    static const char *const flags[] = {"--memory-limit", "130MB", NULL};
     struct test_cluster cluster = {.scheduler = 0};
     const int joined = test_log_count("scheduler.log", "worker joined");
     test_scheduler_start(&cluster, NULL);
     test_worker_start(&cluster, 1, flags);
     test_log_wait("scheduler.log", "worker joined", joined + 1, 5000);
     tess_session *session = test_session(&cluster);
-    expect_no_room(session, 4, 160, "a limit of 100 MB");
+    expect_no_room(session, 4, 160, "a limit of 130 MB");
     test_check(strstr(tess_session_error(session), "the largest worker may use") != NULL,
                "the message is “%s”", tess_session_error(session));
     test_check(strstr(tess_session_error(session), "chunks of shape (1, 10000000) would fit") !=
@@ -54,20 +55,44 @@ limit_of_the_worker(void)
     test_cluster_stop(&cluster);
 }
 
-// The worker believes that it has 1 GB, but its process gets less address space.
+// What is too little for a worker is refused before it joins, with what it takes.
+static void
+limit_too_small(void)
+{
+    static const char *const flags[] = {"--memory-limit", "6MB", NULL};
+    const char *const argv[] = {
+        test_program("tessera-worker"), "--no-nanny", "--nthreads", "1", flags[0], flags[1], NULL};
+    const pid_t worker = test_start("little.log", argv);
+    const int code = test_wait(worker, 5000);
+    test_check(code == 1, "a worker of 6 MB ended with %d", code);
+    test_check(test_log_count("little.log", "is too little: a worker with 1 threads needs") == 1,
+               "it does not tell why");
+}
+
+// The worker believes that it has 1 GB, but later its process gets less address space.
 static void
 limit_of_the_process(void)
 {
     struct test_cluster cluster = {.scheduler = 0};
-    char command[2 * TEST_PATH_MAX + 128];
+    const struct rlimit limit = {420000L * 1024, 420000L * 1024};
     test_scheduler_start(&cluster, NULL);
-    snprintf(command, sizeof command,
-             "ulimit -v 420000; exec '%s' --no-nanny --scheduler-file '%s' --nthreads 1 "
-             "--memory-limit 1GB",
-             test_program("tessera-worker"), cluster.file);
-    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    const char *const argv[] = {test_program("tessera-worker"),
+                                "--no-nanny",
+                                "--scheduler-file",
+                                cluster.file,
+                                "--nthreads",
+                                "1",
+                                "--memory-limit",
+                                "1GB",
+                                "--spill-limit",
+                                "0",
+                                NULL};
+    // What is shared would be mapped beforehand.
+    setenv("TESSERA_SHARE_MEMORY", "0", 1);
     const pid_t worker = test_start("small.log", argv);
+    unsetenv("TESSERA_SHARE_MEMORY");
     test_log_wait("small.log", "joined", 1, 5000);
+    test_check(prlimit(worker, RLIMIT_AS, &limit, NULL) == 0, "no limit can be set");
     tess_session *session = test_session(&cluster);
     expect_no_room(session, 60, 8, "an address space of 420 MB");
     // It may have ended in order, because it could not go on; then another takes its place.
@@ -160,6 +185,9 @@ main(void)
     test_place_open(60);
     each_worker_has_its_line();
     limit_of_the_worker();
+    if (sanitized == NULL || *sanitized == '\0') {
+        limit_too_small();
+    }
     // A sanitizer needs more addresses than any limit here allows.
     if (sanitized == NULL || *sanitized == '\0') {
         limit_of_the_process();

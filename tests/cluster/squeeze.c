@@ -16,9 +16,9 @@
 enum {
     SKIPPED = 77,
     LIMIT_MB = 96,
-    LOW_MB = 136,    // for the group
-    RESERVE_MB = 64, // of that, which are not for chunks
-    SIDE = 3200,     // of an array of float64, 78 MiB
+    LOW_MB = 64,    // for the group
+    RESERVE_MB = 8, // of that at least, which are not for chunks
+    SIDE = 3200,    // of an array of float64, 78 MiB
     CHUNK = 400,
 };
 

@@ -350,7 +350,8 @@ tsi_worker_chunk_next_fetch(struct tsi_worker *worker)
     // Reading does not wait for peers, who may wait for what is read.
     const bool may_start =
         is_on_disk ? worker->spill_run_count < worker->spills_max : may_fetch(worker, chunk);
-    if (!may_start || !tsi_worker_spill_room(worker, chunk->bytes, entry->priority)) {
+    if (!may_start || !tsi_worker_spill_room(worker, chunk->bytes, entry->priority) ||
+        worker->releases.count > 0) {
         return NULL;
     }
     if (is_on_disk) {

@@ -202,7 +202,9 @@ tsi_worker_task_start(struct tsi_worker *worker)
     if (goes_ahead && (!needs->is_short || worker->long_count > 0)) {
         return NULL;
     }
-    if (!tsi_worker_spill_room(worker, reserved, tsi_worker_task_priority(task))) {
+    // What left for it is released before it runs: otherwise both would be there for a moment.
+    if (!tsi_worker_spill_room(worker, reserved, tsi_worker_task_priority(task)) ||
+        worker->releases.count > 0) {
         return NULL;
     }
     for (size_t i = 0; i < task->inputs.count; i++) {

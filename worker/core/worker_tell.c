@@ -249,12 +249,12 @@ tsi_worker_poll(struct tsi_worker *worker, uint64_t now_ns, struct tsi_worker_ac
     // that room, could otherwise keep the disk busy for ever.
     do {
         if (tell_cancel(worker, action) || tell_release(worker, action) ||
-            tell_execute(worker, action) || tell_spill(worker, action) ||
-            tell_fetch(worker, action) || tell_spill(worker, action) ||
-            tell_release(worker, action) || tell_dropped(worker, action) ||
-            tell_ended(worker, action) || tell_done(worker, action) ||
-            tell_copied(worker, action) || tsi_worker_tell_late(worker, action) ||
-            tell_release(worker, action)) {
+            tell_execute(worker, action) || tell_release(worker, action) ||
+            tell_spill(worker, action) || tell_fetch(worker, action) ||
+            tell_release(worker, action) || tell_spill(worker, action) ||
+            tell_dropped(worker, action) || tell_ended(worker, action) ||
+            tell_done(worker, action) || tell_copied(worker, action) ||
+            tsi_worker_tell_late(worker, action) || tell_release(worker, action)) {
             return true;
         }
     } while (tsi_worker_stuck_relieve(worker));

@@ -45,7 +45,7 @@ say_hello(struct tsi_worker_loop *loop)
                                           .name = loop->name,
                                           .library = tess_version(),
                                           .threads = (uint32_t)loop->threads,
-                                          .memory_bytes = loop->memory_bytes,
+                                          .memory_bytes = loop->room.chunk_bytes,
                                           .spill_bytes = loop->options->spill_bytes,
                                           .endpoint = loop->endpoint,
                                           .host = loop->host,
@@ -76,6 +76,9 @@ open_sockets(struct tsi_worker_loop *loop, struct tsi_error *error)
     loop->server =
         tsi_server_new(loop->net, address, tsi_worker_loop_lookup, loop, loop->endpoint, error);
     loop->fetcher = tsi_fetcher_new(loop->net, tsi_worker_loop_fetched, loop);
+    if (loop->fetcher != NULL) {
+        tsi_fetcher_bound(loop->fetcher, loop->room.wire_bytes);
+    }
     loop->socket = loop->server == NULL
                        ? NULL
                        : tsi_net_connect(loop->net, TSI_NET_CONTROL, connection->address,

@@ -13,7 +13,6 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
-#include "engine/base/memory.h"
 #include "engine/base/pages.h"
 #include "engine/base/signals.h"
 #include "tessera/version.h"
@@ -23,10 +22,6 @@ enum {
     FIXED_ITEMS = 8,
     RETRY_MS = 200, // between tries to find a scheduler
 };
-
-// How often the worker looks at what it may take of the machine. It wakes for its signs of life at
-// the least.
-#define LIMIT_PAUSE_NS TSI_SECOND
 
 // How long a worker that drains waits while nothing moves.
 #define DRAIN_PATIENCE_NS (60 * TSI_SECOND)
@@ -67,15 +62,6 @@ choose_name(struct tsi_worker_loop *loop)
     snprintf(loop->name, sizeof loop->name, "%s-%ld", host, (long)getpid());
 }
 
-// The memory that chunks may take: what the operator said, and no more than the machine leaves.
-static uint64_t
-find_limit(const struct tsi_worker_loop *loop)
-{
-    const uint64_t said = loop->options->memory_bytes;
-    const uint64_t left = tsi_machine_chunk_bytes();
-    return said != 0 && said < left ? said : left;
-}
-
 static tess_status
 start(struct tsi_worker_loop *loop, struct tsi_error *error)
 {
@@ -85,10 +71,15 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     }
     loop->threads = options->threads > 0 ? options->threads : tsi_machine_processors();
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
-    loop->memory_bytes = find_limit(loop);
-    loop->limit_bytes = loop->memory_bytes;
+    tsi_room_prepare();
+    if (tsi_room_find(&loop->room, options->memory_bytes, loop->threads, error) != TESS_OK) {
+        return error->status;
+    }
+    tsi_pages_expect((int64_t)loop->room.pages_bytes);
     // Without shared memory chunks are sent; that is only slower.
-    (void)tsi_pages_share(loop->memory_bytes);
+    if (loop->room.has_addresses) {
+        (void)tsi_pages_share(loop->room.pages_bytes);
+    }
     loop->alone_since_ns = tsi_clock_ns();
     loop->signals = tsi_signals_open();
     choose_name(loop);
@@ -96,7 +87,7 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
     const struct tsi_worker_config config = {
         .threads = loop->threads,
         .runs_ahead = TSI_RUNS_AHEAD,
-        .memory_bytes = loop->memory_bytes,
+        .memory_bytes = loop->room.chunk_bytes,
         .spills_max = options->spill_bytes > 0 ? TSI_SPILL_RUNS : 0,
         .spill_bytes = options->spill_bytes,
     };
@@ -181,25 +172,19 @@ is_final(const struct tsi_worker_loop *loop, tess_status status)
     return status != TESS_OK && !may_come;
 }
 
-// The limits of a process and of its control groups can be changed while it runs. Beyond what the
-// scheduler was told at the start they change nothing.
+// The limits of a process and of its control groups can be changed while it runs.
 static void
 watch_limit(struct tsi_worker_loop *loop, uint64_t now)
 {
-    if (now < loop->next_limit_ns) {
+    const uint64_t before = loop->room.limit_bytes;
+    if (!tsi_room_watch(&loop->room, loop->options->memory_bytes, now)) {
         return;
     }
-    loop->next_limit_ns = now + LIMIT_PAUSE_NS;
-    const uint64_t found = find_limit(loop);
-    const uint64_t limit = found < loop->memory_bytes ? found : loop->memory_bytes;
-    if (limit != loop->limit_bytes) {
-        tsi_log(TSI_LOG_WARNING, "memory limit changed", "from=%llu to=%llu",
-                (unsigned long long)loop->limit_bytes, (unsigned long long)limit);
-        loop->limit_bytes = limit;
-        struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
-        event.limited.memory_bytes = limit;
-        tsi_worker_loop_event(loop, &event);
-    }
+    tsi_log(TSI_LOG_WARNING, "memory limit changed", "from=%llu to=%llu",
+            (unsigned long long)before, (unsigned long long)loop->room.limit_bytes);
+    struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
+    event.limited.memory_bytes = loop->room.chunk_bytes_now;
+    tsi_worker_loop_event(loop, &event);
 }
 
 // Tries to find a scheduler; gives up after the death timeout.
@@ -333,8 +318,10 @@ tsi_worker_loop_run(const struct tsi_worker_options *options)
         tsi_log(TSI_LOG_ERROR, "cannot start", "%s", error.text);
         loop.exit_code = EXIT_FAILURE;
     } else {
-        tsi_log(TSI_LOG_INFO, "worker started", "version=%s name=%s threads=%d memory=%llu",
-                tess_version(), loop.name, loop.threads, (unsigned long long)loop.memory_bytes);
+        tsi_log(TSI_LOG_INFO, "worker started",
+                "version=%s name=%s threads=%d limit=%llu memory=%llu", tess_version(), loop.name,
+                loop.threads, (unsigned long long)loop.room.limit_bytes,
+                (unsigned long long)loop.room.chunk_bytes);
         while (!loop.stopping) {
             turn(&loop);
         }

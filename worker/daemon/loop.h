@@ -15,15 +15,14 @@
 #include "worker/core/worker.h"
 #include "worker/daemon/options.h"
 #include "worker/daemon/pool.h"
+#include "worker/daemon/room.h"
 
 struct tsi_worker_loop {
     const struct tsi_worker_options *options;
     char name[TSI_WIRE_NAME_MAX + 1];
     char host[TSI_WIRE_NAME_MAX + 1]; // identity
     int threads;
-    uint64_t memory_bytes;   // that the scheduler was told of
-    uint64_t limit_bytes;    // what of it may be taken now
-    uint64_t next_limit_ns;  // when that is looked at again
+    struct tsi_room room;    // what it may take
     struct tsi_spill *spill; // NULL: off
     int spill_fd;            // readable when something was written or read
     int signals;

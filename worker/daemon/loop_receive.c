@@ -157,7 +157,7 @@ static void
 take_news(struct tsi_worker_loop *loop, const struct tsi_peer_news *news)
 {
     if (news->is_there) {
-        const bool is_here = strcmp(news->host, loop->host) == 0;
+        const bool is_here = loop->room.has_addresses && strcmp(news->host, loop->host) == 0;
         if (!tsi_fetcher_peer(loop->fetcher, news->peer, news->endpoint, is_here)) {
             tsi_log(TSI_LOG_ERROR, "out of memory", "peer=%u cannot be noted", news->peer);
         }

@@ -15,6 +15,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 
 // What the loop executes itself may take so long, as expected; and when it took longer than the
 // second, it leaves that to the threads for a while.
@@ -69,6 +70,7 @@ static void *
 run_tasks(void *argument)
 {
     struct tsi_pool *pool = argument;
+    tsi_pages_may_wait();
     pthread_mutex_lock(&pool->lock);
     while (!pool->closing) {
         if (tsi_ring_count(&pool->attempts.ring) > 0) {
