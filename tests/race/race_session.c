@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "tessera.h"
@@ -126,6 +127,34 @@ close_early(struct test_random *random)
     }
 }
 
+// Results that are made where they go: the memory is the caller's again once the compute has ended.
+static void
+take_memory_back(tess_session *session, struct test_random *random)
+{
+    enum { PLACED = 60000, CHUNK = 12000 };
+    static const size_t bytes = PLACED * sizeof(double);
+    double *out = malloc(bytes);
+    tess_array *x = tess_arange(session, 0, PLACED, 1, TESS_CHUNKS(CHUNK), TESS_F64);
+    x = tess_sqrt(tess_multiply(x, x));
+    void *outs[] = {out};
+    tess_future *future = tess_submit(&x, outs, &bytes, 1);
+    if (test_random_one_in(random, 2)) {
+        pause_random(random);
+    }
+    if (test_random_one_in(random, 2)) {
+        tess_future_cancel(future);
+    }
+    if (test_random_one_in(random, 2)) {
+        tess_future_free(future);
+        future = NULL;
+    } else if (tess_future_wait(future, -1) == TESS_OK && out[PLACED - 1] != PLACED - 1) {
+        fail("a wrong result in its place", session);
+    }
+    memset(out, 0, bytes);
+    tess_future_free(future);
+    free(out);
+}
+
 static void *
 use(void *argument)
 {
@@ -137,6 +166,7 @@ use(void *argument)
         check_sum(session, numbers(session));
         start_and_stop(session, &random);
         keep_and_release(session, &random);
+        take_memory_back(session, &random);
         close_early(&random);
     }
     tess_session_close(session);
