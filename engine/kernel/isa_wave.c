@@ -137,7 +137,7 @@ wave(struct reduced r, uint64_t turn)
     const tsi_vector_f64 rest = tsi_lanes_fma(r.high, r.low, tsi_lanes_fma(half, s, 1.0 - w));
     const tsi_vector_f64 cos_r = w + tsi_lanes_fma(s * s, of_cos, rest);
     const tsi_vector_u64 y =
-        tsi_lanes_choose(k << 63, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
+        tsi_lanes_choose_by(k, 0, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
     return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
 }
 
@@ -155,7 +155,7 @@ easy_wave_f32(tsi_vector_f64 x, uint64_t turn, tsi_vector_u64 *is_hard)
     *is_hard = is_beyond(x, 0x1p20);
     k += turn;
     const tsi_vector_u64 y =
-        tsi_lanes_choose(k << 63, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
+        tsi_lanes_choose_by(k, 0, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
     return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
 }
 
