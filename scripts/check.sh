@@ -16,6 +16,8 @@
 #   fuzz     the fuzz targets pass their corpus, with --long a minute each of new inputs
 #   instructions  the scheduler's core and tile programs need no more instructions than before
 #            (scripts/instructions.sh; its --update takes the counts of now as the new ones)
+#   aarch64  with --long or when named: it builds for AArch64, and what computes passes its tests under
+#            qemu-user (scripts/aarch64.sh)
 #
 # What a gate printed is in build/check/GATE.log; the end of it is shown when the gate fails.
 
@@ -101,13 +103,20 @@ gate_instructions()
     sh scripts/instructions.sh
 }
 
+gate_aarch64()
+{
+    sh scripts/aarch64.sh
+}
+
 gates=
 for word in "$@"; do
     case $word in
     --long)
         seeds=10000
         fuzz_seconds=60
+        all_gates="$all_gates aarch64"
         ;;
+    aarch64) gates="$gates aarch64" ;;
     *)
         case " $all_gates " in
         *" $word "*) gates="$gates $word" ;;

@@ -3,7 +3,7 @@
 #
 # Installs the Debian 12 packages that the groups named on the command line need:
 #
-#   sh scripts/install-deps.sh [build] [test] [check] [bench]        (build, when none is named)
+#   sh scripts/install-deps.sh [build] [test] [check] [aarch64] [bench]        (build, when none is named)
 #
 # Only packages that are missing are installed; when none is, nothing runs and no rights are
 # needed. Otherwise apt-get runs directly as root, and through sudo as anybody else.
@@ -26,13 +26,17 @@ packages_of()
         packages_of test
         echo clang clang-tidy clang-format libclang-rt-14-dev valgrind
         ;;
+    aarch64)
+        packages_of test
+        echo gcc-aarch64-linux-gnu qemu-user
+        ;;
     bench)
         packages_of build
         echo python3-numpy python3-numexpr python3-dask python3-distributed openmpi-bin \
             python3-mpi4py python3-celery python3-redis redis-server
         ;;
     *)
-        echo "install-deps.sh: no group is called $1; there are build, test, check, bench" >&2
+        echo "install-deps.sh: no group is called $1; there are build, test, check, aarch64, bench" >&2
         exit 2
         ;;
     esac
