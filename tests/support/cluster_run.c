@@ -11,7 +11,7 @@ long_program(tess_session *session)
     tess_array *x =
         tess_random_normal(session, TESS_SHAPE(2800, 2800), TESS_CHUNKS(230, 280), 1, 2);
     tess_array *y = tess_transpose(x, TESS_REVERSED);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 60; i++) {
         y = tess_exp(tess_sin(y));
     }
     tess_array *z = tess_add(tess_rechunk(y, TESS_CHUNKS(370, 470)), tess_cos(x));
