@@ -44,6 +44,7 @@ struct tsi_remote_job {
     uint64_t *delivered;     // one bit a task: its chunk is in its place
     uint64_t left;           // chunks to be delivered that are not in their places
     bool only_delivers;      // nothing else is to be done
+    bool has_fetched;        // chunks that did not come with a message
     bool is_told;            // of all targets; then the future has what the job took
     int damages;             // of these, for a wrong checksum
     TSI_VEC(uint32_t) taken; // delivered, not told yet

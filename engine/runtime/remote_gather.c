@@ -56,7 +56,8 @@ tell_taken(struct tsi_remote *remote, struct tsi_remote_job *job)
         struct tsi_message message = {
             .type = TSI_MESSAGE_TAKEN,
             .taken = {.job = job->number, .tasks = job->taken.items, .count = job->taken.count}};
-        if (has_all(job)) {
+        // The memory of what was fetched may be needed for the next compute.
+        if (has_all(job) && !job->has_fetched) {
             tsi_remote_send_later(remote, &message);
         } else {
             tsi_remote_send(remote, &message);
@@ -146,6 +147,7 @@ ask_for_chunks(struct tsi_remote *remote, struct tsi_remote_job *job)
                                chunk->bytes)) {
             return false;
         }
+        job->has_fetched = true;
         remote->bytes_fetching += chunk->bytes;
         remote->chunks_fetching++;
         job->wanted_taken++;

@@ -185,17 +185,42 @@ log_end(const struct tsi_sched_action *action)
             action->ended.text != NULL ? action->ended.text : "");
 }
 
+static const struct tsi_program *
+program_of(const struct tsi_loop *loop, uint32_t number)
+{
+    for (size_t i = 0; i < loop->jobs.count; i++) {
+        if (loop->jobs.items[i]->number == number) {
+            return loop->jobs.items[i]->program;
+        }
+    }
+    return NULL;
+}
+
+// Whether all chunks of the job together are so small that nobody misses their memory for a moment.
+// The next job may need that of others at once, and have to take fresh pages for it, which costs
+// many times what a message does.
+static bool
+is_small(const struct tsi_loop *loop, uint32_t number)
+{
+    const uint64_t bytes_max = 65536;
+    const struct tsi_program *program = program_of(loop, number);
+    uint64_t bytes = 0;
+    for (int i = 0; program != NULL && i < program->op_count; i++) {
+        const uint64_t chunk = tsi_chunk_op_bytes_max(&program->ops[i]);
+        if (chunk > bytes_max || program->ops[i].task_count > bytes_max) {
+            return false;
+        }
+        bytes += chunk * program->ops[i].task_count;
+    }
+    return program != NULL && bytes <= bytes_max;
+}
+
 // Whether the job is nothing but chunks that its client has taken when it ends well: then it knew
 // of the end before.
 static bool
 only_delivers(const struct tsi_loop *loop, uint32_t number)
 {
-    const struct tsi_program *program = NULL;
-    for (size_t i = 0; i < loop->jobs.count; i++) {
-        if (loop->jobs.items[i]->number == number) {
-            program = loop->jobs.items[i]->program;
-        }
-    }
+    const struct tsi_program *program = program_of(loop, number);
     bool only = program != NULL;
     for (int i = 0; only && i < program->target_count; i++) {
         only = program->targets[i].mode == TSI_TARGET_DELIVER;
@@ -283,8 +308,11 @@ act_for_worker(struct tsi_loop *loop, struct tsi_member *member,
     case TSI_SCHED_DROP_JOB:
         message.type = TSI_MESSAGE_DROP_JOB;
         message.job.job = action->job;
-        tsi_loop_send_later(loop, member, &message);
-        return;
+        if (is_small(loop, action->job)) {
+            tsi_loop_send_later(loop, member, &message);
+            return;
+        }
+        break;
     case TSI_SCHED_WORKER_DRAINED:
         message.type = TSI_MESSAGE_DRAINED;
         break;
