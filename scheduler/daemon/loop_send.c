@@ -200,10 +200,9 @@ program_of(const struct tsi_loop *loop, uint32_t number)
 // The next job may need that of others at once, and have to take fresh pages for it, which costs
 // many times what a message does.
 static bool
-is_small(const struct tsi_loop *loop, uint32_t number)
+is_small(const struct tsi_program *program)
 {
     const uint64_t bytes_max = 65536;
-    const struct tsi_program *program = program_of(loop, number);
     uint64_t bytes = 0;
     for (int i = 0; program != NULL && i < program->op_count; i++) {
         const uint64_t chunk = tsi_chunk_op_bytes_max(&program->ops[i]);
@@ -236,10 +235,23 @@ send_ended(struct tsi_loop *loop, struct tsi_member *member, const struct tsi_sc
                                                 .status = action->ended.status,
                                                 .text = action->ended.text,
                                                 .costs = action->ended.costs}};
-    if (action->ended.status == TESS_OK && only_delivers(loop, action->job)) {
+    if (action->ended.status == TESS_OK && only_delivers(loop, action->job) &&
+        is_small(program_of(loop, action->job))) {
         tsi_loop_send_later(loop, member, &message);
     } else {
         tsi_loop_send(loop, member, &message);
+    }
+}
+
+// Workers that ask a client for its memory are sent away until it knows the job's number.
+static void
+send_accepted(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message)
+{
+    const struct tsi_daemon_job *job = tsi_loop_job_by_token(loop, message->accepted.token);
+    if (job != NULL && is_small(job->program)) {
+        tsi_loop_send_later(loop, member, message);
+    } else {
+        tsi_loop_send(loop, member, message);
     }
 }
 
@@ -253,7 +265,7 @@ act_for_client(struct tsi_loop *loop, struct tsi_member *member,
         message.type = TSI_MESSAGE_ACCEPTED;
         message.accepted.token = action->accepted.token;
         message.accepted.job = action->job;
-        tsi_loop_send_later(loop, member, &message);
+        send_accepted(loop, member, &message);
         break;
     case TSI_SCHED_TARGETS_READY:
         send_ready(loop, member, action);
@@ -308,7 +320,7 @@ act_for_worker(struct tsi_loop *loop, struct tsi_member *member,
     case TSI_SCHED_DROP_JOB:
         message.type = TSI_MESSAGE_DROP_JOB;
         message.job.job = action->job;
-        if (is_small(loop, action->job)) {
+        if (is_small(program_of(loop, action->job))) {
             tsi_loop_send_later(loop, member, &message);
             return;
         }
