@@ -298,13 +298,13 @@ tsi_pages_expect(int64_t bytes)
     pthread_mutex_unlock(&mutex);
 }
 
-bool
-tsi_pages_is_bounded(void)
+uint64_t
+tsi_pages_expected(void)
 {
     pthread_mutex_lock(&mutex);
-    const bool is_bounded = expected > 0;
+    const uint64_t bytes = expected;
     pthread_mutex_unlock(&mutex);
-    return is_bounded;
+    return bytes;
 }
 
 void

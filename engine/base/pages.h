@@ -36,7 +36,8 @@ void tsi_pages_give(void *pages, size_t bytes);
 // but that for what is kept.
 void tsi_pages_expect(int64_t bytes);
 
-bool tsi_pages_is_bounded(void);
+// That sum, 0: no bound.
+uint64_t tsi_pages_expected(void);
 
 // Counts `bytes` that were taken elsewhere, or less than 0 that were given back there.
 void tsi_pages_count(int64_t bytes);

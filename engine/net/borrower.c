@@ -34,6 +34,9 @@
 
 #define PIECE_BYTES ((uint64_t)1 << 20)
 
+// Of what this process expects to take, the part below which a peer's pages stay mapped.
+#define STAY_MAPPED_PART 64
+
 struct lease {
     struct tsi_borrower *borrower;
     uint64_t lease;
@@ -50,7 +53,7 @@ struct tsi_borrower {
     int file; // −1 before HELLO
     unsigned char *base;
     uint64_t map_bytes;
-    uint64_t file_bytes; // as last looked at
+    _Atomic(uint64_t) file_bytes; // as last looked at
     size_t word;
     uint64_t generation;
 
@@ -165,6 +168,17 @@ drop_copy(const struct lease *lease)
 }
 
 // A buffer over borrowed memory has lost its last reference.
+// Whether pages of which no lease is left may stay mapped. The next lease is likely to be of the
+// same ones, and to map them costs as much as to copy them. They are the owner's, but count as
+// resident here too; so they stay where all that the peer has is small beside what this process
+// expects to take.
+static bool
+may_stay_mapped(const struct tsi_borrower *borrower)
+{
+    const uint64_t expected = tsi_pages_expected();
+    return expected == 0 || borrower->file_bytes <= expected / STAY_MAPPED_PART;
+}
+
 static void
 end_lease(void *owner)
 {
@@ -183,7 +197,7 @@ end_lease(void *owner)
         drop_copy(lease);
     }
     if (!atomic_load(&lease->is_copy)) {
-        if (tsi_pages_is_bounded()) {
+        if (!may_stay_mapped(borrower)) {
             (void)madvise(borrower->base + lease->offset, lease->bytes, MADV_DONTNEED);
         }
         tell_return(borrower, lease->lease);
