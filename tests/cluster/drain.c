@@ -31,7 +31,7 @@ long_program(tess_session *session)
 {
     tess_array *x =
         tess_random_normal(session, TESS_SHAPE(4000, 2500), TESS_CHUNKS(200, 2500), 1, 2);
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 60; i++) {
         x = tess_exp(tess_sin(x));
     }
     return tess_mean(x, TESS_AXES_ALL);

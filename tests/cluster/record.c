@@ -121,7 +121,7 @@ a_worker_is_replayed(void)
 {
     char recording[TEST_PATH_MAX];
     snprintf(recording, sizeof recording, "%s", test_place("worker.rec"));
-    const char *const flags[] = {"--record", recording, "--memory-limit", "8MB", NULL};
+    const char *const flags[] = {"--record", recording, "--memory-limit", "32MB", NULL};
     struct test_cluster cluster = {.scheduler = 0};
     const int joined = test_log_count("scheduler.log", "worker joined");
     test_scheduler_start(&cluster, NULL);

@@ -25,7 +25,7 @@ same()
     [ "$here" = "$there" ] || fail "$2 prints '$there' instead of '$here'"
 }
 
-limit=40000000
+limit=60000000
 cluster 2 1 --memory-limit "$limit"
 same 0 normal_mean
 same 0 vector_add
@@ -51,6 +51,6 @@ ends "$started" 0
 there=$(tail -n 4 mean.log)
 [ "$here" = "$there" ] || fail "the means are '$there' instead of '$here'"
 [ "$peak" -gt 0 ] || fail "the memory of the workers was not seen"
-[ -n "${TESSERA_SANITIZED-}" ] || [ "$peak" -lt 110000 ] ||
-    fail "a worker took $peak kB with a limit of 40 MB"
+[ -n "${TESSERA_SANITIZED-}" ] || [ "$peak" -lt 60000 ] ||
+    fail "a worker took $peak kB with a limit of 60 MB"
 stop
