@@ -134,7 +134,7 @@ start(const char *call, const struct tsi_plan_target *targets, int count,
       const struct tsi_future_output *outputs, struct tess_future **future)
 {
     const tess_status status = tsi_compute_plan(call, targets, count, future);
-    if (status != TESS_OK) {
+    if (status != TESS_OK || *future == NULL) {
         return status;
     }
     for (int i = 0; i < count && outputs != NULL; i++) {

@@ -236,7 +236,7 @@ tsi_sched_chunk_keep_data(struct tsi_sched *sched, struct tsi_sched_task *record
                           size_t bytes)
 {
     uint32_t size = 0;
-    while (bytes > data_bytes[size]) {
+    while (size + 1 < TSI_SCHED_CELL_SIZES && bytes > data_bytes[size]) {
         size++;
     }
     struct tsi_sched_cells *cells = &sched->cells[size];
