@@ -38,7 +38,10 @@ tsi_compute_fail(struct tess_session *session, tess_status status, const char *c
     char whole[TSI_ERROR_TEXT_MAX];
     const char *site = tsi_site_now();
     snprintf(whole, sizeof whole, site != NULL ? "%s: %s (at %s)" : "%s: %s", call, text, site);
-    return session == NULL ? status : tsi_session_fail(session, status, whole);
+    if (session != NULL) {
+        tsi_session_fail(session, status, whole);
+    }
+    return status;
 }
 
 tess_status
@@ -94,13 +97,6 @@ check_output(const char *call, const struct tess_array *x, const void *out, size
                : TESS_OK;
 }
 
-// Records an error of the planner or the codec, with the place of the call.
-static tess_status
-fail_plan(struct tess_session *session, const char *call, const struct tsi_error *error)
-{
-    return tsi_compute_fail(session, error->status, call, error->text);
-}
-
 tess_status
 tsi_compute_plan(const char *call, const struct tsi_plan_target *targets, int count,
                  struct tess_future **future)
@@ -111,9 +107,10 @@ tsi_compute_plan(const char *call, const struct tsi_plan_target *targets, int co
     if (fresh == NULL) {
         return tsi_compute_fail(session, TESS_ENOMEM, call, "out of memory");
     }
-    if (tsi_plan_make(targets, count, &fresh->plan, &error) != TESS_OK) {
+    const tess_status status = tsi_plan_make(targets, count, &fresh->plan, &error);
+    if (status != TESS_OK) {
         tsi_future_drop(fresh);
-        return fail_plan(session, call, &error);
+        return tsi_compute_fail(session, status, call, error.text);
     }
     fresh->progress.tasks_total = fresh->plan.program->task_count;
     fresh->kept_base = fresh->plan.program->ops[fresh->plan.target_ops[0]].task_base;
@@ -134,7 +131,7 @@ start(const char *call, const struct tsi_plan_target *targets, int count,
       const struct tsi_future_output *outputs, struct tess_future **future)
 {
     const tess_status status = tsi_compute_plan(call, targets, count, future);
-    if (status != TESS_OK || *future == NULL) {
+    if (status != TESS_OK) {
         return status;
     }
     for (int i = 0; i < count && outputs != NULL; i++) {
@@ -225,7 +222,7 @@ tess_status(tess_persist)(tess_array *x)
     }
     const struct tsi_plan_target target = {.array = x, .mode = TSI_TARGET_KEEP};
     status = start("persist", &target, 1, NULL, &future);
-    if (status != TESS_OK || future == NULL) {
+    if (status != TESS_OK) {
         return status;
     }
     status = tsi_future_finish(future, -1);

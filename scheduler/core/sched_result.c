@@ -38,7 +38,23 @@ give_up(struct tsi_sched *sched, struct tsi_sched_job *job, tess_status why)
     sched->settle_due = true;
 }
 
-// The results that take more than they may, from the one that would be given up first.
+// The result that would be given up first, or NULL.
+static struct tsi_sched_job *
+find_oldest(const struct tsi_sched *sched)
+{
+    struct tsi_sched_job *oldest = NULL;
+    for (size_t i = 0; i < sched->jobs.count; i++) {
+        struct tsi_sched_job *job = sched->jobs.items[i];
+        if (job != NULL && job->expires_ns != 0 &&
+            (oldest == NULL || job->expires_ns < oldest->expires_ns ||
+             (job->expires_ns == oldest->expires_ns && job->id < oldest->id))) {
+            oldest = job;
+        }
+    }
+    return oldest;
+}
+
+// The oldest results go while all together take more than they may.
 static void
 keep_limit(struct tsi_sched *sched)
 {
@@ -47,18 +63,10 @@ keep_limit(struct tsi_sched *sched)
         const struct tsi_sched_job *job = sched->jobs.items[i];
         bytes += job != NULL && job->expires_ns != 0 ? tsi_sched_result_bytes(job->program) : 0;
     }
-    while (bytes > sched->config.result_bytes_max) {
-        struct tsi_sched_job *oldest = NULL;
-        for (size_t i = 0; i < sched->jobs.count; i++) {
-            struct tsi_sched_job *job = sched->jobs.items[i];
-            if (job != NULL && job->expires_ns != 0 &&
-                (oldest == NULL || job->expires_ns < oldest->expires_ns ||
-                 (job->expires_ns == oldest->expires_ns && job->id < oldest->id))) {
-                oldest = job;
-            }
-        }
-        bytes -= tsi_sched_result_bytes(oldest->program);
-        give_up(sched, oldest, TESS_ELIMIT);
+    struct tsi_sched_job *job = find_oldest(sched);
+    for (; job != NULL && bytes > sched->config.result_bytes_max; job = find_oldest(sched)) {
+        bytes -= tsi_sched_result_bytes(job->program);
+        give_up(sched, job, TESS_ELIMIT);
     }
 }
 
