@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Every gate that a change has to pass, one line each, and a verdict:
+# Every gate that a change has to pass, one line each, what each took, and a verdict:
 #
 #   scripts/check.sh [--long] [GATE...]          (all gates, when none is named)
 #
 #   format   clang-format 14 would change nothing
 #   tidy     the project's own rules, scripts/tidy.py
-#   lint     clang-tidy 14 has no complaint
+#   lint     clang-tidy 14 has no complaint; it looks again only at what has changed
 #   gcc      gcc builds everything, warnings are errors; all tests pass, optimized
 #   clang    clang builds everything, warnings are errors
 #   asan     all tests pass under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -19,7 +19,8 @@
 #   aarch64  with --long or when named: it builds for AArch64, and what computes passes its tests under
 #            qemu-user (scripts/aarch64.sh)
 #
-# What a gate printed is in build/check/GATE.log; the end of it is shown when the gate fails.
+# What a gate printed is in build/check/GATE.log; the end of it is shown when the gate fails. What a
+# run has built serves the next one.
 
 set -eu
 
@@ -46,7 +47,7 @@ gate_tidy()
 gate_lint()
 {
     cmake --preset clang
-    python3 scripts/lint.py build/clang "$jobs"
+    python3 scripts/lint.py --jobs "$jobs" --slowest 5 build/clang
 }
 
 # Configures and builds a preset.
@@ -132,20 +133,29 @@ done
 sh scripts/install-deps.sh check
 mkdir -p "$logs"
 failed=
+times=
+count=0
+begin=$(date +%s)
 for gate in ${gates:-$all_gates}; do
+    start=$(date +%s)
     # A process of its own: set -e has no effect inside the condition of an if.
     ( set -e; "gate_$gate" ) >"$logs/$gate.log" 2>&1 &
     if wait "$!"; then
-        echo "$gate ok"
+        verdict=ok
     else
-        echo "$gate FAILED"
+        verdict=FAILED
         failed="$failed $gate"
         tail -n 40 "$logs/$gate.log" | sed 's/^/    /'
     fi
+    seconds=$(($(date +%s) - start))
+    echo "$gate $verdict, $seconds s"
+    times="$times $gate $seconds,"
+    count=$((count + 1))
 done
 
+echo "check: seconds:${times%,}"
 if [ -n "$failed" ]; then
     echo "check: FAILED:$failed"
     exit 1
 fi
-echo "check: ok"
+echo "check: ok, $count gates in $(($(date +%s) - begin)) s"
