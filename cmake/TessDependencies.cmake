@@ -5,6 +5,11 @@
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
+
+# CMake 3.25 keeps some of the flags of these two in its cache in another form than it used them in at
+# first, so that configuring again would compile all that includes them again. It asks again instead.
+unset(zmq_FOUND CACHE)
+unset(czmq_FOUND CACHE)
 pkg_check_modules(openblas REQUIRED openblas)
 pkg_check_modules(sleef REQUIRED IMPORTED_TARGET sleef)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq>=4.3.4)
