@@ -32,8 +32,8 @@ perf report -i "$samples" --stdio --fields overhead,dso,symbol --field-separator
             sub(/^.*\] */, "", name)
             sub(/ .*$/, "", name)
         }
-        name ~ /^normal_f64/ { normals += share; next }
-        name ~ /^(sum_down|tsi_tile_fold|fold_|merge_|start_|finish_)/ { sums += share; next }
+        name ~ /^(normal_f64|drawn_normal)/ { normals += share; next }
+        name ~ /^(sum_down|tsi_tile_fold|tsi_tile_drawn|fold_|merge_|start_|finish_)/ { sums += share; next }
         name ~ /^(tsi_pipeline|tsi_tiling|tsi_run_|tsi_exec|tsi_attempt|reduce_chunk|tsi_operand)/ {
             tiles += share
             next
@@ -43,9 +43,9 @@ perf report -i "$samples" --stdio --fields overhead,dso,symbol --field-separator
         END {
             print "| Part | Functions | Share of the time |"
             print "|---|---|---|"
-            printf "| making normals | `normal_f64` | %.1f %% |\n", normals
-            printf "| adding them to the columns | `sum_down_f64`, `tsi_tile_fold_take` | %.1f %% |\n", sums
-            printf "| walking the tile program | `tsi_pipeline_run`, `tsi_tiling_next`, `tsi_run_tile` | %.1f %% |\n", tiles
+            printf "| making normals and adding them to the columns | `drawn_normal` | %.1f %% |\n", normals
+            printf "| adding together what tasks summed | `sum_down_f64`, `merge_*`, `finish_*` | %.1f %% |\n", sums
+            printf "| going through the task | `tsi_exec_run`, `tsi_run_tile`, `tsi_attempt_*` | %.1f %% |\n", tiles
             printf "| scheduling | `tsi_sched_*`, `tsi_worker_*`, `tsi_local_*` | %.1f %% |\n", cores
             printf "| all else: start of the process, libraries | | %.1f %% |\n", rest
         }'

@@ -7,6 +7,7 @@
 
 #include "engine/exec/box.h"
 #include "engine/exec/pipeline.h"
+#include "engine/exec/tile_drawn.h"
 #include "engine/exec/tile_fold.h"
 #include "engine/io/npy.h"
 
@@ -117,11 +118,15 @@ fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
         return status;
     }
     tsi_tiling_choose(run, &tiling);
+    bool is_done = false;
     status = tsi_tile_fold_make(run, &tiling, memory, fold);
     if (status == TESS_OK) {
+        status = tsi_tile_drawn_fold(run, fold, &is_done);
+    }
+    if (status == TESS_OK && !is_done) {
         status = tsi_pipeline_make(run, &tiling, views, false, &pipeline);
     }
-    if (status != TESS_OK) {
+    if (status != TESS_OK || is_done) {
         return status;
     }
     tsi_pipeline_open(run, &pipeline);

@@ -37,6 +37,7 @@ void TSI_ISA_NAME(tsi_isa_fill_source)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_random)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_sum)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_linear)(struct tsi_kernel_table *table);
+void TSI_ISA_NAME(tsi_isa_fill_fold_drawn)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_var)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_order)(struct tsi_kernel_table *table);
 void TSI_ISA_NAME(tsi_isa_fill_fold_logic)(struct tsi_kernel_table *table);
@@ -46,6 +47,9 @@ void TSI_ISA_NAME(tsi_isa_fill_transpose)(struct tsi_kernel_table *table);
 // The casts of this instruction set from and to float64.
 tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_f64)(tess_dtype to);
 tsi_kernel_cast *TSI_ISA_NAME(tsi_isa_cast_to_f64)(tess_dtype from);
+
+// The normal or uniform numbers of this instruction set.
+tsi_kernel_source *TSI_ISA_NAME(tsi_isa_random_f64)(enum tsi_source source);
 
 // The sum of a run of float64 in 16 virtual lanes.
 double TSI_ISA_NAME(tsi_isa_sum)(int64_t count, const double *x);

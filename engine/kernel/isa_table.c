@@ -18,6 +18,7 @@ TSI_ISA_NAME(tsi_isa_fill)(struct tsi_kernel_table *table)
     TSI_ISA_NAME(tsi_isa_fill_random)(table);
     TSI_ISA_NAME(tsi_isa_fill_fold_sum)(table);
     TSI_ISA_NAME(tsi_isa_fill_fold_linear)(table);
+    TSI_ISA_NAME(tsi_isa_fill_fold_drawn)(table);
     TSI_ISA_NAME(tsi_isa_fill_fold_var)(table);
     TSI_ISA_NAME(tsi_isa_fill_fold_order)(table);
     TSI_ISA_NAME(tsi_isa_fill_fold_logic)(table);

@@ -96,6 +96,15 @@ struct tsi_kernel_linear {
     tsi_kernel_fold_linear *across;
 };
 
+// The most columns of a call of a tsi_kernel_fold_drawn.
+#define TSI_KERNEL_DRAWN_COLUMNS 1024
+
+// Adds rows of a source of float64, which are not stored, to the accumulators of a sum or mean:
+// accumulator j takes the elements of the indices first + j, first + row_step + j, … in this order.
+// The bits are those of the source and of the sum's `down`.
+typedef void tsi_kernel_fold_drawn(int64_t rows, int64_t columns, int64_t first, int64_t row_step,
+                                   const struct tsi_source_params *params, double *acc);
+
 // c[m][n] = a[m][k] · b[k][n], row after row, or with `add` what c held plus that. The step of a is
 // the distance of its rows in elements, or of its columns if it is transposed (then it is stored
 // [k][m]); likewise b. k = 0 gives zeros, or with `add` leaves c as it is.
@@ -122,6 +131,7 @@ struct tsi_kernel_table {
     tsi_kernel_source *source[TSI_SOURCE_COUNT][TESS_DTYPE_COUNT];
     struct tsi_kernel_reduction reduction[TSI_REDUCE_COUNT][TESS_DTYPE_COUNT];
     struct tsi_kernel_linear linear[TESS_DTYPE_COUNT]; // NULL but for floats
+    tsi_kernel_fold_drawn *drawn[TSI_SOURCE_COUNT];    // NULL but for normals and uniforms
     tsi_kernel_product *product[TESS_DTYPE_COUNT];
     tsi_kernel_transpose *transpose[4]; // of elements of 1, 2, 4, 8 bytes
 };
