@@ -306,13 +306,15 @@ bind_several(struct tsi_run *run, int input, struct tsi_operand *view)
 }
 
 tess_status
-tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
+tsi_operand_see(struct tsi_run *run, int input, struct tsi_operand *view, bool *is_in_pieces)
 {
     const struct tsi_input *const from = &run->op->inputs[input];
     const struct tsi_chunk_op *const source = &run->task->program->ops[from->op];
+    view->pieces = NULL;
     view->data = NULL;
     view->bytes = tess_dtype_bytes((tess_dtype)source->dtype);
     view->swapped = false;
+    *is_in_pieces = false;
     if (from->map.is_explicit) {
         return tsi_run_internal(run, "it reads elements through a list of chunks");
     }
@@ -326,7 +328,8 @@ tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
     struct window window;
     find_window(run, &from->map, &source->array, &window);
     if (!window.is_one) {
-        return bind_several(run, input, view);
+        *is_in_pieces = true;
+        return TESS_OK;
     }
     const struct tsi_exec_chunk *const chunk = take_chunk(run);
     if (chunk == NULL) {
@@ -340,6 +343,14 @@ tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
     }
     look_into(run, &from->map, &window, chunk->data, strides, view);
     return TESS_OK;
+}
+
+tess_status
+tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view)
+{
+    bool is_in_pieces = false;
+    const tess_status status = tsi_operand_see(run, input, view, &is_in_pieces);
+    return status == TESS_OK && is_in_pieces ? bind_several(run, input, view) : status;
 }
 
 int64_t

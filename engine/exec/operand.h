@@ -11,9 +11,12 @@
 
 #include "engine/exec/run.h"
 
+struct tsi_pieces;
+
 // The element for the first index of the loop chunk is at `data`, and the next one along loop axis
 // i is stride[i] bytes further, 0 where the input does not vary. NULL data: the chunk is empty.
 struct tsi_operand {
+    const struct tsi_pieces *pieces; // where they lie in several chunks; then `data` is NULL
     const unsigned char *data;
     size_t bytes; // of one element
     bool swapped; // its bytes are in the other order
@@ -24,6 +27,11 @@ struct tsi_operand {
 // Elements of one chunk or file are seen where they are; elements of several are gathered into one
 // block.
 tess_status tsi_operand_bind(struct tsi_run *run, int input, struct tsi_operand *view);
+
+// The same, but nothing is gathered: if there are several chunks, `*is_in_pieces` is set and the
+// chunks are still to be taken.
+tess_status tsi_operand_see(struct tsi_run *run, int input, struct tsi_operand *view,
+                            bool *is_in_pieces);
 
 // How many of the loop indices along loop axis `axis` of the run the input sees in the chunk where
 // it sees the first: as far as that, tsi_operand_bind() would look into one chunk. 0 if what the

@@ -11,13 +11,11 @@
 // - The last step may write straight to the sink's memory.
 // - A step may do the work of others, which are then left out (pipeline_combine.c).
 // - A load may leave several rows where they are, and a fold may do the last step
-//   (pipeline_open.c).
+//   (pipeline_open.c). What else loads do is in pipeline_load.c.
 //
 // All other steps use the register that the planner gave them.
 
 #include "engine/exec/pipeline_step.h"
-
-#include "engine/exec/box.h"
 
 tess_dtype
 tsi_pipeline_dtype(const struct tsi_tile *tile, int index)
@@ -39,6 +37,24 @@ is_repeated(const struct tsi_tiling *tiling, const int64_t *step)
         }
     }
     return false;
+}
+
+// What a load of an input in several chunks keeps of where it is.
+static tess_status
+place_piece(struct tsi_run *run, const struct tsi_operand *views,
+            const struct tsi_tile_instruction *instruction, struct tsi_step *step)
+{
+    void *memory = NULL;
+    step->piece = NULL;
+    if (instruction->code != TSI_TILE_LOAD || views[instruction->operand].pieces == NULL) {
+        return TESS_OK;
+    }
+    const tess_status status = tsi_run_take(run, sizeof *step->piece, &memory);
+    if (status == TESS_OK) {
+        step->piece = memory;
+        tsi_piece_first(views[instruction->operand].pieces, step->piece);
+    }
+    return status;
 }
 
 static void
@@ -66,7 +82,7 @@ prepare_step(const struct tsi_run *run, const struct tsi_tiling *tiling,
     switch (instruction->code) {
     case TSI_TILE_LOAD:
         step->view = &views[instruction->operand];
-        step->step = step->view->stride;
+        step->step = step->piece != NULL ? step->piece->stride : step->view->stride;
         step->is_kept = !step->is_direct && is_repeated(tiling, step->step);
         tsi_reach_make(tiling, step->step, 0, &step->reach);
         return true;
@@ -141,11 +157,16 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
         step->is_filled = false;
         step->is_absorbed = false;
         step->is_rows = false;
+        step->in_rows = false;
         step->ahead = 0;
         step->combine = NULL;
         step->buffer = NULL;
         for (int k = 0; k < 3; k++) {
             step->in[k] = k < arity ? writer[instruction->in[k]] : -1;
+        }
+        status = place_piece(run, views, instruction, step);
+        if (status != TESS_OK) {
+            return status;
         }
         if (!prepare_step(run, tiling, views, instruction, step)) {
             return tsi_run_internal(run, "there is no such kernel");
@@ -158,59 +179,6 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
     }
     tsi_pipeline_combine(run, pipeline);
     return TESS_OK;
-}
-
-void
-tsi_pipeline_copy(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
-                  const struct tsi_step *step, const unsigned char *data, void *out)
-{
-    const struct tsi_reach *const reach = &step->reach;
-    int64_t size[TESS_NDIM_MAX];
-    int64_t stride[TESS_NDIM_MAX];
-    for (int i = 0; i < reach->ndim; i++) {
-        size[i] = tsi_reach_size(tiling, reach, at, i);
-    }
-    if (reach->ndim == 1) {
-        tsi_kernel_load(1, size[0], step->bytes, out, data, 0, reach->step[0], step->ahead);
-    } else if (reach->ndim == 2) {
-        tsi_kernel_load(size[0], size[1], step->bytes, out, data, reach->step[0], reach->step[1],
-                        step->ahead);
-    } else {
-        tsi_box_strides(reach->ndim, size, step->bytes, stride);
-        tsi_box_copy(reach->ndim, size, step->bytes, out, stride, data, reach->step);
-    }
-}
-
-static void
-load_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struct tsi_step *step,
-          void *out)
-{
-    const struct tsi_reach *const reach = &step->reach;
-    const int64_t offset = tsi_tiling_offset(tiling, at, step->step);
-    const unsigned char *const data = step->view->data + offset;
-    const bool is_run = reach->ndim == 0 || (reach->ndim == 1 && reach->step[0] == step->bytes);
-    if (is_run && !step->is_direct && !step->view->swapped && (uintptr_t)data % step->bytes == 0) {
-        step->value = data;
-        return;
-    }
-    step->ahead = step->is_kept ? 0 : tsi_tiling_ahead(tiling, at, step->step);
-    if (step->is_rows) {
-        step->value = data;
-        return;
-    }
-    if (step->is_kept) {
-        if (step->is_filled && step->filled == offset && step->shape == at->shape) {
-            return;
-        }
-        step->is_filled = true;
-        step->filled = offset;
-        step->shape = at->shape;
-    }
-    tsi_pipeline_copy(tiling, at, step, data, out);
-    if (step->view->swapped) {
-        tsi_kernel_swap(at->elements, out, step->bytes);
-    }
-    step->value = out;
 }
 
 // Makes a tile of a source: one run for each place on the outer axes of its reach.
@@ -267,7 +235,7 @@ source_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struc
 static int64_t
 row_step(const struct tsi_step *step, int64_t columns)
 {
-    return step->is_rows ? step->reach.step[0] : columns * step->bytes;
+    return step->in_rows ? step->reach.step[0] : columns * step->bytes;
 }
 
 static bool
@@ -275,7 +243,7 @@ has_rows(const struct tsi_pipeline *pipeline, const struct tsi_step *step)
 {
     bool has = false;
     for (int k = 0; k < 3 && pipeline->split >= 0; k++) {
-        has = has || (step->in[k] >= 0 && pipeline->steps[step->in[k]].is_rows);
+        has = has || (step->in[k] >= 0 && pipeline->steps[step->in[k]].in_rows);
     }
     return has;
 }
@@ -307,7 +275,7 @@ map_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
         for (int k = 0; k < 3 && step->in[k] >= 0; k++) {
             const struct tsi_step *const from = &pipeline->steps[step->in[k]];
             in[k] = (const unsigned char *)from->value + i * row_step(from, columns);
-            if (from->is_rows && from->ahead != 0) {
+            if (from->in_rows && from->ahead != 0) {
                 tsi_kernel_ask(in[k], from->ahead, columns * from->bytes);
             }
         }
@@ -342,7 +310,7 @@ tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, i
     }
     switch (step->code) {
     case TSI_TILE_LOAD:
-        load_tile(tiling, at, step, to);
+        tsi_pipeline_load(pipeline, at, step, to);
         break;
     case TSI_TILE_CONST:
         if (step->is_direct) {

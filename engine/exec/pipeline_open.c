@@ -73,8 +73,11 @@ columns_of(const struct tsi_tiling *tiling, const struct tsi_step *step)
     const struct tsi_reach *const reach = &step->reach;
     int64_t columns = 1;
     if (step->code != TSI_TILE_LOAD || step->is_kept || step->is_direct || step->view->swapped ||
-        reach->ndim != 2 || reach->step[1] != step->bytes ||
-        (uintptr_t)step->view->data % step->bytes != 0) {
+        reach->ndim != 2 || reach->step[1] != step->bytes) {
+        return 0;
+    }
+    const unsigned char *const data = step->piece != NULL ? step->piece->data : step->view->data;
+    if ((uintptr_t)data % step->bytes != 0) {
         return 0;
     }
     for (int i = 0; i < tiling->ndim; i++) {
@@ -114,10 +117,10 @@ tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at
         terms->has_rows[k] = false;
         if (pipeline->term[k] >= 0) {
             const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
-            terms->has_rows[k] = step->is_rows && has_rows;
+            terms->has_rows[k] = step->in_rows && has_rows;
             term->data = step->value;
             term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
-            term->ahead = step->is_rows ? step->ahead : 0;
+            term->ahead = step->in_rows ? step->ahead : 0;
             term->scale = pipeline->scale[k];
         }
     }
@@ -128,7 +131,7 @@ tsi_pipeline_close(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at)
 {
     const int last = pipeline->count - 1;
     struct tsi_step *const step = &pipeline->steps[last];
-    if (step->is_rows) {
+    if (step->in_rows) {
         tsi_pipeline_copy(pipeline->tiling, at, step, step->value, step->buffer);
         return step->buffer;
     }

@@ -5,6 +5,7 @@
 #ifndef TSI_EXEC_PIPELINE_STEP_H
 #define TSI_EXEC_PIPELINE_STEP_H
 
+#include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 
 struct tsi_step {
@@ -15,7 +16,8 @@ struct tsi_step {
     bool is_filled;   // it does
     uint32_t shape;   // of the tile that filled it
     bool is_absorbed; // a later step does its work
-    bool is_rows;     // a load that leaves rows of more than one tile's run where they are
+    bool is_rows;     // a load that may leave the rows of a tile where they are
+    bool in_rows;     // it did: `value` is rows with the step of the reach
     int in[3];        // steps; −1 beyond the arity
     tsi_kernel_map *map;
     tsi_kernel_combine *combine; // instead of `map` where not NULL, with these scales
@@ -24,10 +26,11 @@ struct tsi_step {
     tsi_kernel_source *source;
     struct tsi_scalar constant;
     const struct tsi_operand *view;
+    struct tsi_piece *piece; // instead of `view` for what lies in several chunks
     const struct tsi_source_params *params;
     const int64_t *step; // along the loop axes: bytes of a view, indices of a source
     int64_t first;       // index of a source at the first element of the loop chunk
-    int64_t filled;      // what the value shows: its place in the view or its first index
+    int64_t filled;      // what the value shows: its address or its first index
     void *buffer;
     const void *value;
     int64_t ahead; // where rows of the next tile are, from those of this one; 0 if memory knows
@@ -48,6 +51,11 @@ tsi_pipeline_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at 
 // Does step `index`. `out` is for a direct step.
 void tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index,
                        void *out);
+
+// Does step `index`, a load, of whose tiles the values are to be at `out` if they are not seen
+// where they are.
+void tsi_pipeline_load(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+                       struct tsi_step *step, void *out);
 
 // Copies a tile's elements from `data` to the dense run `out`.
 void tsi_pipeline_copy(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,

@@ -6,6 +6,7 @@
 // source chunk's part is copied to its place in the output at once.
 
 #include "engine/exec/box.h"
+#include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 #include "engine/exec/tile_drawn.h"
 #include "engine/exec/tile_fold.h"
@@ -24,6 +25,14 @@ tsi_run_is_only_load(const struct tsi_chunk_op *op)
     return op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_STORE && is_load(op);
 }
 
+static tess_status
+bind_input(struct tsi_run *run, int input, struct tsi_operand *view)
+{
+    bool is_in_pieces = false;
+    const tess_status status = tsi_operand_see(run, input, view, &is_in_pieces);
+    return status == TESS_OK && is_in_pieces ? tsi_pieces_make(run, input, &view->pieces) : status;
+}
+
 // Views of all inputs, in scratch.
 static tess_status
 bind_inputs(struct tsi_run *run, struct tsi_operand **views)
@@ -33,7 +42,7 @@ bind_inputs(struct tsi_run *run, struct tsi_operand **views)
         tsi_run_take(run, (size_t)run->op->input_count * sizeof(struct tsi_operand), &memory);
     *views = memory;
     for (int i = 0; i < run->op->input_count && status == TESS_OK; i++) {
-        status = tsi_operand_bind(run, i, &(*views)[i]);
+        status = bind_input(run, i, &(*views)[i]);
     }
     return status;
 }
@@ -88,7 +97,7 @@ store_chunk(struct tsi_run *run, void *out)
     if (run->elements == 0) {
         return TESS_OK;
     }
-    return tsi_run_is_only_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
+    return is_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
 }
 
 static void
@@ -174,8 +183,10 @@ find_dense(struct tsi_run *run, const void **data)
 {
     struct tsi_operand view;
     int64_t stride[TESS_NDIM_MAX];
-    const tess_status status = tsi_operand_bind(run, 0, &view);
-    if (status != TESS_OK) {
+    bool is_in_pieces = false;
+    const tess_status status = tsi_operand_see(run, 0, &view, &is_in_pieces);
+    *data = NULL;
+    if (status != TESS_OK || is_in_pieces) {
         return status;
     }
     tsi_box_strides(run->op->loop.ndim, run->size, view.bytes, stride);

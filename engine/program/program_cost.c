@@ -2,8 +2,9 @@
 //
 // Memory and time of a task, estimated from the largest chunk of its operation.
 //
-// Memory is an upper bound, for tasks start when it is reserved. An input that may touch several
-// chunks of its source is put together in one piece first; tile programs keep their registers; a
+// Memory is an upper bound, for tasks start when it is reserved. Tile programs keep their
+// registers, and notes on where the chunks of an input are that may touch several. A product puts
+// such an input together in one piece first, where that is not along the axis that it adds up. A
 // reduction that tells results keeps its accumulators, and a product that tells accumulators keeps
 // the product. Sums that do not fit saturate: such a task fits no machine.
 //
@@ -99,16 +100,25 @@ input_element_bytes(const struct tsi_program *program, const struct tsi_input *i
     return tess_dtype_bytes((tess_dtype)program->ops[input->op].dtype);
 }
 
-// Bytes of the blocks into which the inputs of a tile program are put together.
+// Bytes of the notes of a tile program on inputs that it may take from several chunks: three
+// numbers for each chunk along each axis.
 static size_t
-assembled_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op)
+piece_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
+    const size_t note_bytes = 1024;
     size_t bytes = 0;
     for (int i = 0; i < op->input_count; i++) {
         const struct tsi_input *input = &op->inputs[i];
-        if (is_in_pieces(program, op, input)) {
-            const size_t elements = view_elements(program, op, input);
-            bytes = add_bytes(bytes, multiply_bytes(elements, input_element_bytes(program, input)));
+        if (!is_in_pieces(program, op, input)) {
+            continue;
+        }
+        bytes = add_bytes(bytes, note_bytes);
+        for (int k = 0; k < input->map.ndim; k++) {
+            const int axis = input->map.axis[k].axis;
+            const int64_t chunks = program->ops[input->op].array.axis[k].count;
+            const int64_t indices = axis < 0 ? 1 : tsi_axis_chunk_size_max(&op->loop.axis[axis]);
+            const size_t most = (size_t)(chunks < indices ? chunks : indices);
+            bytes = add_bytes(bytes, multiply_bytes(3 * most + 1, sizeof(int64_t)));
         }
     }
     return bytes;
@@ -185,7 +195,7 @@ tile_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
     if (is_only_load(op) && tile->sink == TSI_SINK_STORE) {
         return 0;
     }
-    size_t bytes = add_bytes(tile_bytes(op), assembled_bytes(program, op));
+    size_t bytes = add_bytes(tile_bytes(op), piece_bytes(program, op));
     if (tile->sink == TSI_SINK_REDUCE && tile->reduce.finish) {
         bytes = add_bytes(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
                                             (tess_dtype)tile->reduce.dtype));

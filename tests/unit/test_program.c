@@ -98,16 +98,17 @@ Test(program, workspace)
     const int aligned = test_build_sum(&build, &rows, 2, two, both);
     const int recut = test_build_sum(&build, &columns, 2, two, both);
     const int moved = test_build_sum(&build, &columns, 1, two, both);
-    const size_t block = (size_t)100 * 10 * 8;
+    // Of two inputs in several chunks, however large these are.
+    const size_t notes = (size_t)2 * 4096;
     const size_t registers =
         tsi_chunk_op_workspace_max(build.program, test_build_at(&build, aligned));
     cr_assert(registers >= (size_t)3 * 1000 * 8 && registers < (size_t)8 * 1000 * 8, "%zu",
               registers);
-    cr_assert(tsi_chunk_op_workspace_max(build.program, test_build_at(&build, recut)) ==
-              registers + 2 * block);
+    const size_t several = tsi_chunk_op_workspace_max(build.program, test_build_at(&build, recut));
+    cr_assert(several > registers && several < registers + notes, "%zu", several);
     cr_assert(tsi_chunk_op_workspace_max(build.program, test_build_at(&build, moved)) == 0);
 
-    // Slices of whole chunks need no copy, others do.
+    // Slices of whole chunks lie in one each, others in two.
     const struct tsi_grid part = {2, {tsi_axis_regular(40, 10), tsi_axis_regular(100, -1)}};
     const struct tsi_grid fine = {2, {tsi_axis_shifted(35, 5, 5), tsi_axis_regular(100, -1)}};
     struct tsi_index_map slices[] = {same, same};
@@ -118,8 +119,8 @@ Test(program, workspace)
     const int odd = test_build_sum(&build, &part, 2, two, slices);
     cr_assert(tsi_chunk_op_workspace_max(build.program, test_build_at(&build, even)) == registers);
     cr_assert(tsi_chunk_op_workspace_max(build.program, test_build_at(&build, finer)) < registers);
-    cr_assert(tsi_chunk_op_workspace_max(build.program, test_build_at(&build, odd)) ==
-              registers + 2 * block);
+    const size_t two_each = tsi_chunk_op_workspace_max(build.program, test_build_at(&build, odd));
+    cr_assert(two_each > registers && two_each < registers + notes, "%zu", two_each);
     tsi_program_free(build.program);
 }
 
