@@ -4,6 +4,10 @@
 // offset: no two touch and none touches the end, so what is given back is merged at once, and a
 // hole at the end makes the file shorter. The first hole that is large enough is taken, which keeps
 // the file short.
+//
+// Past the page cache, what does not start or end with a block in memory goes through a block of
+// its own; extents are whole blocks in the file. Where a file system knows no direct transfers, the
+// pages are written and let go, a piece after the other.
 
 #include "engine/io/slab.h"
 
@@ -22,8 +26,13 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/base/vec.h"
+#include "engine/io/uncached.h"
 
-#define BLOCK_BYTES UINT64_C(4096)
+#define BLOCK_BYTES TSI_UNCACHED_STEP
+
+// What may be in the page cache at once, and what goes through memory of its own at once.
+#define PIECE_BYTES ((uint64_t)1 << 20)
+#define BOUNCE_BYTES ((uint64_t)64 << 10)
 
 struct hole {
     uint64_t offset;
@@ -32,6 +41,8 @@ struct hole {
 
 struct tsi_slab {
     int fd;
+    int direct_fd; // −1: none
+    atomic_bool is_uncached;
     char directory[PATH_MAX];
     uint64_t limit_bytes;
     uint64_t end; // of the last extent
@@ -81,6 +92,8 @@ tsi_slab_open(const char *directory, uint64_t limit_bytes, struct tsi_error *err
         tsi_free(slab);
         return NULL;
     }
+    atomic_init(&slab->is_uncached, false);
+    slab->direct_fd = tsi_uncached_open(slab->fd);
     return slab;
 }
 
@@ -88,6 +101,9 @@ void
 tsi_slab_close(struct tsi_slab *slab)
 {
     if (slab != NULL) {
+        if (slab->direct_fd >= 0) {
+            close(slab->direct_fd);
+        }
         close(slab->fd);
         tsi_vec_fini(&slab->holes);
         tsi_free(slab);
@@ -226,19 +242,115 @@ fail(const struct tsi_slab *slab, const char *what, const struct tsi_extent *ext
                          extent->bytes, slab->directory, why);
 }
 
+// What is written or read: one of them, the other is NULL.
+struct side {
+    const unsigned char *from;
+    unsigned char *to;
+};
+
+static struct side
+advance(struct side side, uint64_t bytes)
+{
+    return side.from != NULL ? (struct side){.from = side.from + bytes}
+                             : (struct side){.to = side.to + bytes};
+}
+
+enum { FILE_ENDS = -1 };
+
+// 0, the number of an error, or FILE_ENDS.
+static int
+move(int fd, struct side side, uint64_t bytes, uint64_t offset)
+{
+    uint64_t done = 0;
+    while (done < bytes) {
+        const struct side at = advance(side, done);
+        const size_t left = (size_t)(bytes - done);
+        const ssize_t count = at.from != NULL ? pwrite(fd, at.from, left, (off_t)(offset + done))
+                                              : pread(fd, at.to, left, (off_t)(offset + done));
+        if (count < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (count == 0 && at.to != NULL) {
+            return FILE_ENDS;
+        }
+        done += count > 0 ? (uint64_t)count : 0;
+    }
+    return 0;
+}
+
+// What is not in whole blocks, through memory that is.
+static int
+move_by_blocks(int fd, struct side side, uint64_t bytes, uint64_t offset)
+{
+    const uint64_t most = blocks_of(bytes < BOUNCE_BYTES ? bytes : BOUNCE_BYTES);
+    unsigned char *blocks = tsi_alloc_aligned((size_t)BLOCK_BYTES, (size_t)most);
+    int failed = blocks == NULL ? ENOMEM : 0;
+    for (uint64_t done = 0; failed == 0 && done < bytes; done += most) {
+        const uint64_t count = bytes - done < most ? bytes - done : most;
+        const struct side at = advance(side, done);
+        if (at.from != NULL) {
+            memset(blocks, 0, (size_t)most);
+            memcpy(blocks, at.from, (size_t)count);
+            failed = move(fd, (struct side){.from = blocks}, blocks_of(count), offset + done);
+        } else {
+            failed = move(fd, (struct side){.to = blocks}, blocks_of(count), offset + done);
+            memcpy(at.to, blocks, failed == 0 ? (size_t)count : 0);
+        }
+    }
+    tsi_free(blocks);
+    return failed;
+}
+
+static int
+move_direct(int fd, struct side side, uint64_t bytes, uint64_t offset)
+{
+    const uintptr_t address = (uintptr_t)(side.from != NULL ? side.from : side.to);
+    const uint64_t whole = address % BLOCK_BYTES == 0 ? bytes / BLOCK_BYTES * BLOCK_BYTES : 0;
+    const int failed = move(fd, side, whole, offset);
+    return failed != 0 || whole == bytes
+               ? failed
+               : move_by_blocks(fd, advance(side, whole), bytes - whole, offset + whole);
+}
+
+static int
+move_in_pieces(int fd, struct side side, uint64_t bytes, uint64_t offset)
+{
+    int failed = 0;
+    for (uint64_t done = 0; failed == 0 && done < bytes; done += PIECE_BYTES) {
+        const uint64_t count = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
+        failed = move(fd, advance(side, done), count, offset + done);
+        tsi_uncached_let_go(fd, offset + done, count);
+    }
+    return failed;
+}
+
+static int
+move_extent(const struct tsi_slab *slab, struct side side, const struct tsi_extent *extent)
+{
+    if (!atomic_load_explicit(&slab->is_uncached, memory_order_relaxed)) {
+        return move(slab->fd, side, extent->bytes, extent->offset);
+    }
+    const int failed = slab->direct_fd >= 0
+                           ? move_direct(slab->direct_fd, side, extent->bytes, extent->offset)
+                           : EINVAL;
+    // Some file systems let a file be opened so, and then want other steps or none at all.
+    return failed == EINVAL ? move_in_pieces(slab->fd, side, extent->bytes, extent->offset)
+                            : failed;
+}
+
+void
+tsi_slab_pass_cache(struct tsi_slab *slab, bool is_uncached)
+{
+    atomic_store_explicit(&slab->is_uncached, is_uncached, memory_order_relaxed);
+}
+
 tess_status
 tsi_slab_write(struct tsi_slab *slab, struct tsi_extent *extent, const void *data,
                struct tsi_error *error)
 {
-    const unsigned char *bytes = data;
-    uint64_t done = 0;
-    while (done < extent->bytes) {
-        const ssize_t count = pwrite(slab->fd, bytes + done, (size_t)(extent->bytes - done),
-                                     (off_t)(extent->offset + done));
-        if (count < 0 && errno != EINTR) {
-            return fail(slab, "write", extent, strerror(errno), error);
-        }
-        done += count > 0 ? (uint64_t)count : 0;
+    const int failed = move_extent(slab, (struct side){.from = data}, extent);
+    if (failed != 0) {
+        return fail(slab, "write", extent, strerror(failed), error);
     }
     extent->checksum = tsi_checksum(data, (size_t)extent->bytes);
     return TESS_OK;
@@ -248,16 +360,10 @@ tess_status
 tsi_slab_read(struct tsi_slab *slab, const struct tsi_extent *extent, void *data,
               struct tsi_error *error)
 {
-    unsigned char *bytes = data;
-    uint64_t done = 0;
-    while (done < extent->bytes) {
-        const ssize_t count = pread(slab->fd, bytes + done, (size_t)(extent->bytes - done),
-                                    (off_t)(extent->offset + done));
-        if (count == 0 || (count < 0 && errno != EINTR)) {
-            return fail(slab, "read", extent,
-                        count == 0 ? "the file ends before that" : strerror(errno), error);
-        }
-        done += count > 0 ? (uint64_t)count : 0;
+    const int failed = move_extent(slab, (struct side){.to = data}, extent);
+    if (failed != 0) {
+        return fail(slab, "read", extent,
+                    failed == FILE_ENDS ? "the file ends before that" : strerror(failed), error);
     }
     if (tsi_checksum(data, (size_t)extent->bytes) != extent->checksum) {
         return fail(slab, "read", extent, "they are not those that were written", error);

@@ -9,6 +9,7 @@
 #ifndef TSI_IO_SLAB_H
 #define TSI_IO_SLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,10 @@ void tsi_slab_close(struct tsi_slab *slab);
 tess_status tsi_slab_take(struct tsi_slab *slab, uint64_t bytes, struct tsi_extent *extent,
                           struct tsi_error *error);
 void tsi_slab_give(struct tsi_slab *slab, const struct tsi_extent *extent);
+
+// Whether what is written and read from now on leaves next to nothing in the page cache. At first
+// it does leave it there. On any thread.
+void tsi_slab_pass_cache(struct tsi_slab *slab, bool is_uncached);
 
 // Writes the extent's bytes and notes their checksum. Fails with TESS_EIO; the message names the
 // directory and how many bytes the slab has.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Two lists under one lock, as in the worker's pool of threads: runs to do, and runs that ended.
-// Room in the slab is taken and given back by the caller's thread alone.
+// Room in the slab is taken and given back by the caller's thread alone. Control groups get other
+// limits while a process runs, so now and then a thread looks whether there is room for pages of
+// the file.
 
 #include "engine/io/spill.h"
 
@@ -9,8 +11,12 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/pages.h"
+#include "engine/io/uncached.h"
+
+#define LOOK_NS (1 * TSI_SECOND)
 
 struct queue {
     struct tsi_spill_run *first;
@@ -27,6 +33,7 @@ struct tsi_spill {
     int thread_count;
     pthread_mutex_t lock; // of what follows
     pthread_cond_t work;
+    uint64_t next_look_ns;
     struct queue waiting;
     struct queue ended;
     bool closing;
@@ -73,6 +80,16 @@ tsi_spill_new(const char *directory, uint64_t limit_bytes, void (*wake)(void *co
     return spill;
 }
 
+// Whether to look now at what the control groups allow. The lock is held.
+static bool
+is_time_to_look(struct tsi_spill *spill)
+{
+    const uint64_t now = tsi_clock_ns();
+    const bool is_time = now >= spill->next_look_ns;
+    spill->next_look_ns = is_time ? now + LOOK_NS : spill->next_look_ns;
+    return is_time;
+}
+
 static void
 do_run(struct tsi_spill *spill, struct tsi_spill_run *run)
 {
@@ -101,7 +118,11 @@ run_all(void *argument)
             pthread_cond_wait(&spill->work, &spill->lock);
             continue;
         }
+        const bool looks = is_time_to_look(spill);
         pthread_mutex_unlock(&spill->lock);
+        if (looks) {
+            tsi_slab_pass_cache(spill->slab, tsi_uncached_is_wanted());
+        }
         do_run(spill, run);
         pthread_mutex_lock(&spill->lock);
         put(&spill->ended, run);

@@ -13,11 +13,13 @@
 // process may make one.
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tests/support/group.h"
@@ -107,6 +109,27 @@ is_sanitized(void)
     return sanitized != NULL && *sanitized != '\0';
 }
 
+// How a process ended that should be there.
+static void
+expect_running(pid_t process, const struct test_group *group, const char *what)
+{
+    if (!test_is_running(process)) {
+        const long kills = group != NULL ? test_group_kills(group) : 0;
+        test_check(false, "%s: it ended with %d; killed for memory in its group: %ld", what,
+                   test_wait(process, 0), kills);
+    }
+}
+
+// All that is charged to the group, pages of files and of the kernel included, stays below its
+// limit: at the limit the system has to take pages away or to kill.
+static void
+expect_group_in_limit(const struct test_group *group)
+{
+    const long most = test_group_peak_kb(group);
+    printf("the group: a limit of %ld KB, %ld KB at most\n", limit_kb, most);
+    test_check(most < limit_kb, "the group came up to its limit");
+}
+
 // Beyond `before_kb` the process never had more resident memory than its limit and `beside_kb`.
 static void
 expect_in_limit(pid_t process, long before_kb, long beside_kb, const char *what)
@@ -176,6 +199,14 @@ start_worker(struct test_cluster *cluster, const char *before, bool has_flag)
     test_log_wait("scheduler.log", "worker joined", index + 1, 8000);
 }
 
+// Whether what is spilled takes memory, which then is the group's.
+static bool
+spills_to_memory(void)
+{
+    struct statfs info;
+    return statfs(test_place("."), &info) != 0 || info.f_type == TMPFS_MAGIC;
+}
+
 // Three workers, each with another kind of limit beside its own one. Returns whether the control
 // group was made.
 static bool
@@ -189,7 +220,8 @@ start_cluster(struct test_cluster *cluster, struct test_group *group)
         snprintf(before, sizeof before, "ulimit -v %ld;", limit_kb + ADDRESSES_KB);
     }
     start_worker(cluster, before, true);
-    const bool has_group = !is_sanitized() && test_group_make(group, limit_kb * 1024);
+    const bool has_group =
+        !is_sanitized() && !spills_to_memory() && test_group_make(group, limit_kb * 1024);
     before[0] = '\0';
     if (has_group) {
         snprintf(before, sizeof before, "echo $$ >'%s/cgroup.procs' &&", group->path);
@@ -207,6 +239,10 @@ cluster(void)
     const struct results want = expected(WORKERS);
     tess_session *session = test_session(&cluster);
     const struct results have = run(session, WORKERS);
+    for (int i = 0; i < WORKERS; i++) {
+        expect_running(cluster.workers[i], has_group && i == WORKERS - 1 ? &group : NULL,
+                       "a worker");
+    }
     expect_same(&have, &want, "cluster");
     expect_in_limit(cluster.workers[0], 0, 0, "a worker");
     expect_in_limit(cluster.workers[1], 0, 0, "a worker with few addresses");
@@ -215,6 +251,7 @@ cluster(void)
     tess_session_close(session);
     test_cluster_stop(&cluster);
     if (has_group) {
+        expect_group_in_limit(&group);
         rmdir(group.path);
     }
 }

@@ -12,6 +12,8 @@
 struct test_group {
     char path[TEST_PATH_MAX];
     const char *limit_file;
+    const char *peak_file;
+    const char *kills_file;
 };
 
 // Makes a group of version 2 or 1; false if this process may not. Remove it with rmdir() when
@@ -20,5 +22,10 @@ bool test_group_make(struct test_group *group, long bytes);
 
 // Changes its limit; false if the system does not, as where more is taken and cannot be given up.
 bool test_group_limit(const struct test_group *group, long bytes);
+
+// The most kilobytes that were ever charged to it, −1 where the system does not tell; and how many
+// of its processes the system killed for want of memory.
+long test_group_peak_kb(const struct test_group *group);
+long test_group_kills(const struct test_group *group);
 
 #endif

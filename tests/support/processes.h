@@ -50,7 +50,7 @@ void test_log_wait(const char *log, const char *text, int count, int timeout_ms)
 // joined") the scheduler's log tells of last, the last `count` of them.
 void test_endpoints(const char *joined, char (*out)[TEST_PATH_MAX], int count);
 
-// Kilobytes in a line of /proc/PID/status, such as "VmHWM".
+// Kilobytes in a line of /proc/PID/status, such as "VmHWM"; −1 if the process has ended.
 long test_memory_kb(pid_t process, const char *line);
 
 // A scheduler and its workers, on the default ipc address unless the scheduler's flags say

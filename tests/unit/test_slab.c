@@ -4,10 +4,14 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tests/support/random.h"
@@ -15,12 +19,19 @@
 enum { LIVE_MAX = 200, STEPS = 4000 };
 
 static struct tsi_slab *
-open_slab(uint64_t limit_bytes)
+open_as(uint64_t limit_bytes, bool is_uncached)
 {
     struct tsi_error error = {.status = TESS_OK};
     struct tsi_slab *slab = tsi_slab_open("/tmp", limit_bytes, &error);
     cr_assert(slab != NULL, "%s", error.text);
+    tsi_slab_pass_cache(slab, is_uncached);
     return slab;
+}
+
+static struct tsi_slab *
+open_slab(uint64_t limit_bytes)
+{
+    return open_as(limit_bytes, false);
 }
 
 static bool
@@ -122,9 +133,10 @@ Test(slab, its_limit_holds)
 }
 
 // A file that may not grow plays the full disk.
-Test(slab, a_full_disk_is_an_error_that_names_the_directory_and_the_bytes)
+static void
+expect_full_disk(bool is_uncached)
 {
-    struct tsi_slab *slab = open_slab(UINT64_MAX);
+    struct tsi_slab *slab = open_as(UINT64_MAX, is_uncached);
     struct tsi_extent extent;
     struct tsi_error error = {.status = TESS_OK};
     const struct rlimit limit = {8192, RLIM_INFINITY};
@@ -139,6 +151,93 @@ Test(slab, a_full_disk_is_an_error_that_names_the_directory_and_the_bytes)
     cr_assert(strstr(error.text, "100000 bytes in /tmp") != NULL, "%s", error.text);
     tsi_slab_give(slab, &extent);
     tsi_slab_close(slab);
+}
+
+Test(slab, a_full_disk_is_an_error_that_names_the_directory_and_the_bytes)
+{
+    expect_full_disk(false);
+    expect_full_disk(true);
+}
+
+// Blocks and parts of them, whatever starts where in memory, and beside each other in the file.
+Test(slab, past_the_page_cache_the_same_is_read)
+{
+    enum { COUNT = 8, MOST = 200000 };
+    static const size_t sizes[COUNT] = {1, 4095, 4096, 4097, 8192, 65537, 131072, MOST};
+    static _Alignas(4096) unsigned char data[MOST + 64];
+    static _Alignas(4096) unsigned char back[MOST + 128];
+    struct test_random random = {11};
+    struct tsi_slab *slab = open_as(UINT64_MAX, true);
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = (unsigned char)test_random_bits(&random);
+    }
+    for (int shift = 0; shift <= 64; shift += 64) {
+        struct tsi_extent extents[COUNT];
+        for (int i = 0; i < COUNT; i++) {
+            cr_assert_eq(tsi_slab_take(slab, sizes[i], &extents[i], NULL), TESS_OK);
+            cr_assert_eq(tsi_slab_write(slab, &extents[i], data + shift, NULL), TESS_OK);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            unsigned char *to = back + 64 - shift;
+            memset(back, 0xEE, sizeof back);
+            cr_assert_eq(tsi_slab_read(slab, &extents[i], to, NULL), TESS_OK, "%zu", sizes[i]);
+            cr_assert(memcmp(to, data + shift, sizes[i]) == 0, "%zu bytes", sizes[i]);
+            cr_assert_eq(to[sizes[i]], 0xEE, "it reads more than %zu bytes", sizes[i]);
+        }
+    }
+    tsi_slab_close(slab);
+}
+
+// The pages of the only file without a name that is open which are in memory.
+static size_t
+cached_pages(size_t bytes)
+{
+    char path[64];
+    char target[256];
+    size_t cached = 0;
+    for (int fd = 3; fd < 64; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        const ssize_t count = readlink(path, target, sizeof target - 1);
+        target[count > 0 ? count : 0] = '\0';
+        if (strncmp(target, "/tmp/", 5) != 0 || strstr(target, "(deleted)") == NULL) {
+            continue;
+        }
+        unsigned char *pages = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+        unsigned char *are_there = malloc(bytes / 4096);
+        cr_assert(pages != MAP_FAILED && are_there != NULL);
+        cr_assert_eq(mincore(pages, bytes, are_there), 0);
+        for (size_t i = 0; i < bytes / 4096; i++) {
+            cached += are_there[i] & 1;
+        }
+        free(are_there);
+        munmap(pages, bytes);
+        return cached;
+    }
+    cr_assert_fail("no file is open");
+    return 0;
+}
+
+Test(slab, past_the_page_cache_next_to_nothing_is_left_there)
+{
+    enum { BYTES = 16 << 20 };
+    struct statfs info;
+    cr_assert_eq(statfs("/tmp", &info), 0);
+    if (info.f_type == TMPFS_MAGIC) {
+        cr_skip_test("/tmp is memory");
+    }
+    for (int is_uncached = 0; is_uncached <= 1; is_uncached++) {
+        struct tsi_extent extent;
+        struct tsi_slab *slab = open_as(UINT64_MAX, is_uncached != 0);
+        unsigned char *data = aligned_alloc(4096, BYTES);
+        memset(data, 7, BYTES);
+        cr_assert_eq(tsi_slab_take(slab, BYTES, &extent, NULL), TESS_OK);
+        cr_assert_eq(tsi_slab_write(slab, &extent, data, NULL), TESS_OK);
+        cr_assert_eq(tsi_slab_read(slab, &extent, data, NULL), TESS_OK);
+        const size_t cached = cached_pages(BYTES);
+        cr_assert(is_uncached ? cached <= BYTES / 4096 / 16 : cached > 0, "%zu pages", cached);
+        free(data);
+        tsi_slab_close(slab);
+    }
 }
 
 Test(slab, a_directory_that_is_not_there_is_an_error)
