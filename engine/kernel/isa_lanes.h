@@ -185,6 +185,27 @@ tsi_lanes_any(tsi_vector_u64 sign)
 #endif
 }
 
+// Whether some lane of x or y is beyond ±most; of a NaN it may be either.
+TSI_LANES_INLINE bool
+tsi_lanes_exceed(tsi_vector_f64 x, tsi_vector_f64 y, double most)
+{
+#if defined(TSI_ISA_avx512)
+    const __m512d larger = _mm512_range_pd((__m512d)x, (__m512d)y, 0x0B);
+    return _mm512_cmp_pd_mask(larger, _mm512_set1_pd(most), _CMP_NLE_UQ) != 0;
+#elif defined(TSI_ISA_avx2)
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    const __m256d larger =
+        _mm256_max_pd(_mm256_andnot_pd(sign, (__m256d)x), _mm256_andnot_pd(sign, (__m256d)y));
+    return _mm256_movemask_pd(_mm256_cmp_pd(larger, _mm256_set1_pd(most), _CMP_NLE_UQ)) != 0;
+#else
+    bool exceeds = false;
+    for (int l = 0; l < TSI_VECTOR_F64; l++) {
+        exceeds = exceeds || fabs(x[l]) > most || fabs(y[l]) > most;
+    }
+    return exceeds;
+#endif
+}
+
 // As many float32 as there are lanes.
 TSI_LANES_INLINE tsi_vector_f64
 tsi_lanes_load_f32(const float *from)

@@ -25,7 +25,7 @@ typedef tsi_vector_f64 tsi_math_hard(tsi_vector_f64 x);
 // How many elements ahead of their use lines are asked for. Between its other work a function reads
 // memory too slowly for the processor's own prefetching to get under way in time; a sum of sines
 // took twice as long. Beyond the run lies what the next one reads, or nothing, which does no harm.
-#define TSI_MATH_AHEAD 256
+#define TSI_MATH_AHEAD 1024
 
 // c[0] + c[1]·x + …
 TSI_LANES_INLINE tsi_vector_f64

@@ -46,27 +46,29 @@ is_beyond(tsi_vector_f64 x, double limit)
     return (tsi_vector_u64)most - ((tsi_vector_u64)x & ~TSI_MATH_SIGN);
 }
 
-// k, whose lowest bits come out in the lowest of `*bits`.
+// k; the lowest bits of k + turn come out in the lowest of `*bits`.
 TSI_LANES_INLINE tsi_vector_f64
-count_quarters(tsi_vector_f64 x, tsi_vector_u64 *bits)
+count_quarters(tsi_vector_f64 x, int turn, tsi_vector_u64 *bits)
 {
+    const double round = TSI_MATH_ROUND + turn;
     const tsi_vector_f64 t =
-        tsi_lanes_fma(x, tsi_lanes_all_f64(TWO_OVER_PI), tsi_lanes_all_f64(TSI_MATH_ROUND));
+        tsi_lanes_fma(x, tsi_lanes_all_f64(TWO_OVER_PI), tsi_lanes_all_f64(round));
     *bits = (tsi_vector_u64)t;
-    return t - TSI_MATH_ROUND;
+    return t - round;
 }
 
 // Up to 2^15 quarters.
 TSI_LANES_INLINE struct reduced
-reduce_near(tsi_vector_f64 x)
+reduce_near(tsi_vector_f64 x, int turn)
 {
-    const tsi_vector_f64 c1 = tsi_lanes_all_f64(0x1.921fb5444p0);
+    const tsi_vector_f64 minus_c1 = tsi_lanes_all_f64(-0x1.921fb5444p0);
+    const tsi_vector_f64 minus_c2 = tsi_lanes_all_f64(-0x1.68c234c4c8p-39);
     const tsi_vector_f64 c2 = tsi_lanes_all_f64(0x1.68c234c4c8p-39);
     const tsi_vector_f64 c3 = tsi_lanes_all_f64(-0x1.9d747f23e32edp-79);
     struct reduced r;
-    const tsi_vector_f64 k = count_quarters(x, &r.k);
-    const tsi_vector_f64 most = tsi_lanes_fma(-k, c1, x);
-    r.high = tsi_lanes_fma(-k, c2, most);
+    const tsi_vector_f64 k = count_quarters(x, turn, &r.k);
+    const tsi_vector_f64 most = tsi_lanes_fma(k, minus_c1, x);
+    r.high = tsi_lanes_fma(k, minus_c2, most);
     r.low = tsi_lanes_fma(k, c3, tsi_lanes_fma(k, c2, r.high - most));
     return r;
 }
@@ -83,7 +85,7 @@ add_exactly(tsi_vector_f64 x, tsi_vector_f64 y, tsi_vector_f64 *rest)
 
 // Up to 2^38, but not below 1.
 TSI_LANES_INLINE struct reduced
-reduce_middle(tsi_vector_f64 x)
+reduce_middle(tsi_vector_f64 x, int turn)
 {
     const tsi_vector_f64 c1 = tsi_lanes_all_f64(0x1.921fb54442d18p0);
     const tsi_vector_f64 c2 = tsi_lanes_all_f64(0x1.1a62633145c07p-54);
@@ -91,7 +93,7 @@ reduce_middle(tsi_vector_f64 x)
     struct reduced r;
     tsi_vector_f64 rest1;
     tsi_vector_f64 rest2;
-    const tsi_vector_f64 k = count_quarters(x, &r.k);
+    const tsi_vector_f64 k = count_quarters(x, turn, &r.k);
     const tsi_vector_f64 p1 = k * c1;
     const tsi_vector_f64 p2 = k * c2;
     const tsi_vector_f64 most = add_exactly(x - p1, -tsi_lanes_fma(k, c1, -p1), &rest1);
@@ -103,15 +105,16 @@ reduce_middle(tsi_vector_f64 x)
 }
 
 static struct reduced
-reduce_any(tsi_vector_f64 x)
+reduce_any(tsi_vector_f64 x, int turn)
 {
-    struct reduced r = reduce_middle(x);
+    struct reduced r = reduce_middle(x, turn);
     const tsi_vector_u64 is_far = is_beyond(x, 0x1p38);
     if (tsi_lanes_any(is_far)) {
         struct tsi_angle angle[TSI_VECTOR_F64];
         for (int l = 0; l < TSI_VECTOR_F64; l++) {
             angle[l] = is_far[l] >> 63 != 0 ? tsi_angle_reduce(x[l])
                                             : (struct tsi_angle){r.high[l], r.low[l], r.k[l]};
+            angle[l].quarters += is_far[l] >> 63 != 0 ? (uint64_t)turn : 0;
         }
         for (int l = 0; l < TSI_VECTOR_F64; l++) {
             r.high[l] = angle[l].high;
@@ -122,11 +125,11 @@ reduce_any(tsi_vector_f64 x)
     return r;
 }
 
-// sin(x + turn·π/2); the polynomials are those of r − sin(r) and cos(r) − 1 + r²/2.
+// sin(k·π/2 + r); the polynomials are those of r − sin(r) and cos(r) − 1 + r²/2.
 TSI_LANES_INLINE tsi_vector_f64
-wave(struct reduced r, uint64_t turn)
+wave(struct reduced r)
 {
-    const tsi_vector_u64 k = r.k + turn;
+    const tsi_vector_u64 k = r.k;
     const tsi_vector_f64 s = r.high * r.high;
     const tsi_vector_f64 of_sin = tsi_math_polynomial(s, 6, sin_c);
     const tsi_vector_f64 of_cos = tsi_math_polynomial(s, 6, cos_c);
@@ -141,64 +144,93 @@ wave(struct reduced r, uint64_t turn)
     return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
 }
 
+// sin(x + turn·π/2) of float64 and of what was float32, if |x| is at most NEAR and NEAR_F32.
+#define NEAR 0x1.9p15
+#define NEAR_F32 0x1p20
+
 TSI_LANES_INLINE tsi_vector_f64
-easy_wave_f32(tsi_vector_f64 x, uint64_t turn, tsi_vector_u64 *is_hard)
+near_wave(tsi_vector_f64 x, int turn)
+{
+    return wave(reduce_near(x, turn));
+}
+
+TSI_LANES_INLINE tsi_vector_f64
+near_wave_f32(tsi_vector_f64 x, int turn)
 {
     tsi_vector_u64 k;
-    const tsi_vector_f64 quarters = count_quarters(x, &k);
-    const tsi_vector_f64 most = tsi_lanes_fma(-quarters, tsi_lanes_all_f64(0x1.921fb544p0), x);
+    const tsi_vector_f64 quarters = count_quarters(x, turn, &k);
+    const tsi_vector_f64 most = tsi_lanes_fma(quarters, tsi_lanes_all_f64(-0x1.921fb544p0), x);
     const tsi_vector_f64 r =
-        tsi_lanes_fma(-quarters, tsi_lanes_all_f64(0x1.0b4611a626331p-34), most);
+        tsi_lanes_fma(quarters, tsi_lanes_all_f64(-0x1.0b4611a626331p-34), most);
     const tsi_vector_f64 s = r * r;
     const tsi_vector_f64 sin_r = r * tsi_math_polynomial(s, 4, short_sin_c);
     const tsi_vector_f64 cos_r = tsi_math_polynomial(s, 5, short_cos_c);
-    *is_hard = is_beyond(x, 0x1p20);
-    k += turn;
     const tsi_vector_u64 y =
         tsi_lanes_choose_by(k, 0, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
     return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
 }
 
-TSI_LANES_INLINE tsi_vector_f64
-easy_sin_f64(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
+// y, but sin(x + turn·π/2) in the lanes where |x| is beyond `near`.
+static __attribute__((noinline)) tsi_vector_f64
+mend(tsi_vector_f64 y, tsi_vector_f64 x, double near, int turn)
 {
-    *is_hard = is_beyond(x, 0x1.9p15);
-    return wave(reduce_near(x), 0);
+    const tsi_vector_f64 far = wave(reduce_any(x, turn));
+    return (tsi_vector_f64)tsi_lanes_choose(is_beyond(x, near), (tsi_vector_u64)y,
+                                            (tsi_vector_u64)far);
 }
 
-TSI_LANES_INLINE tsi_vector_f64
-easy_cos_f64(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
-{
-    *is_hard = is_beyond(x, 0x1.9p15);
-    return wave(reduce_near(x), 1);
-}
+// Two registers at a time are looked at for arguments that are far.
+#define PAIR (2 * TSI_VECTOR_F64)
 
-TSI_LANES_INLINE tsi_vector_f64
-easy_sin_f32(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
-{
-    return easy_wave_f32(x, 0, is_hard);
-}
+#define WAVE(suffix, T, load, store, near_wave, near)                                              \
+    TSI_LANES_INLINE void pair_##suffix(T *out, const T *x, int turn)                              \
+    {                                                                                              \
+        const tsi_vector_f64 x0 = load(x);                                                         \
+        const tsi_vector_f64 x1 = load(x + TSI_VECTOR_F64);                                        \
+        tsi_vector_f64 y0 = near_wave(x0, turn);                                                   \
+        tsi_vector_f64 y1 = near_wave(x1, turn);                                                   \
+        if (__builtin_expect(tsi_lanes_exceed(x0, x1, near), 0)) {                                 \
+            y0 = mend(y0, x0, near, turn);                                                         \
+            y1 = mend(y1, x1, near, turn);                                                         \
+        }                                                                                          \
+        store(out, y0);                                                                            \
+        store(out + TSI_VECTOR_F64, y1);                                                           \
+    }                                                                                              \
+    TSI_LANES_INLINE void map_##suffix(int64_t count, T *out, const T *x, int turn)                \
+    {                                                                                              \
+        int64_t i = 0;                                                                             \
+        for (; i + PAIR <= count; i += PAIR) {                                                     \
+            for (int k = 0; k < PAIR; k += 64 / (int)sizeof(T)) {                                  \
+                __builtin_prefetch(x + i + k + TSI_MATH_AHEAD);                                    \
+            }                                                                                      \
+            pair_##suffix(out + i, x + i, turn);                                                   \
+        }                                                                                          \
+        if (i < count) {                                                                           \
+            T end[PAIR];                                                                           \
+            for (int l = 0; l < PAIR; l++) {                                                       \
+                end[l] = i + l < count ? x[i + l] : (T)1;                                          \
+            }                                                                                      \
+            pair_##suffix(end, end, turn);                                                         \
+            __builtin_memcpy(out + i, end, (size_t)(count - i) * sizeof(T));                       \
+        }                                                                                          \
+    }                                                                                              \
+    static void sin_##suffix(int64_t count, void *out, const void *a, const void *b,               \
+                             const void *c)                                                        \
+    {                                                                                              \
+        (void)b;                                                                                   \
+        (void)c;                                                                                   \
+        map_##suffix(count, out, a, 0);                                                            \
+    }                                                                                              \
+    static void cos_##suffix(int64_t count, void *out, const void *a, const void *b,               \
+                             const void *c)                                                        \
+    {                                                                                              \
+        (void)b;                                                                                   \
+        (void)c;                                                                                   \
+        map_##suffix(count, out, a, 1);                                                            \
+    }
 
-TSI_LANES_INLINE tsi_vector_f64
-easy_cos_f32(tsi_vector_f64 x, tsi_vector_u64 *is_hard)
-{
-    return easy_wave_f32(x, 1, is_hard);
-}
-
-static tsi_vector_f64
-hard_sin(tsi_vector_f64 x)
-{
-    return wave(reduce_any(x), 0);
-}
-
-static tsi_vector_f64
-hard_cos(tsi_vector_f64 x)
-{
-    return wave(reduce_any(x), 1);
-}
-
-TSI_MATH_KERNELS(sin)
-TSI_MATH_KERNELS(cos)
+WAVE(f64, double, tsi_isa_load_f64, tsi_isa_store_f64, near_wave, NEAR)
+WAVE(f32, float, tsi_lanes_load_f32, tsi_lanes_store_f32, near_wave_f32, NEAR_F32)
 
 #define SET(NAME, suffix, T, U)                                                                    \
     table->map[TSI_OP_SIN][TESS_##NAME] = sin_##suffix;                                            \
