@@ -63,13 +63,17 @@ void tsi_attempts_cancel(struct tsi_attempts *attempts);
 // What one thread executed and has not told of.
 struct tsi_attempt_batch {
     size_t count;
-    uint64_t first_ns; // when it began
-    uint64_t last_ns;  // when the last one ended
+    size_t timed;        // of them, how long they took is known
+    uint64_t first_ns;   // when it began
+    uint64_t last_ns;    // when the last one that was timed ended
+    uint64_t last_ticks; // likewise
     uint32_t runs[TSI_ATTEMPT_BATCH];
 };
 
 void tsi_attempt_batch_begin(struct tsi_attempt_batch *batch);
 // Executes the next task, if there is one and the batch is neither full nor old.
 bool tsi_attempt_batch_next(struct tsi_attempt_batch *batch, struct tsi_attempts *attempts);
+// Notes how long all of them took; before anybody is told.
+void tsi_attempt_batch_end(struct tsi_attempt_batch *batch, struct tsi_attempts *attempts);
 
 #endif

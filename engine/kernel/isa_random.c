@@ -95,6 +95,36 @@ is_near(int64_t count, struct tsi_kernel_index index)
     return index.stride == 1 && from >> 32 == end >> 32;
 }
 
+// The 64 bits of an element at an attempt; the first one is 0.
+static uint64_t
+attempt_bits(uint64_t element, uint32_t attempt, const struct tsi_source_params *params)
+{
+    const uint64_t block = element >> 1;
+    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), params->stream, attempt};
+    const uint32_t key[2] = {(uint32_t)params->seed, (uint32_t)(params->seed >> 32)};
+    uint32_t word[4];
+    tsi_philox4x32(counter, key, word);
+    const int half = (int)(element & 1) * 2;
+    return word[half] | (uint64_t)word[half + 1] << 32;
+}
+
+// Runs that are shorter than what the others prepare: element by element, the same arithmetic in
+// scalars.
+static void
+uniform_few(int64_t count, double *out, struct tsi_kernel_index index,
+            const struct tsi_source_params *params)
+{
+    const double part = isfinite(params->b - params->a) ? 1.0 : 0.5;
+    const double low = params->a * part;
+    const double width = params->b * part - low;
+    for (int64_t t = 0; t < count; t++) {
+        const uint64_t bits = attempt_bits((uint64_t)index_after(index, t).first, 0, params);
+        const double u = (double)(bits & ~UINT64_C(0x7FF)) * 0x1p-64;
+        const double x = (low + width * u) * (1.0 / part);
+        out[t] = x >= params->b ? nextafter(params->b, params->a) : x;
+    }
+}
+
 #define GENERATE(name, source)                                                                     \
     static void name(int64_t count, void *out, struct tsi_kernel_index index,                      \
                      const struct tsi_source_params *params)                                       \
@@ -108,8 +138,21 @@ is_near(int64_t count, struct tsi_kernel_index index)
     }
 
 GENERATE(normal_f64, TSI_SOURCE_NORMAL)
-GENERATE(uniform_f64, TSI_SOURCE_UNIFORM)
+GENERATE(uniform_many, TSI_SOURCE_UNIFORM)
 GENERATE(bits, TSI_SOURCE_INTEGERS)
+
+enum { FEW = 4 };
+
+static void
+uniform_f64(int64_t count, void *out, struct tsi_kernel_index index,
+            const struct tsi_source_params *params)
+{
+    if (count <= FEW) {
+        uniform_few(count, out, index, params);
+    } else {
+        uniform_many(count, out, index, params);
+    }
+}
 
 tsi_kernel_source *
 TSI_ISA_NAME(tsi_isa_random_f64)(enum tsi_source source)
@@ -130,19 +173,6 @@ normal_f32(int64_t count, void *out, struct tsi_kernel_index index,
         normal_f64(now, wide, index_after(index, t), params);
         TSI_ISA_NAME(tsi_isa_cast_f64)(TESS_F32)(now, (float *)out + t, wide);
     }
-}
-
-// The 64 bits of an element at a later attempt.
-static uint64_t
-attempt_bits(uint64_t element, uint32_t attempt, const struct tsi_source_params *params)
-{
-    const uint64_t block = element >> 1;
-    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), params->stream, attempt};
-    const uint32_t key[2] = {(uint32_t)params->seed, (uint32_t)(params->seed >> 32)};
-    uint32_t word[4];
-    tsi_philox4x32(counter, key, word);
-    const int half = (int)(element & 1) * 2;
-    return word[half] | (uint64_t)word[half + 1] << 32;
 }
 
 // Lemire's product: the upper half of bits·bound is below `bound`, and all values are as likely

@@ -115,6 +115,7 @@ execute(struct tsi_local *local)
         is_locked = batch.count >= ENDS_ENOUGH && pthread_mutex_trylock(&local->lock) == 0;
         goes_on = !is_locked && atomic_load_explicit(&local->idle, memory_order_relaxed) == 0;
     }
+    tsi_attempt_batch_end(&batch, &local->attempts);
     if (!is_locked) {
         pthread_mutex_lock(&local->lock);
     }

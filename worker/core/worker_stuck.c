@@ -94,7 +94,8 @@ tsi_worker_stuck_relieve(struct tsi_worker *worker)
 {
     const bool is_busy = worker->free_run_count < worker->run_count || worker->fetching_count > 0 ||
                          worker->spill_run_count > 0 || worker->spills.count > 0;
-    const bool has_work = worker->ready.heap.count > 0 || worker->fetches.heap.count > 0;
+    const bool has_work =
+        tsi_worker_queue_count(&worker->ready) > 0 || tsi_worker_queue_count(&worker->fetches) > 0;
     if (is_busy || !has_work) {
         return false;
     }

@@ -225,7 +225,8 @@ check_sums(const struct tsi_worker *worker, const struct count *count)
         count->assignments != worker->assignments || count->programs != worker->programs_live) {
         return "W6: a map or a count has other members than the lists";
     }
-    if (count->queued != worker->fetches.heap.count || count->ready != worker->ready.heap.count ||
+    if (count->queued != tsi_worker_queue_count(&worker->fetches) ||
+        count->ready != tsi_worker_queue_count(&worker->ready) ||
         !tsi_worker_queue_verify(&worker->fetches) || !tsi_worker_queue_verify(&worker->ready)) {
         return "W7: a queue is out of order";
     }

@@ -58,6 +58,7 @@ run_some(struct tsi_pool *pool)
     while (tsi_attempt_batch_next(&batch, &pool->attempts) &&
            atomic_load_explicit(&pool->idle, memory_order_relaxed) == 0) {
     }
+    tsi_attempt_batch_end(&batch, &pool->attempts);
     pthread_mutex_lock(&pool->lock);
     add_ended(pool, &batch);
     if (batch.count > 0 && !pool->woken) {
@@ -161,6 +162,7 @@ tsi_pool_run_here(struct tsi_pool *pool)
     }
     while (tsi_attempt_batch_next(&batch, &pool->attempts)) {
     }
+    tsi_attempt_batch_end(&batch, &pool->attempts);
     if (batch.last_ns - batch.first_ns > HERE_TOOK_NS_MAX) {
         pool->here_from_ns = batch.last_ns + HERE_PAUSE_NS;
     }
