@@ -1,14 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small buffers are one allocation, the header before the data. It is not asked for with its
-// alignment, which the C library does slowly, but with room to move the data up. Large ones are
+// Small buffers are one piece of memory, the header before the data: the smallest, of which there
+// may be millions, a block (blocks.c). Others are not asked for with their alignment, which the C
+// library does slowly, but with room to move the data up. Large ones are
 // pages of their own (pages.c), so that their memory goes back to the system when it is not needed,
 // whatever else was allocated in between, and so that other processes can be allowed to read them.
 
 #include "engine/base/buf.h"
 
+#include <assert.h>
+
+#include "engine/base/blocks.h"
 #include "engine/base/memory.h"
 #include "engine/base/pages.h"
+
+// A sanitizer has to see each buffer come and go.
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_BLOCKS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_BLOCKS false
+#endif
+#endif
+#ifndef HAS_BLOCKS
+#define HAS_BLOCKS true
+#endif
+
+// A block that is a buffer; the data begins at the next multiple of the alignment.
+struct in_block {
+    _Alignas(TSI_BUF_ALIGN) struct tsi_block block;
+    struct tsi_buf buf;
+};
+
+static_assert(sizeof(struct in_block) == TSI_BUF_ALIGN && TSI_BUF_ALIGN == TSI_BLOCKS_ALIGN,
+              "data is as aligned as blocks");
 
 static atomic_uint_fast64_t bytes_now;
 static atomic_uint_fast64_t bytes_peak;
@@ -50,6 +75,24 @@ new_small(size_t bytes)
     return buf;
 }
 
+static bool
+fits_block(size_t bytes)
+{
+    return HAS_BLOCKS && bytes <= TSI_BLOCKS_BYTES_MAX - sizeof(struct in_block);
+}
+
+static struct tsi_buf *
+new_in_block(size_t bytes)
+{
+    struct in_block *block =
+        (struct in_block *)(void *)tsi_blocks_take(sizeof(struct in_block) + bytes);
+    if (block == NULL) {
+        return NULL;
+    }
+    start(&block->buf, (unsigned char *)(block + 1), bytes);
+    return &block->buf;
+}
+
 static struct tsi_buf *
 new_mapped(size_t bytes)
 {
@@ -72,7 +115,9 @@ new_mapped(size_t bytes)
 struct tsi_buf *
 tsi_buf_new(size_t bytes)
 {
-    struct tsi_buf *buf = bytes < TSI_BUF_PAGES_MIN ? new_small(bytes) : new_mapped(bytes);
+    struct tsi_buf *buf = fits_block(bytes)           ? new_in_block(bytes)
+                          : bytes < TSI_BUF_PAGES_MIN ? new_small(bytes)
+                                                      : new_mapped(bytes);
     if (buf != NULL) {
         count_more(bytes);
     }
@@ -111,13 +156,19 @@ free_buf(struct tsi_buf *buf)
 {
     if (buf->on_free != NULL) {
         buf->on_free(buf->owner);
+        tsi_free(buf);
+        return;
+    }
+    atomic_fetch_sub_explicit(&bytes_now, buf->bytes, memory_order_relaxed);
+    if (fits_block(buf->bytes)) {
+        tsi_blocks_give(
+            (struct tsi_block *)(void *)((unsigned char *)buf - offsetof(struct in_block, buf)));
+        return;
+    }
+    if (buf->bytes >= TSI_BUF_PAGES_MIN) {
+        tsi_pages_give(buf->data, buf->bytes);
     } else {
-        atomic_fetch_sub_explicit(&bytes_now, buf->bytes, memory_order_relaxed);
-        if (buf->bytes >= TSI_BUF_PAGES_MIN) {
-            tsi_pages_give(buf->data, buf->bytes);
-        } else {
-            tsi_pages_count(-(int64_t)small_bytes(buf->bytes));
-        }
+        tsi_pages_count(-(int64_t)small_bytes(buf->bytes));
     }
     tsi_free(buf);
 }

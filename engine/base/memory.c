@@ -26,9 +26,8 @@ tsi_memory_fail_after(int64_t successes)
     atomic_store_explicit(&successes_left, successes, memory_order_relaxed);
 }
 
-// Counts one allocation; false if it has to fail.
-static bool
-may_allocate(void)
+bool
+tsi_memory_may_take(void)
 {
     int64_t left = atomic_load_explicit(&successes_left, memory_order_relaxed);
     while (left > 0) {
@@ -49,14 +48,14 @@ at_least_one(size_t bytes)
 void *
 tsi_alloc(size_t bytes)
 {
-    return may_allocate() ? malloc(at_least_one(bytes)) : NULL;
+    return tsi_memory_may_take() ? malloc(at_least_one(bytes)) : NULL;
 }
 
 void *
 tsi_calloc(size_t count, size_t bytes)
 {
     size_t total = 0;
-    if (__builtin_mul_overflow(count, bytes, &total) || !may_allocate()) {
+    if (__builtin_mul_overflow(count, bytes, &total) || !tsi_memory_may_take()) {
         return NULL;
     }
     return calloc(at_least_one(count), at_least_one(bytes));
@@ -66,7 +65,7 @@ void *
 tsi_realloc(void *old, size_t count, size_t bytes)
 {
     size_t total = 0;
-    if (__builtin_mul_overflow(count, bytes, &total) || !may_allocate()) {
+    if (__builtin_mul_overflow(count, bytes, &total) || !tsi_memory_may_take()) {
         return NULL;
     }
     return realloc(old, at_least_one(total));
@@ -92,7 +91,7 @@ tsi_strdup(const char *text)
 void *
 tsi_alloc_aligned(size_t alignment, size_t bytes)
 {
-    if (bytes > SIZE_MAX - alignment || !may_allocate()) {
+    if (bytes > SIZE_MAX - alignment || !tsi_memory_may_take()) {
         return NULL;
     }
     const size_t rounded = (at_least_one(bytes) + alignment - 1) & ~(alignment - 1);
@@ -102,7 +101,7 @@ tsi_alloc_aligned(size_t alignment, size_t bytes)
 void *
 tsi_alloc_pages(size_t bytes)
 {
-    if (!may_allocate()) {
+    if (!tsi_memory_may_take()) {
         return NULL;
     }
     void *pages = mmap(NULL, at_least_one(bytes), PROT_READ | PROT_WRITE,

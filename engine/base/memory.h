@@ -34,6 +34,8 @@ void tsi_free_pages(void *pages, size_t bytes);
 // Makes the allocation after `successes` more ones fail, and all after it; negative: none fails.
 // For tests; the count is of the whole process.
 void tsi_memory_fail_after(int64_t successes);
+// Counts an allocation by other means; false if it has to fail.
+bool tsi_memory_may_take(void);
 
 // a·b and a+b in `*result`; false if that overflows, or if a factor is negative.
 bool tsi_mul_i64(int64_t a, int64_t b, int64_t *result);

@@ -15,7 +15,7 @@
 #define GATHER_NS 100000
 
 // What ends within so many ticks, some microseconds at most, is timed together.
-#define TICKS_TOGETHER 4096
+#define TICKS_TOGETHER 8192
 
 void
 tsi_attempts_fini(struct tsi_attempts *attempts)

@@ -31,6 +31,7 @@ struct tsi_attempt_slot {
     int op;
     int64_t chunk;
     size_t output_bytes;
+    bool is_long;          // the driver's, who expects that it takes long
     struct tsi_buf *place; // where the output goes, a reference; NULL: memory of its own
     struct tsi_exec_chunk *inputs;
     size_t input_count;

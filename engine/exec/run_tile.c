@@ -91,11 +91,42 @@ store_tiles(struct tsi_run *run, void *out)
     return TESS_OK;
 }
 
+// Whether the chunk is a run of elements of one source and fits in a tile.
+static bool
+is_short_source(const struct tsi_run *run)
+{
+    const struct tsi_tile *const tile = &run->op->tile;
+    return tile->instruction_count == 1 && tile->instructions[0].code == TSI_TILE_SOURCE &&
+           run->op->loop.ndim == 1 && run->elements <= TSI_TILE_ELEMENTS;
+}
+
+// Makes such a chunk without a pipeline, which would take longer than a few elements do.
+static tess_status
+store_source(struct tsi_run *run, void *out)
+{
+    const struct tsi_tile_instruction *const instruction = &run->op->tile.instructions[0];
+    const struct tsi_tile_source *const source = &run->op->tile.sources[instruction->operand];
+    tsi_kernel_source *const make = run->kernel->source[source->source][instruction->dtype];
+    if (make == NULL) {
+        return tsi_run_internal(run, "there is no such kernel");
+    }
+    const tess_status status = tsi_run_check(run);
+    if (status == TESS_OK) {
+        const int64_t first = source->first + source->step[0] * run->start[0];
+        make(run->elements, out, (struct tsi_kernel_index){first, source->step[0]},
+             &source->params);
+    }
+    return status;
+}
+
 static tess_status
 store_chunk(struct tsi_run *run, void *out)
 {
     if (run->elements == 0) {
         return TESS_OK;
+    }
+    if (is_short_source(run)) {
+        return store_source(run, out);
     }
     return is_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
 }

@@ -205,15 +205,18 @@ make_cores(struct tsi_local *local, uint64_t memory_bytes)
 static bool
 start_threads(struct tsi_local *local, int count)
 {
-    while (local->thread_count < count) {
-        if (pthread_create(&local->threads[local->thread_count], NULL, tsi_local_thread, local) !=
-            0) {
-            join_threads(local);
-            return false;
-        }
-        local->thread_count++;
+    bool is_good = true;
+    pthread_mutex_lock(&local->lock); // which they wait for
+    while (is_good && local->thread_count < count) {
+        pthread_t *thread = &local->threads[local->thread_count];
+        is_good = pthread_create(thread, NULL, tsi_local_thread, local) == 0;
+        local->thread_count += is_good ? 1 : 0;
     }
-    return true;
+    pthread_mutex_unlock(&local->lock);
+    if (!is_good) {
+        join_threads(local);
+    }
+    return is_good;
 }
 
 struct tsi_backend *

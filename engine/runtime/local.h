@@ -50,6 +50,9 @@ struct tsi_local {
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t work;  // something to run, to deliver or to end
     bool closing;
+    int long_runs;         // tasks started and not told of that are expected to take long
+    uint64_t each_ns;      // how long one of the others takes, rather too much than too little
+    uint64_t now_ns;       // when the clock was read last
     uint64_t armed_ns;     // when the first of them wakes up by itself; UINT64_MAX: not known
     uint64_t memory_bytes; // that chunks may take
     bool joined;           // the scheduler's core knows the worker
@@ -69,6 +72,10 @@ struct tsi_local {
 
 // local_pump.c: moves actions between the cores until both have none. The lock is held.
 void tsi_local_pump(struct tsi_local *local);
+// Whether what waits in the ring is so little that one thread alone is done with it sooner.
+bool tsi_local_is_little(const struct tsi_local *local);
+// Threads that do not wait for work.
+size_t tsi_local_awake(const struct tsi_local *local);
 void tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event);
 struct tsi_local_job *tsi_local_job(struct tsi_local *local, uint32_t number);
 

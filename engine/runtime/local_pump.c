@@ -14,6 +14,13 @@
 #include "engine/runtime/local.h"
 #include "engine/runtime/scatter.h"
 
+// Below this, another thread would take longer to come and to hand over what it did than it saves.
+#define LITTLE_NS 50000
+// A task that is expected to take longer than this is long.
+#define LONG_NS 20000
+// What is added to the expected time of any task (program_cost.c).
+#define TINY_NS 1000
+
 void
 tsi_local_sched_event(struct tsi_local *local, struct tsi_sched_event *event)
 {
@@ -300,6 +307,17 @@ fill_inputs(const struct tsi_local_job *job, const struct tsi_worker_action *act
     }
 }
 
+// Tiny tasks take less than they are taken for, as was measured; how much more others take by
+// themselves is believed.
+static void
+note_cost(struct tsi_local *local, bool is_long, uint64_t cost_ns)
+{
+    const uint64_t own_ns = cost_ns > TINY_NS ? cost_ns - TINY_NS : 0;
+    if (!is_long && own_ns > local->each_ns) {
+        local->each_ns = own_ns;
+    }
+}
+
 static void
 execute(struct tsi_local *local, const struct tsi_worker_action *action)
 {
@@ -320,6 +338,9 @@ execute(struct tsi_local *local, const struct tsi_worker_action *action)
     slot->chunk = action->execute.chunk;
     slot->output_bytes = (size_t)action->execute.output_bytes;
     slot->place = tsi_local_place(job, slot->op, slot->chunk);
+    slot->is_long = action->execute.cost_ns > LONG_NS;
+    local->long_runs += slot->is_long ? 1 : 0;
+    note_cost(local, slot->is_long, action->execute.cost_ns);
     fill_inputs(job, action, slot->inputs);
     tsi_attempts_start(&local->attempts, run);
 }
@@ -407,6 +428,39 @@ take_worker_action(struct tsi_local *local, const struct tsi_worker_action *acti
     }
 }
 
+size_t
+tsi_local_awake(const struct tsi_local *local)
+{
+    return (size_t)(local->thread_count - atomic_load_explicit(&local->idle, memory_order_relaxed));
+}
+
+bool
+tsi_local_is_little(const struct tsi_local *local)
+{
+    return local->long_runs == 0 &&
+           tsi_ring_count(&local->attempts.ring) * local->each_ns < LITTLE_NS;
+}
+
+// Wakes as many threads as have something to do; one that is awake comes to it by itself.
+static void
+wake_threads(struct tsi_local *local)
+{
+    const size_t tasks = tsi_ring_count(&local->attempts.ring);
+    const size_t work = tasks + local->deliveries.count;
+    const size_t idle = (size_t)atomic_load_explicit(&local->idle, memory_order_relaxed);
+    size_t wanted = work;
+    if (tasks > 0 && tsi_local_is_little(local)) {
+        wanted = local->deliveries.count + (tsi_local_awake(local) == 0 ? 1 : 0);
+    }
+    for (size_t i = 0; i < wanted && i < idle; i++) {
+        pthread_cond_signal(&local->work);
+    }
+    // Who waits for no time, or a later one, has to wait anew.
+    if (work == 0 && idle > 0 && tsi_sched_deadline(local->sched) < local->armed_ns) {
+        pthread_cond_signal(&local->work);
+    }
+}
+
 void
 tsi_local_pump(struct tsi_local *local)
 {
@@ -417,6 +471,7 @@ tsi_local_pump(struct tsi_local *local)
     bool moved = !local->closing;
     while (moved) {
         const uint64_t now = tsi_clock_ns();
+        local->now_ns = now;
         moved = false;
         if (local->worker_failed) {
             tsi_local_renew_worker(local);
@@ -432,13 +487,5 @@ tsi_local_pump(struct tsi_local *local)
         moved = moved || local->worker_failed;
     }
     tsi_local_settle_unpinned(local);
-    const size_t work = tsi_ring_count(&local->attempts.ring) + local->deliveries.count;
-    const size_t idle = (size_t)atomic_load_explicit(&local->idle, memory_order_relaxed);
-    for (size_t i = 0; i < work && i < idle; i++) {
-        pthread_cond_signal(&local->work);
-    }
-    // Who waits for no time, or a later one, has to wait anew.
-    if (work == 0 && idle > 0 && tsi_sched_deadline(local->sched) < local->armed_ns) {
-        pthread_cond_signal(&local->work);
-    }
+    wake_threads(local);
 }

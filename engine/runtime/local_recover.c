@@ -5,7 +5,6 @@
 // all jobs fail, the worker forgets all, and joins anew. What arrays kept is computed again when it
 // is needed. None of this needs memory but the joining, which is tried again at the next submit.
 
-#include "engine/base/clock.h"
 #include "engine/runtime/local.h"
 
 static const char no_memory[] = "compute: out of memory";
@@ -48,7 +47,7 @@ take_back(struct tsi_local *local, struct tsi_worker_event *event)
 void
 tsi_local_worker_event(struct tsi_local *local, struct tsi_worker_event *event)
 {
-    event->now_ns = tsi_clock_ns();
+    event->now_ns = local->now_ns;
     if (!tsi_worker_step(local->worker, event)) {
         local->worker_failed = true;
         take_back(local, event);

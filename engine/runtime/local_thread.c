@@ -4,8 +4,9 @@
 //
 // Tasks are taken from a ring without the lock. A thread goes on to the next one while there is
 // one, and gathers how they ended; it takes the lock to report them together when enough have
-// gathered, when that took long enough, when somebody waits for work, or when the ring is empty. So
-// small tasks pay a part of one turn of the cores each, and the end of a long one is told at once.
+// gathered, when that took long enough, sooner when somebody waits for work, or when the ring is
+// empty. So small tasks pay a part of one turn of the cores each, and the end of a long one is told
+// at once. What is so little that another thread would only be in the way is left to one.
 
 #include <errno.h>
 #include <time.h>
@@ -14,8 +15,10 @@
 #include "engine/runtime/local.h"
 
 enum {
-    // Ends that a thread reports if nobody has the lock.
-    ENDS_ENOUGH = 24,
+    // Ends that a thread reports if nobody has the lock, and nanoseconds after which it does if
+    // somebody waits for work.
+    ENDS_ENOUGH = 96,
+    ENDS_OLD_NS = 20000,
     // Deliveries that are made together, and the bytes after which there are no more of them.
     DELIVERIES_MAX = 64,
     DELIVERY_BYTES = 65536,
@@ -99,7 +102,26 @@ report(struct tsi_local *local, uint32_t run)
     event.executed.bytes = slot->output != NULL ? slot->output_bytes : 0;
     event.executed.text = slot->error.status != TESS_OK ? slot->error.text : NULL;
     event.executed.duration_us = slot->duration_us;
+    local->long_runs -= slot->is_long ? 1 : 0;
     tsi_local_worker_event(local, &event);
+}
+
+// Notes how long the tasks of a batch took.
+static void
+note_duration(struct tsi_local *local, const struct tsi_attempt_batch *batch)
+{
+    if (batch->count > 0) {
+        const uint64_t each = (batch->last_ns - batch->first_ns) / batch->count;
+        local->each_ns = (local->each_ns * 7 + each) / 8;
+    }
+}
+
+// Whether a thread that waits for work may get some when it hears of the batch.
+static bool
+is_waited_for(struct tsi_local *local, const struct tsi_attempt_batch *batch)
+{
+    return batch->last_ns - batch->first_ns >= ENDS_OLD_NS &&
+           atomic_load_explicit(&local->idle, memory_order_relaxed) > 0;
 }
 
 // Executes tasks outside the lock and reports how they ended.
@@ -113,12 +135,14 @@ execute(struct tsi_local *local)
     tsi_attempt_batch_begin(&batch);
     while (goes_on && tsi_attempt_batch_next(&batch, &local->attempts)) {
         is_locked = batch.count >= ENDS_ENOUGH && pthread_mutex_trylock(&local->lock) == 0;
-        goes_on = !is_locked && atomic_load_explicit(&local->idle, memory_order_relaxed) == 0;
+        goes_on = !is_locked && !is_waited_for(local, &batch);
     }
     tsi_attempt_batch_end(&batch, &local->attempts);
     if (!is_locked) {
         pthread_mutex_lock(&local->lock);
     }
+    local->now_ns = batch.last_ns;
+    note_duration(local, &batch);
     for (size_t i = 0; i < batch.count; i++) {
         report(local, batch.runs[i]);
     }
@@ -150,6 +174,14 @@ wait_for_work(struct tsi_local *local)
     }
 }
 
+// Whether there are tasks for this thread: not if they are few and tiny and another one comes.
+static bool
+has_tasks(const struct tsi_local *local)
+{
+    return tsi_ring_count(&local->attempts.ring) > 0 &&
+           (tsi_local_awake(local) == 1 || !tsi_local_is_little(local));
+}
+
 void *
 tsi_local_thread(void *argument)
 {
@@ -159,7 +191,7 @@ tsi_local_thread(void *argument)
         if (local->deliveries.count > 0) {
             deliver(local);
             tsi_local_pump(local);
-        } else if (tsi_ring_count(&local->attempts.ring) > 0) {
+        } else if (has_tasks(local)) {
             execute(local);
             tsi_local_pump(local);
         } else {

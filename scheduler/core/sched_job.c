@@ -24,11 +24,15 @@ enum {
 struct tsi_sched_job *
 tsi_sched_job_find(const struct tsi_sched *sched, uint32_t id)
 {
-    const uint64_t *slot = tsi_map_get(&sched->job_slots, id);
-    if (slot == NULL) {
-        return NULL;
+    struct tsi_sched_job *job =
+        sched->last_job < sched->jobs.count ? sched->jobs.items[sched->last_job] : NULL;
+    if (job == NULL || job->id != id) {
+        const uint64_t *slot = tsi_map_get(&sched->job_slots, id);
+        if (slot == NULL) {
+            return NULL;
+        }
+        job = sched->jobs.items[*slot];
     }
-    struct tsi_sched_job *job = sched->jobs.items[*slot];
     return job->dropping || job->doomed ? NULL : job;
 }
 
@@ -261,12 +265,9 @@ tsi_sched_job_free(struct tsi_sched_job *job)
 }
 
 uint32_t
-tsi_sched_job_op(struct tsi_sched_job *job, uint32_t task)
+tsi_sched_job_find_op(struct tsi_sched_job *job, uint32_t task)
 {
-    const struct tsi_sched_op *last = &job->ops[job->last_op];
-    if (task - last->base >= last->count) {
-        job->last_op = (uint32_t)tsi_program_op_of(job->program, task);
-    }
+    job->last_op = (uint32_t)tsi_program_op_of(job->program, task);
     return job->last_op;
 }
 

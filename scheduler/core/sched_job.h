@@ -151,8 +151,15 @@ struct tsi_sched_job *tsi_sched_job_find(const struct tsi_sched *sched, uint32_t
 struct tsi_sched_job *tsi_sched_job_new(const struct tsi_program *program);
 void tsi_sched_job_free(struct tsi_sched_job *job);
 
-// The operation of a task.
-uint32_t tsi_sched_job_op(struct tsi_sched_job *job, uint32_t task);
+// The operation of a task: the search, and the one that was found last if it is that.
+uint32_t tsi_sched_job_find_op(struct tsi_sched_job *job, uint32_t task);
+
+static inline uint32_t
+tsi_sched_job_op(struct tsi_sched_job *job, uint32_t task)
+{
+    const struct tsi_sched_op *last = &job->ops[job->last_op];
+    return task - last->base < last->count ? job->last_op : tsi_sched_job_find_op(job, task);
+}
 
 // Bytes of the chunk of `task`, as the ledger counts them.
 uint64_t tsi_sched_job_bytes(const struct tsi_sched_job *job, uint32_t op, uint32_t task);

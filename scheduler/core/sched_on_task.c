@@ -130,6 +130,7 @@ on_done(struct tsi_sched *sched, struct tsi_sched_worker *worker,
         on_stale(sched, worker, job, completion);
         return;
     }
+    sched->last_job = job->slot;
     const uint32_t task = completion->task;
     const uint32_t rank = worker->attempts.items[attempt].rank;
     const uint32_t op = tsi_sched_job_op(job, task);

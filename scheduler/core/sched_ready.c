@@ -459,9 +459,15 @@ peek_own(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sc
 {
     struct tsi_sched_pick found[4];
     int count = 0;
-    count += peek_heap(sched, &worker->heap, true, TSI_PICK_OWN, &found[count]) ? 1 : 0;
-    count += peek_heap(sched, &worker->steered, false, TSI_PICK_STEERED, &found[count]) ? 1 : 0;
-    count += peek_heap(sched, &sched->loose, false, TSI_PICK_LOOSE, &found[count]) ? 1 : 0;
+    if (worker->heap.places.count > 0) {
+        count += peek_heap(sched, &worker->heap, true, TSI_PICK_OWN, &found[count]) ? 1 : 0;
+    }
+    if (worker->steered.places.count > 0) {
+        count += peek_heap(sched, &worker->steered, false, TSI_PICK_STEERED, &found[count]) ? 1 : 0;
+    }
+    if (sched->loose.places.count > 0) {
+        count += peek_heap(sched, &sched->loose, false, TSI_PICK_LOOSE, &found[count]) ? 1 : 0;
+    }
     count += peek_stripes(sched, worker, &found[count]) ? 1 : 0;
     for (int i = 0; i < count; i++) {
         if (i == 0 || tsi_sched_rank_before(rank_of(&found[i]), rank_of(pick))) {

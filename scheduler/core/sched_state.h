@@ -76,6 +76,7 @@ struct tsi_sched {
     TSI_VEC(struct tsi_sched_client) clients;   // in order of joining
     TSI_VEC(struct tsi_sched_job *) jobs;       // by slot; NULL: free
     struct tsi_map job_slots;                   // by identity
+    uint32_t last_job;                          // slot of one that is looked up often
     uint32_t next_job;
     uint32_t worker_count;
     uint32_t threads;

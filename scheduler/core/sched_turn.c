@@ -167,9 +167,10 @@ next_job(const struct tsi_sched *sched, uint32_t client, uint32_t after)
     return oldest;
 }
 
-// One turn of one client; false if none of its jobs had anything to do.
+// One turn of one client, or all that come one after the other if there is no other client; false
+// if none of its jobs had anything to do.
 static bool
-run_client(struct tsi_sched *sched, uint32_t client, uint64_t queued_max, bool crowded)
+run_client(struct tsi_sched *sched, uint32_t client, uint64_t queued_max, bool crowded, bool alone)
 {
     uint32_t after = TSI_JOB_NONE;
     for (;;) {
@@ -177,7 +178,10 @@ run_client(struct tsi_sched *sched, uint32_t client, uint64_t queued_max, bool c
         if (job == NULL) {
             return false;
         }
-        if (run_job(sched, job, queued_max, crowded)) {
+        const bool any = run_job(sched, job, queued_max, crowded);
+        if (any) {
+            while (alone && run_job(sched, job, queued_max, crowded)) {
+            }
             return true;
         }
         after = job->id;
@@ -202,7 +206,7 @@ tsi_sched_turn_run(struct tsi_sched *sched)
         }
         sched->turn = client;
         const uint64_t share = whole / clients > 0 ? whole / clients : 1;
-        if (run_client(sched, client, share, crowded)) {
+        if (run_client(sched, client, share, crowded, clients == 1)) {
             any = true;
             idle_turns = 0;
         } else {

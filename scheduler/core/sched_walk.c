@@ -5,26 +5,8 @@
 
 #include "scheduler/core/sched_walk.h"
 
-static void
-start(struct tsi_sched_walk *walk, const struct tsi_sched_job *job, uint32_t op, uint32_t task)
-{
-    walk->job = job;
-    walk->from = op;
-    walk->chunk = task - job->ops[op].base;
-    walk->in_set = false;
-}
-
-void
-tsi_sched_walk_deps(struct tsi_sched_walk *walk, const struct tsi_sched_job *job, uint32_t op,
-                    uint32_t task)
-{
-    start(walk, job, op, task);
-    walk->at = 0;
-    walk->end = (uint32_t)job->program->ops[op].input_count;
-}
-
 bool
-tsi_sched_walk_next_dep(struct tsi_sched_walk *walk, uint32_t *task)
+tsi_sched_walk_step_dep(struct tsi_sched_walk *walk, uint32_t *task)
 {
     const struct tsi_sched_job *job = walk->job;
     for (;;) {
@@ -56,15 +38,6 @@ tsi_sched_walk_next_dep(struct tsi_sched_walk *walk, uint32_t *task)
     }
 }
 
-void
-tsi_sched_walk_users(struct tsi_sched_walk *walk, const struct tsi_sched_job *job, uint32_t op,
-                     uint32_t task)
-{
-    start(walk, job, op, task);
-    walk->at = job->ops[op].edge_first;
-    walk->end = walk->at + job->ops[op].edge_count;
-}
-
 static struct tsi_chunk_set
 users_of(const struct tsi_sched_job *job, uint32_t op, uint32_t chunk,
          const struct tsi_sched_edge *edge)
@@ -75,7 +48,7 @@ users_of(const struct tsi_sched_job *job, uint32_t op, uint32_t chunk,
 }
 
 bool
-tsi_sched_walk_next_user(struct tsi_sched_walk *walk, uint32_t *task)
+tsi_sched_walk_step_user(struct tsi_sched_walk *walk, uint32_t *task)
 {
     const struct tsi_sched_job *job = walk->job;
     for (;;) {
