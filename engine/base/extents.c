@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "engine/base/check.h"
+
 bool
 tsi_extents_init(struct tsi_extents *extents, uint64_t offset, uint64_t bytes)
 {
@@ -29,12 +31,18 @@ remove_part(struct tsi_extents *extents, size_t index)
 }
 
 bool
-tsi_extents_take(struct tsi_extents *extents, uint64_t bytes, uint64_t *offset)
+tsi_extents_reserve(struct tsi_extents *extents)
 {
     // Parts that are there, one more piece, and one.
     const size_t parts_max = extents->taken + 2;
     const size_t parts = extents->parts.count;
-    if (parts < parts_max && !tsi_vec_reserve(&extents->parts, parts_max - parts)) {
+    return parts >= parts_max || tsi_vec_reserve(&extents->parts, parts_max - parts);
+}
+
+bool
+tsi_extents_take(struct tsi_extents *extents, uint64_t bytes, uint64_t *offset)
+{
+    if (!tsi_extents_reserve(extents)) {
         return false;
     }
     for (size_t i = 0; i < extents->parts.count; i++) {
@@ -88,8 +96,10 @@ tsi_extents_give(struct tsi_extents *extents, uint64_t offset, uint64_t bytes)
         parts[at].offset = offset;
         parts[at].bytes += bytes;
     } else {
+        // tsi_extents_take() made room.
+        TSI_CHECK(extents->parts.count < extents->parts.capacity);
         memmove(&parts[at + 1], &parts[at], (extents->parts.count - at) * sizeof *parts);
         parts[at] = (struct tsi_extents_part){offset, bytes};
-        extents->parts.count++; // tsi_extents_take() made room
+        extents->parts.count++;
     }
 }

@@ -26,6 +26,9 @@ struct tsi_extents {
 bool tsi_extents_init(struct tsi_extents *extents, uint64_t offset, uint64_t bytes);
 void tsi_extents_fini(struct tsi_extents *extents);
 
+// Memory for one more piece; false when there is none. For who has to know why nothing was taken.
+bool tsi_extents_reserve(struct tsi_extents *extents);
+
 // Takes `bytes`; false when no part has so many, or memory is out: giving it back must not need
 // any.
 bool tsi_extents_take(struct tsi_extents *extents, uint64_t bytes, uint64_t *offset);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Room is given in blocks of 4 KiB. Holes, the free runs of blocks before the end, are in a list by
-// offset: no two touch and none touches the end, so what is given back is merged at once, and a
-// hole at the end makes the file shorter. The first hole that is large enough is taken, which keeps
-// the file short.
+// Room is given in blocks of 4 KiB, from a list of what is free between 0 and the limit. The last
+// free part is what lies behind the end of the file, so what is given back before it makes the file
+// shorter. The first part that is large enough is taken, which keeps the file short.
 //
 // Past the page cache, what does not start or end with a block in memory goes through a block of
 // its own; extents are whole blocks in the file. Where a file system knows no direct transfers, the
@@ -21,11 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/base/check.h"
 #include "engine/base/checksum.h"
+#include "engine/base/extents.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
-#include "engine/base/vec.h"
 #include "engine/io/uncached.h"
 
 #define BLOCK_BYTES TSI_UNCACHED_STEP
@@ -34,21 +32,15 @@
 #define PIECE_BYTES ((uint64_t)1 << 20)
 #define BOUNCE_BYTES ((uint64_t)64 << 10)
 
-struct hole {
-    uint64_t offset;
-    uint64_t bytes;
-};
-
 struct tsi_slab {
     int fd;
     int direct_fd; // −1: none
     atomic_bool is_uncached;
     char directory[PATH_MAX];
     uint64_t limit_bytes;
-    uint64_t end; // of the last extent
+    uint64_t room_bytes; // whole blocks within the limit
     uint64_t taken;
-    size_t extent_count;
-    TSI_VEC(struct hole) holes;
+    struct tsi_extents free;
 };
 
 const char *
@@ -84,11 +76,19 @@ tsi_slab_open(const char *directory, uint64_t limit_bytes, struct tsi_error *err
         return NULL;
     }
     slab->limit_bytes = limit_bytes;
+    slab->room_bytes =
+        (limit_bytes < INT64_MAX ? limit_bytes : INT64_MAX) / BLOCK_BYTES * BLOCK_BYTES;
+    if (!tsi_extents_init(&slab->free, 0, slab->room_bytes)) {
+        tsi_error_set(error, TESS_ENOMEM, "spill: out of memory");
+        tsi_free(slab);
+        return NULL;
+    }
     snprintf(slab->directory, sizeof slab->directory, "%s", directory);
     slab->fd = open_nameless(slab->directory);
     if (slab->fd < 0) {
         tsi_error_set(error, TESS_EIO, "spill: no file can be made in %s: %s", directory,
                       strerror(errno));
+        tsi_extents_fini(&slab->free);
         tsi_free(slab);
         return NULL;
     }
@@ -105,7 +105,7 @@ tsi_slab_close(struct tsi_slab *slab)
             close(slab->direct_fd);
         }
         close(slab->fd);
-        tsi_vec_fini(&slab->holes);
+        tsi_extents_fini(&slab->free);
         tsi_free(slab);
     }
 }
@@ -117,121 +117,35 @@ blocks_of(uint64_t bytes)
     return (least + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
-static void
-remove_hole(struct tsi_slab *slab, size_t i)
-{
-    struct hole *items = slab->holes.items;
-    slab->holes.count--;
-    memmove(items + i, items + i + 1, (slab->holes.count - i) * sizeof *items);
-}
-
-// The place of `bytes` in a hole or at the end; UINT64_MAX if that is beyond the limit.
-static uint64_t
-find_room(struct tsi_slab *slab, uint64_t bytes)
-{
-    for (size_t i = 0; i < slab->holes.count; i++) {
-        struct hole *hole = &slab->holes.items[i];
-        if (hole->bytes < bytes) {
-            continue;
-        }
-        const uint64_t offset = hole->offset;
-        hole->offset += bytes;
-        hole->bytes -= bytes;
-        if (hole->bytes == 0) {
-            remove_hole(slab, i);
-        }
-        return offset;
-    }
-    const uint64_t offset = slab->end;
-    if (offset > slab->limit_bytes || bytes > slab->limit_bytes - offset ||
-        offset > INT64_MAX / 2) {
-        return UINT64_MAX;
-    }
-    slab->end += bytes;
-    return offset;
-}
-
 tess_status
 tsi_slab_take(struct tsi_slab *slab, uint64_t bytes, struct tsi_extent *extent,
               struct tsi_error *error)
 {
     char limit[TSI_BYTES_TEXT_MAX];
-    // Giving back must not fail: there is at most one hole more than extents.
-    if (!tsi_vec_reserve(&slab->holes, slab->extent_count + 2)) {
+    if (!tsi_extents_reserve(&slab->free)) {
         return tsi_error_set(error, TESS_ENOMEM, "spill: out of memory");
     }
-    const uint64_t blocks = bytes <= INT64_MAX ? blocks_of(bytes) : UINT64_MAX;
-    const uint64_t offset = blocks <= INT64_MAX ? find_room(slab, blocks) : UINT64_MAX;
-    if (offset == UINT64_MAX) {
+    uint64_t offset = 0;
+    if (bytes > slab->room_bytes || !tsi_extents_take(&slab->free, blocks_of(bytes), &offset)) {
         return tsi_error_set(error, TESS_EMEMLIMIT, "spill: no more than %s may be in %s",
                              tsi_text_bytes(limit, slab->limit_bytes), slab->directory);
     }
     *extent = (struct tsi_extent){.offset = offset, .bytes = bytes};
-    slab->taken += blocks;
-    slab->extent_count++;
+    slab->taken += blocks_of(bytes);
     return TESS_OK;
-}
-
-// The first hole after `offset`.
-static size_t
-hole_after(const struct tsi_slab *slab, uint64_t offset)
-{
-    size_t low = 0;
-    size_t high = slab->holes.count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (slab->holes.items[middle].offset > offset) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low;
-}
-
-// Takes the hole at the end of the file away, if there is one.
-static void
-shorten(struct tsi_slab *slab)
-{
-    if (slab->holes.count == 0) {
-        return;
-    }
-    const struct hole last = tsi_vec_last(&slab->holes);
-    if (last.offset + last.bytes == slab->end) {
-        slab->holes.count--;
-        slab->end = last.offset;
-        // If it fails the file is longer than it need be.
-        (void)!ftruncate(slab->fd, (off_t)slab->end);
-    }
 }
 
 void
 tsi_slab_give(struct tsi_slab *slab, const struct tsi_extent *extent)
 {
     const uint64_t bytes = blocks_of(extent->bytes);
-    const size_t at = hole_after(slab, extent->offset);
-    struct hole *holes = slab->holes.items;
-    struct hole *before = at > 0 ? &holes[at - 1] : NULL;
-    struct hole *after = at < slab->holes.count ? &holes[at] : NULL;
-    const bool joins_after = after != NULL && extent->offset + bytes == after->offset;
+    const uint64_t end = tsi_slab_file_bytes(slab);
+    tsi_extents_give(&slab->free, extent->offset, bytes);
     slab->taken -= bytes;
-    slab->extent_count--;
-    if (before != NULL && before->offset + before->bytes == extent->offset) {
-        before->bytes += bytes + (joins_after ? after->bytes : 0);
-        if (joins_after) {
-            remove_hole(slab, at);
-        }
-    } else if (joins_after) {
-        after->offset = extent->offset;
-        after->bytes += bytes;
-    } else {
-        // Room was reserved when the extent was taken.
-        TSI_CHECK(holes != NULL && slab->holes.count < slab->holes.capacity);
-        memmove(holes + at + 1, holes + at, (slab->holes.count - at) * sizeof *holes);
-        holes[at] = (struct hole){extent->offset, bytes};
-        slab->holes.count++;
+    if (tsi_slab_file_bytes(slab) < end) {
+        // If it fails the file is longer than it need be.
+        (void)!ftruncate(slab->fd, (off_t)tsi_slab_file_bytes(slab));
     }
-    shorten(slab);
 }
 
 static tess_status
@@ -380,5 +294,9 @@ tsi_slab_taken_bytes(const struct tsi_slab *slab)
 uint64_t
 tsi_slab_file_bytes(const struct tsi_slab *slab)
 {
-    return slab->end;
+    if (slab->free.parts.count == 0) {
+        return slab->room_bytes;
+    }
+    const struct tsi_extents_part last = tsi_vec_last(&slab->free.parts);
+    return last.offset + last.bytes == slab->room_bytes ? last.offset : slab->room_bytes;
 }
