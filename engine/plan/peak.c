@@ -15,6 +15,7 @@
 #include "engine/plan/peak.h"
 
 #include "engine/base/memory.h"
+#include "engine/base/saturate.h"
 
 // Chunks of a window that the scheduler may have open beside the one that a thread works on.
 #define OPEN_PER_THREAD 2u
@@ -27,22 +28,10 @@ struct op_peak {
     bool shared; // counted as a whole
 };
 
-static uint64_t
-add_saturated(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-static uint64_t
-multiply_saturated(uint64_t a, uint64_t b)
-{
-    return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
-}
-
 uint64_t
 tsi_estimate_op_bytes(const struct tsi_chunk_op *op)
 {
-    return multiply_saturated(op->task_count, tsi_chunk_op_bytes_max(op));
+    return tsi_saturate_multiply(op->task_count, tsi_chunk_op_bytes_max(op));
 }
 
 // The chunks of input `input` that one chunk of `op` reads: those of a chunk in the middle of the
@@ -98,13 +87,13 @@ find_need(const struct tsi_program *program, int i, struct op_peak *peaks)
             continue;
         }
         const uint64_t all =
-            multiply_saturated(degree(program, op, &op->inputs[k]), source->chunk_bytes);
-        const uint64_t making = add_saturated(kept, add_saturated(all, source->need));
+            tsi_saturate_multiply(degree(program, op, &op->inputs[k]), source->chunk_bytes);
+        const uint64_t making = tsi_saturate_add(kept, tsi_saturate_add(all, source->need));
         most = making > most ? making : most;
-        kept = add_saturated(kept, all);
+        kept = tsi_saturate_add(kept, all);
     }
-    const uint64_t running = add_saturated(
-        kept, add_saturated(peak->chunk_bytes, tsi_chunk_op_workspace_max(program, op)));
+    const uint64_t running = tsi_saturate_add(
+        kept, tsi_saturate_add(peak->chunk_bytes, tsi_chunk_op_workspace_max(program, op)));
     peak->need = running > most ? running : most;
 }
 
@@ -117,11 +106,12 @@ total_peak(const struct tsi_program *program, const struct op_peak *peaks, int t
     uint64_t need = 0;
     for (int i = 0; i < program->op_count; i++) {
         if (peaks[i].shared) {
-            whole = add_saturated(whole, tsi_estimate_op_bytes(&program->ops[i]));
+            whole = tsi_saturate_add(whole, tsi_estimate_op_bytes(&program->ops[i]));
         }
         need = peaks[i].need > need ? peaks[i].need : need;
     }
-    return add_saturated(whole, multiply_saturated(need, (uint64_t)threads * OPEN_PER_THREAD));
+    return tsi_saturate_add(whole,
+                            tsi_saturate_multiply(need, (uint64_t)threads * OPEN_PER_THREAD));
 }
 
 struct tsi_estimate
@@ -142,7 +132,7 @@ tsi_estimate(const struct tsi_program *program, int threads)
         peaks[i].shared = op->work != TSI_WORK_FILE && op->work != TSI_WORK_KEPT &&
                           (peaks[i].is_target || peaks[i].readers > 1);
         find_need(program, i, peaks);
-        estimate.bytes_written = add_saturated(
+        estimate.bytes_written = tsi_saturate_add(
             estimate.bytes_written, op->work == TSI_WORK_HELD ? 0 : tsi_estimate_op_bytes(op));
         for (int k = 0; k < op->input_count; k++) {
             const struct tsi_chunk_op *source = &program->ops[op->inputs[k].op];
@@ -150,9 +140,9 @@ tsi_estimate(const struct tsi_program *program, int threads)
             const uint64_t read =
                 source->work == TSI_WORK_FILE
                     ? chunk
-                    : multiply_saturated(op->task_count,
-                                         degree(program, op, &op->inputs[k]) * chunk);
-            estimate.bytes_read = add_saturated(estimate.bytes_read, read);
+                    : tsi_saturate_multiply(op->task_count,
+                                            degree(program, op, &op->inputs[k]) * chunk);
+            estimate.bytes_read = tsi_saturate_add(estimate.bytes_read, read);
         }
     }
     estimate.peak_bytes = total_peak(program, peaks, threads);

@@ -8,7 +8,7 @@
 // where they are made, which spares the writing and reading of partial products. Batch axes of one
 // element are left out of the loop.
 
-#include "engine/base/memory.h"
+#include "engine/base/saturate.h"
 #include "engine/plan/plan_build.h"
 
 // A block takes so many chunks of the inner axis at most, and as many bytes of both operands. Both
@@ -83,14 +83,6 @@ is_cut_alike(const struct tsi_plan_builder *builder, const struct tsi_grid *loop
     return true;
 }
 
-// The product of a and b, INT64_MAX if it does not fit.
-static int64_t
-multiply(int64_t a, int64_t b)
-{
-    int64_t product = 0;
-    return tsi_mul_i64(a, b, &product) ? product : INT64_MAX;
-}
-
 // Bytes of both operands that the largest block takes.
 static int64_t
 block_bytes(const struct tsi_grid *loop, tess_dtype dtype)
@@ -98,11 +90,13 @@ block_bytes(const struct tsi_grid *loop, tess_dtype dtype)
     const int k = loop->ndim - 1;
     int64_t batch = (int64_t)tess_dtype_bytes(dtype);
     for (int i = 0; i < k - 2; i++) {
-        batch = multiply(batch, tsi_axis_chunk_size_max(&loop->axis[i]));
+        batch = tsi_saturate_multiply_i64(batch, tsi_axis_chunk_size_max(&loop->axis[i]));
     }
-    const int64_t inner = multiply(batch, tsi_axis_chunk_size_max(&loop->axis[k]));
-    const int64_t left = multiply(inner, tsi_axis_chunk_size_max(&loop->axis[k - 2]));
-    const int64_t right = multiply(inner, tsi_axis_chunk_size_max(&loop->axis[k - 1]));
+    const int64_t inner = tsi_saturate_multiply_i64(batch, tsi_axis_chunk_size_max(&loop->axis[k]));
+    const int64_t left =
+        tsi_saturate_multiply_i64(inner, tsi_axis_chunk_size_max(&loop->axis[k - 2]));
+    const int64_t right =
+        tsi_saturate_multiply_i64(inner, tsi_axis_chunk_size_max(&loop->axis[k - 1]));
     return left > INT64_MAX / 2 || right > INT64_MAX / 2 ? INT64_MAX : left + right;
 }
 
@@ -115,12 +109,12 @@ choose_group(const struct tsi_grid *loop, tess_dtype dtype)
     const int64_t bytes = block_bytes(loop, dtype);
     int64_t beside = 1; // blocks for each place on the inner axis
     for (int i = 0; i < k; i++) {
-        beside = multiply(beside, loop->axis[i].count);
+        beside = tsi_saturate_multiply_i64(beside, loop->axis[i].count);
     }
     int64_t group = 1;
     while (group < count && 2 * group <= GROUP_MAX &&
-           multiply(2 * group, bytes) <= GROUP_BYTES_MAX &&
-           multiply(beside, (count - 1) / (2 * group) + 1) >= BLOCKS_MIN) {
+           tsi_saturate_multiply_i64(2 * group, bytes) <= GROUP_BYTES_MAX &&
+           tsi_saturate_multiply_i64(beside, (count - 1) / (2 * group) + 1) >= BLOCKS_MIN) {
         group *= 2;
     }
     return group;

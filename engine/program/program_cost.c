@@ -13,21 +13,7 @@
 
 #include "engine/program/program.h"
 
-#include "engine/base/memory.h"
-
-static size_t
-add_bytes(size_t a, size_t b)
-{
-    size_t sum = 0;
-    return __builtin_add_overflow(a, b, &sum) ? SIZE_MAX : sum;
-}
-
-static size_t
-multiply_bytes(size_t a, size_t b)
-{
-    size_t product = 0;
-    return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
-}
+#include "engine/base/saturate.h"
 
 // Elements of the part of `input` that the largest chunk of `op` takes: for each source axis as
 // many as the loop chunk has indices on the axis that it names, times the window.
@@ -43,7 +29,7 @@ view_elements(const struct tsi_program *program, const struct tsi_chunk_op *op,
             rule->axis < 0 ? 1 : tsi_axis_chunk_size_max(&op->loop.axis[rule->axis]);
         const size_t extent =
             (size_t)(rule->extent < source->axis[i].size ? rule->extent : source->axis[i].size);
-        elements = multiply_bytes(elements, multiply_bytes((size_t)indices, extent));
+        elements = tsi_saturate_multiply(elements, tsi_saturate_multiply((size_t)indices, extent));
     }
     return elements;
 }
@@ -112,13 +98,13 @@ piece_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op)
         if (!is_in_pieces(program, op, input)) {
             continue;
         }
-        bytes = add_bytes(bytes, note_bytes);
+        bytes = tsi_saturate_add(bytes, note_bytes);
         for (int k = 0; k < input->map.ndim; k++) {
             const int axis = input->map.axis[k].axis;
             const int64_t chunks = program->ops[input->op].array.axis[k].count;
             const int64_t indices = axis < 0 ? 1 : tsi_axis_chunk_size_max(&op->loop.axis[axis]);
             const size_t most = (size_t)(chunks < indices ? chunks : indices);
-            bytes = add_bytes(bytes, multiply_bytes(3 * most + 1, sizeof(int64_t)));
+            bytes = tsi_saturate_add(bytes, tsi_saturate_multiply(3 * most + 1, sizeof(int64_t)));
         }
     }
     return bytes;
@@ -146,7 +132,7 @@ factor_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op,
             }
         }
     }
-    return multiply_bytes(elements, input_element_bytes(program, input));
+    return tsi_saturate_multiply(elements, input_element_bytes(program, input));
 }
 
 // Accumulators of the largest chunk of `op`, and their results before they are cast to its type.
@@ -157,8 +143,8 @@ fold_bytes(const struct tsi_chunk_op *op, enum tsi_reduction reduction, tess_dty
     const int64_t count = tsi_grid_chunk_elements_max(&op->array);
     const tess_dtype made = tsi_reduction_result_dtype(reduction, dtype);
     const size_t cast = made == (tess_dtype)op->dtype ? 0 : tess_dtype_bytes(made);
-    return add_bytes(tsi_acc_offset(&layout, layout.planes, count),
-                     multiply_bytes(cast, (size_t)count));
+    return tsi_saturate_add(tsi_acc_offset(&layout, layout.planes, count),
+                            tsi_saturate_multiply(cast, (size_t)count));
 }
 
 // Registers and the notes of instructions and inputs. Constants, and loads and sources that several
@@ -195,14 +181,15 @@ tile_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
     if (is_only_load(op) && tile->sink == TSI_SINK_STORE) {
         return 0;
     }
-    size_t bytes = add_bytes(tile_bytes(op), piece_bytes(program, op));
+    size_t bytes = tsi_saturate_add(tile_bytes(op), piece_bytes(program, op));
     if (tile->sink == TSI_SINK_REDUCE && tile->reduce.finish) {
-        bytes = add_bytes(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
-                                            (tess_dtype)tile->reduce.dtype));
+        bytes = tsi_saturate_add(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
+                                                   (tess_dtype)tile->reduce.dtype));
     }
     if (tile->sink == TSI_SINK_WRITE) {
         const size_t elements = (size_t)tsi_grid_chunk_elements_max(&op->loop);
-        bytes = add_bytes(bytes, multiply_bytes(elements, tess_dtype_bytes((tess_dtype)op->dtype)));
+        bytes = tsi_saturate_add(
+            bytes, tsi_saturate_multiply(elements, tess_dtype_bytes((tess_dtype)op->dtype)));
     }
     return bytes;
 }
@@ -214,7 +201,7 @@ product_elements(const struct tsi_chunk_op *op)
     size_t elements = 1;
     for (int i = 0; i < op->loop.ndim - 1; i++) {
         const int64_t size = tsi_axis_chunk_size_max(&op->loop.axis[i]);
-        elements = multiply_bytes(elements, (size_t)size);
+        elements = tsi_saturate_multiply(elements, (size_t)size);
     }
     return elements;
 }
@@ -223,12 +210,13 @@ static size_t
 matmul_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
     const tess_dtype dtype = (tess_dtype)op->dtype;
-    const size_t blocks = add_bytes(factor_bytes(program, op, &op->inputs[0]),
-                                    factor_bytes(program, op, &op->inputs[1]));
+    const size_t blocks = tsi_saturate_add(factor_bytes(program, op, &op->inputs[0]),
+                                           factor_bytes(program, op, &op->inputs[1]));
     if (op->matmul.finish || tsi_acc_layout(op->plane_reduction, dtype).dtype[0] == dtype) {
         return blocks;
     }
-    return add_bytes(blocks, multiply_bytes(product_elements(op), tess_dtype_bytes(dtype)));
+    return tsi_saturate_add(blocks,
+                            tsi_saturate_multiply(product_elements(op), tess_dtype_bytes(dtype)));
 }
 
 size_t

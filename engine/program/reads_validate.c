@@ -8,20 +8,13 @@
 // bounds say too much is little: a factor of two or so for each axis.
 
 #include "engine/base/memory.h"
+#include "engine/base/saturate.h"
 #include "engine/program/validate.h"
 
 static int64_t
 smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-// a·b for numbers that are not negative, INT64_MAX if that does not fit.
-static int64_t
-multiply(int64_t a, int64_t b)
-{
-    int64_t product = 0;
-    return tsi_mul_i64(a, b, &product) ? product : INT64_MAX;
 }
 
 // Chunks of `axis` that `span` elements in a row may meet.
@@ -46,9 +39,10 @@ reads_of_axis(const struct tsi_map_axis *rule, const struct tsi_grid *loop,
     const int64_t span = stride * (windows - 1) + rule->extent;
     const bool is_aligned = rule->extent == 1 && stride == 1 && rule->offset == 0 &&
                             tsi_axis_equal(&loop->axis[rule->axis], source);
-    return is_aligned ? 1
-                      : smaller(chunks_of_span(source, span),
-                                multiply(windows, chunks_of_span(source, rule->extent)));
+    return is_aligned
+               ? 1
+               : smaller(chunks_of_span(source, span),
+                         tsi_saturate_multiply_i64(windows, chunks_of_span(source, rule->extent)));
 }
 
 static int64_t
@@ -73,7 +67,8 @@ reads_of_input(const struct tsi_program *program, const struct tsi_chunk_op *op,
     }
     int64_t reads = 1;
     for (int i = 0; i < input->map.ndim; i++) {
-        reads = multiply(reads, reads_of_axis(&input->map.axis[i], &op->loop, &source->axis[i]));
+        reads = tsi_saturate_multiply_i64(
+            reads, reads_of_axis(&input->map.axis[i], &op->loop, &source->axis[i]));
     }
     return reads;
 }

@@ -9,6 +9,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/planted.h"
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 enum {
@@ -119,9 +120,7 @@ static bool
 fits(const struct tsi_sched_worker *worker, uint64_t bytes)
 {
     const uint64_t taken = worker->held_bytes + worker->reserved_bytes;
-    const uint64_t all = worker->memory_bytes > UINT64_MAX - worker->spill_bytes
-                             ? UINT64_MAX
-                             : worker->memory_bytes + worker->spill_bytes;
+    const uint64_t all = tsi_saturate_add(worker->memory_bytes, worker->spill_bytes);
     return worker->outstanding == 0 ||
            (has_room(worker->memory_bytes, worker->reserved_bytes, bytes) &&
             has_room(all, taken, bytes));

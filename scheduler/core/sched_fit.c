@@ -10,16 +10,11 @@
 
 #include <stdio.h>
 
+#include "engine/base/saturate.h"
 #include "engine/base/text.h"
 #include "scheduler/core/sched_state.h"
 
 enum { INPUTS_COUNTED_MAX = 4096 };
-
-static uint64_t
-add(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
 
 static uint64_t
 input_bytes(const struct tsi_sched_job *job, uint32_t op, uint32_t chunk)
@@ -31,7 +26,7 @@ input_bytes(const struct tsi_sched_job *job, uint32_t op, uint32_t chunk)
     tsi_sched_walk_deps(&walk, job, op, job->ops[op].base + chunk);
     for (int i = 0; i < INPUTS_COUNTED_MAX && tsi_sched_walk_next_dep(&walk, &dep); i++) {
         if (dep != last) {
-            bytes = add(bytes, tsi_sched_job_bytes(job, walk.op, dep));
+            bytes = tsi_saturate_add(bytes, tsi_sched_job_bytes(job, walk.op, dep));
         }
         last = dep;
     }
@@ -48,7 +43,7 @@ task_bytes(const struct tsi_sched_job *job, uint32_t op)
         const uint64_t bytes = input_bytes(job, op, samples[i]);
         most = bytes > most ? bytes : most;
     }
-    return add(most, add(info->bytes_max, info->workspace));
+    return tsi_saturate_add(most, tsi_saturate_add(info->bytes_max, info->workspace));
 }
 
 // Whether the operation makes one element of all that a chunk has on loop axis `axis`.

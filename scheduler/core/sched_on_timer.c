@@ -7,6 +7,7 @@
 // heard, and all get that time as a present.
 
 #include "engine/base/planted.h"
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 // How many times within suspect_ns silence is looked for.
@@ -53,8 +54,7 @@ tsi_sched_timer_advance(struct tsi_sched *sched, uint64_t now_ns)
     }
     for (size_t i = 0; i < sched->clients.count; i++) {
         struct tsi_sched_client *client = &sched->clients.items[i];
-        client->lease_ns =
-            client->lease_ns > UINT64_MAX - gap ? UINT64_MAX : client->lease_ns + gap;
+        client->lease_ns = tsi_saturate_add(client->lease_ns, gap);
     }
 }
 

@@ -17,6 +17,7 @@
 // Where something may be at a worker that the books do not know of, the bound is its limit. So it
 // is for a worker that has worked for a scheduler before: what runs there for that one is not told.
 
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 static uint64_t
@@ -70,9 +71,7 @@ add(struct tsi_sched_job *job, const struct tsi_sched_worker *worker)
     }
     const struct tsi_sched_known *known = &worker->known.items[job->slot];
     const uint64_t most = larger(known->peak_bytes, worker->peak_bytes);
-    const uint64_t limit = worker->memory_bytes < UINT64_MAX - worker->inlined_bytes
-                               ? worker->memory_bytes + worker->inlined_bytes
-                               : UINT64_MAX;
+    const uint64_t limit = tsi_saturate_add(worker->memory_bytes, worker->inlined_bytes);
     struct tsi_worker_peak peak = {.peer = worker->peer,
                                    .name = tsi_strdup(worker->name),
                                    .predicted = most < limit ? most : limit,

@@ -13,6 +13,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/planted.h"
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 struct tsi_sched_worker *
@@ -181,11 +182,7 @@ tsi_sched_peer_sum(struct tsi_sched *sched)
             continue;
         }
         sched->threads += (uint32_t)worker->threads;
-        if (worker->memory_bytes > UINT64_MAX - sched->memory_bytes) {
-            sched->memory_bytes = UINT64_MAX;
-        } else {
-            sched->memory_bytes += worker->memory_bytes;
-        }
+        sched->memory_bytes = tsi_saturate_add(sched->memory_bytes, worker->memory_bytes);
         if (worker->memory_bytes > sched->memory_max) {
             sched->memory_max = worker->memory_bytes;
         }

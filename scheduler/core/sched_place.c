@@ -5,6 +5,7 @@
 
 #include "scheduler/core/sched_place.h"
 
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 enum {
@@ -97,12 +98,6 @@ tsi_sched_place_missing(struct tsi_sched *sched, struct tsi_sched_job *job, uint
     return missing;
 }
 
-static uint64_t
-plus(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 // How far `whole` goes beyond `taken`, in order from least to most, and never 0.
 static uint64_t
 slack(uint64_t whole, uint64_t taken)
@@ -120,8 +115,9 @@ static uint64_t
 room_for(const struct tsi_sched_worker *worker, uint64_t bytes, uint64_t fresh)
 {
     const uint64_t memory = slack(worker->memory_bytes, bytes);
-    const uint64_t taken = plus(plus(worker->held_bytes, worker->reserved_bytes), fresh);
-    const uint64_t all = slack(plus(worker->memory_bytes, worker->spill_bytes), taken);
+    const uint64_t taken =
+        tsi_saturate_add(tsi_saturate_add(worker->held_bytes, worker->reserved_bytes), fresh);
+    const uint64_t all = slack(tsi_saturate_add(worker->memory_bytes, worker->spill_bytes), taken);
     return memory < all ? memory : all;
 }
 
@@ -138,13 +134,13 @@ score_room(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
     tsi_sched_walk_deps(&walk, job, op, task);
     while (tsi_sched_walk_next_dep(&walk, &dep)) {
         const struct tsi_sched_chunk chunk = tsi_sched_chunk_of(sched, job, walk.op, dep);
-        bytes = plus(bytes, tsi_sched_job_bytes(chunk.job, chunk.op, chunk.task));
+        bytes = tsi_saturate_add(bytes, tsi_sched_job_bytes(chunk.job, chunk.op, chunk.task));
     }
     for (uint32_t slot = 0; slot < sched->workers.count; slot++) {
         const struct tsi_sched_worker *worker = sched->workers.items[slot];
         if (worker->peer != TSI_PEER_NONE && !worker->suspect && !worker->draining) {
             const uint64_t missing = tsi_sched_place_missing(sched, job, op, task, slot);
-            const uint64_t room = room_for(worker, bytes, plus(own, missing));
+            const uint64_t room = room_for(worker, bytes, tsi_saturate_add(own, missing));
             // Of equals, rather one that has not just refused something.
             sched->scores.items[slot] = room - (worker->refused_until_ns > 0 && room > 1 ? 1 : 0);
             count++;

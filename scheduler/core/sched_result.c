@@ -5,6 +5,7 @@
 // if it had been released, the oldest first, and the driver hears which of the two it was, for
 // whoever asks later.
 
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 uint64_t
@@ -77,7 +78,7 @@ tsi_sched_result_wait(struct tsi_sched *sched, struct tsi_sched_job *job)
     if (sched->restoring || job->expires_ns != 0 || !is_unattended(sched, job)) {
         return;
     }
-    job->expires_ns = lease < UINT64_MAX - sched->now_ns ? sched->now_ns + lease : UINT64_MAX;
+    job->expires_ns = tsi_saturate_add(sched->now_ns, lease);
     keep_limit(sched);
 }
 
