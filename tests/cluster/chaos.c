@@ -279,8 +279,7 @@ compare(const char *who, pid_t process, struct usage before)
            before.descriptors, now.memory_kb, before.memory_kb);
     test_check(now.descriptors <= before.descriptors + DESCRIPTORS_SLACK, "%s leaks descriptors",
                who);
-    const char *sanitized = getenv("TESSERA_SANITIZED");
-    if (sanitized == NULL || *sanitized == '\0') {
+    if (!test_is_sanitized()) {
         test_check(now.memory_kb <= before.memory_kb + MEMORY_SLACK_KB, "%s leaks memory", who);
     }
 }

@@ -150,8 +150,7 @@ large_result(const struct test_cluster *cluster)
     tess_session_close(session);
     for (int i = 0; i < cluster->worker_count; i++) {
         const long peak = test_memory_kb(cluster->workers[i], "VmHWM");
-        const char *sanitized = getenv("TESSERA_SANITIZED");
-        test_check((sanitized != NULL && *sanitized != '\0') || peak < 250000,
+        test_check(test_is_sanitized() || peak < 250000,
                    "worker %d took %ld kB for a part of 100 MB", i, peak);
     }
 }
@@ -211,10 +210,7 @@ main(int argc, char **argv)
         return run_client(argv[1], argv[2]);
     }
     test_place_open(90);
-    test_scheduler_start(&cluster, verbose);
-    test_worker_start(&cluster, 1, flags);
-    test_worker_start(&cluster, 1, flags);
-    test_log_wait("scheduler.log", "worker joined", 2, 8000);
+    test_cluster_start_with(&cluster, verbose, 2, flags);
     large_result(&cluster);
     own_memory(&cluster);
     one_cancels(&cluster);

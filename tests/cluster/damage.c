@@ -166,7 +166,7 @@ main(void)
     step_between_all('s');
     test_worker_start(&cluster, 1, NULL);
     test_worker_start(&cluster, 1, NULL);
-    test_log_wait("scheduler.log", "worker joined", 2, 8000);
+    test_workers_await(&cluster, 2);
     sometimes_damaged(&cluster, memory, expected);
     always_damaged(&cluster);
     atomic_store(&every, 0);

@@ -105,18 +105,6 @@ kill_client(pid_t client)
 }
 
 static void
-start(struct test_cluster *cluster, int workers, const char *const *flags)
-{
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    *cluster = (struct test_cluster){.scheduler = 0};
-    test_scheduler_start(cluster, flags);
-    for (int i = 0; i < workers; i++) {
-        test_worker_start(cluster, 1, NULL);
-    }
-    test_log_wait("scheduler.log", "worker joined", joined + workers, 8000);
-}
-
-static void
 expect_failed(tess_array *x, tess_status status, const char *text)
 {
     test_check(tess_array_status(x) == status, "the array is %s: %s",
@@ -142,7 +130,7 @@ clients_go_and_others_come(uint64_t digest)
 {
     char id[2][TESS_DETACHED_ID_BYTES];
     struct test_cluster cluster;
-    start(&cluster, 2, NULL);
+    test_cluster_start_with(&cluster, NULL, 2, NULL);
     const pid_t leaves = start_client(&cluster, "leave.log", "leave");
     test_check(test_wait(leaves, 5000) == 0, "the client failed");
     read_id("leave.log", id[0]);
@@ -194,7 +182,7 @@ attached_is_cancelled(void)
     char id[TESS_DETACHED_ID_BYTES];
     double out;
     struct test_cluster cluster;
-    start(&cluster, 2, NULL);
+    test_cluster_start_with(&cluster, NULL, 2, NULL);
     tess_session *first = test_session(&cluster);
     tess_session *second = test_session(&cluster);
     test_check(tess_detach(endless_program(first), id) == TESS_OK, "%s", tess_session_error(first));
@@ -227,7 +215,7 @@ failures_are_told(void)
     const double own[3] = {1, 2, 3};
     double out[3];
     struct test_cluster cluster;
-    start(&cluster, 0, NULL);
+    test_cluster_start_with(&cluster, NULL, 0, NULL);
     tess_session *embedded = tess_session_open("embedded");
     tess_array *ones = tess_ones(embedded, TESS_SHAPE(3), TESS_CHUNKS(1), TESS_F64);
     test_check(tess_detach(ones, id) == TESS_EINVAL && id[0] == '\0' &&
@@ -276,7 +264,7 @@ nobody_comes_in_time(void)
     char id[3][TESS_DETACHED_ID_BYTES];
     struct test_cluster cluster;
     const int ended = test_log_count("scheduler.log", "job ended");
-    start(&cluster, 1, flags);
+    test_cluster_start_with(&cluster, flags, 1, NULL);
     tess_session *session = test_session(&cluster);
     for (int i = 0; i < 2; i++) {
         tess_array *x = tess_full(session, TESS_SHAPE(80000), TESS_CHUNKS(20000), TESS_F64, i);
@@ -305,20 +293,18 @@ scheduler_dies(uint64_t digest)
     const char *const flags[] = {"--journal", journal, NULL};
     char id[TESS_DETACHED_ID_BYTES];
     struct test_cluster cluster;
-    start(&cluster, 2, flags);
+    test_cluster_start_with(&cluster, flags, 2, NULL);
     kill_client(start_client(&cluster, "journal.log", "die"));
     read_id("journal.log", id);
     for (int round = 0; round < 2; round++) {
-        test_signal(cluster.scheduler, SIGKILL);
-        test_wait(cluster.scheduler, 2000);
+        test_scheduler_kill(&cluster);
         test_scheduler_start(&cluster, flags);
     }
     tess_session *session = test_session(&cluster);
     tess_array *x = tess_attach(session, id);
     expect_result(x, digest, "the scheduler was killed");
     const int gone_on = test_log_count("scheduler.log", "jobs go on");
-    test_signal(cluster.scheduler, SIGKILL);
-    test_wait(cluster.scheduler, 2000);
+    test_scheduler_kill(&cluster);
     test_scheduler_start(&cluster, flags);
     test_log_wait("scheduler.log", "jobs go on", gone_on + 1, 9000);
     expect_result(x, digest, "the scheduler was killed again");
@@ -348,11 +334,7 @@ others_leave_nothing(void)
     const char *const limits[] = {"--memory-limit", "240MB", "--spill-limit", "0", NULL};
     const long spare_kb = 2 * 240000 / 8 + 40000;
     struct test_cluster cluster;
-    start(&cluster, 0, flags);
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    test_worker_start(&cluster, 1, limits);
-    test_worker_start(&cluster, 1, limits);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
+    test_cluster_start_with(&cluster, flags, 2, limits);
     const long before = worker_memory_kb(&cluster);
     for (int round = 0; round < 4; round++) {
         char log[32];

@@ -424,7 +424,6 @@ check_cluster(const char *what, const char *const *flags, uint64_t expected)
     struct test_random random = {.state = 20240607};
     struct test_cluster cluster = {.scheduler = 0};
     struct test_snoop snoop;
-    const int joined = test_log_count("scheduler.log", "worker joined");
     const int clients = test_log_count("scheduler.log", "client joined");
     test_scheduler_start(&cluster, flags);
     test_check(tsi_connection_read(cluster.file, &connection, NULL) == TESS_OK, "no file");
@@ -436,7 +435,7 @@ check_cluster(const char *what, const char *const *flags, uint64_t expected)
                "nobody can record");
     test_worker_start(&cluster, 1, NULL);
     test_worker_start(&cluster, 1, NULL);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
+    test_workers_await(&cluster, 2);
     tess_session *session = test_session(&cluster);
     test_log_wait("scheduler.log", "client joined", clients + 1, 4000);
     snprintf(addresses[0], TEST_PATH_MAX, "%s", connection.address);
@@ -461,7 +460,7 @@ check_cluster(const char *what, const char *const *flags, uint64_t expected)
     for (int i = 0; i < cluster.worker_count; i++) {
         test_check(test_is_running(cluster.workers[i]), "%s: worker %d has died", what, i);
     }
-    test_check(test_log_count("scheduler.log", "worker joined") == joined + 2,
+    test_check(test_log_count("scheduler.log", "worker joined") == cluster.joined_before + 2,
                "%s: somebody became a worker by what he recorded", what);
     test_check(!is_ipc || recorder.count > 20, "nothing was recorded");
     test_cluster_stop(&cluster);

@@ -22,28 +22,9 @@ static char journal[TEST_PATH_MAX];
 static const char *const flags[] = {"--journal", journal, NULL};
 
 static void
-start(struct test_cluster *cluster, int workers)
-{
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    *cluster = (struct test_cluster){.scheduler = 0};
-    test_scheduler_start(cluster, flags);
-    for (int i = 0; i < workers; i++) {
-        test_worker_start(cluster, 1, NULL);
-    }
-    test_log_wait("scheduler.log", "worker joined", joined + workers, 8000);
-}
-
-static void
-kill_scheduler(struct test_cluster *cluster)
-{
-    test_signal(cluster->scheduler, SIGKILL);
-    test_wait(cluster->scheduler, 2000);
-}
-
-static void
 restart(struct test_cluster *cluster)
 {
-    kill_scheduler(cluster);
+    test_scheduler_kill(cluster);
     test_scheduler_start(cluster, flags);
 }
 
@@ -71,10 +52,10 @@ static void
 compute_goes_on(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 2);
+    test_cluster_start_with(&cluster, flags, 2, NULL);
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 40), "the compute ended too early");
-    kill_scheduler(&cluster);
+    test_scheduler_kill(&cluster);
     const tess_progress at_death = tess_future_progress(run.future);
     test_scheduler_start(&cluster, flags);
     test_check(tess_future_wait(run.future, 40000) == TESS_OK, "the compute failed: %s",
@@ -93,7 +74,7 @@ static void
 workers_outlive_three_schedulers(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 2);
+    test_cluster_start_with(&cluster, flags, 2, NULL);
     const int claimed = test_log_count("scheduler.log", "job claimed");
     const int ended = test_log_count("worker-0.log", "worker ended");
     struct test_run run = test_run_start(&cluster);
@@ -111,7 +92,7 @@ static void
 kept_chunks_survive(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 2);
+    test_cluster_start_with(&cluster, flags, 2, NULL);
     tess_session *session = test_session(&cluster);
     tess_array *x =
         tess_random_normal(session, TESS_SHAPE(1000, 1000), TESS_CHUNKS(100, 100), 1, 2);
@@ -138,11 +119,11 @@ static void
 torn_end_is_dropped(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 1);
+    test_cluster_start_with(&cluster, flags, 1, NULL);
     const int torn = test_log_count("scheduler.log", "journal torn");
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 10), "the compute ended too early");
-    kill_scheduler(&cluster);
+    test_scheduler_kill(&cluster);
     test_check(truncate(journal, journal_bytes() + 7) == 0, "the journal cannot grow");
     test_scheduler_start(&cluster, flags);
     test_run_end(&run, "the end of the journal was torn");
@@ -156,10 +137,10 @@ damage_is_told(void)
 {
     struct test_cluster cluster;
     char damaged[TEST_PATH_MAX + 16];
-    start(&cluster, 1);
+    test_cluster_start_with(&cluster, flags, 1, NULL);
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 10), "the compute ended too early");
-    kill_scheduler(&cluster);
+    test_scheduler_kill(&cluster);
     damage(30); // in the first record: the job comes behind it
     test_scheduler_start(&cluster, flags);
     const tess_status status = tess_future_wait(run.future, 20000);
@@ -179,7 +160,7 @@ static void
 no_scheduler_comes_back(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 1);
+    test_cluster_start_with(&cluster, flags, 1, NULL);
     tess_session_options options = TESS_SESSION_OPTIONS_INIT;
     options.scheduler_timeout_ms = 700;
     tess_session *session = tess_session_open_with(cluster.file, &options);
@@ -190,7 +171,7 @@ no_scheduler_comes_back(void)
     const size_t bytes[] = {sizeof out};
     tess_future *future = tess_submit(&x, outs, bytes, 1);
     test_check(test_wait_progress(future, 5), "the compute ended too early");
-    kill_scheduler(&cluster);
+    test_scheduler_kill(&cluster);
     const uint64_t begin = test_now_ms();
     const tess_status status = tess_future_wait(future, 10000);
     test_check(status == TESS_ECONNECT, "no scheduler: %s", tess_status_name(status));
@@ -232,7 +213,7 @@ static void
 one_journal_has_one_scheduler(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 0);
+    test_cluster_start_with(&cluster, flags, 0, NULL);
     const char *const argv[] = {test_program("tessera-scheduler"),
                                 "--scheduler-file",
                                 test_place("second.json"),
@@ -250,17 +231,14 @@ one_journal_has_one_scheduler(void)
 static void
 later_scheduler_wins(void)
 {
-    struct test_cluster cluster = {.scheduler = 0};
-    test_scheduler_start(&cluster, NULL);
-    test_worker_start(&cluster, 1, NULL);
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    test_log_wait("scheduler.log", "worker joined", joined + 1, 5000);
+    struct test_cluster cluster;
+    test_cluster_start(&cluster, 1, 1);
     const pid_t first = cluster.scheduler;
     test_check(unlink(cluster.file) == 0, "there is no connection file");
     test_scheduler_start(&cluster, NULL);
     test_check(test_wait(first, 8000) == EXIT_FAILURE, "the older scheduler goes on");
     test_check(test_log_count("scheduler.log", "superseded") == 1, "it does not say why");
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
+    test_workers_await(&cluster, 1);
     struct test_run run = test_run_start(&cluster);
     test_run_end(&run, "a later scheduler took over");
     test_cluster_stop(&cluster);
@@ -270,7 +248,7 @@ static void
 full_disk_refuses_jobs(void)
 {
     struct test_cluster cluster;
-    start(&cluster, 1);
+    test_cluster_start_with(&cluster, flags, 1, NULL);
     tess_session *session = test_session(&cluster);
     tess_array *x = tess_ones(session, TESS_SHAPE(10), TESS_CHUNKS(5), TESS_F64);
     double out = 0;

@@ -37,14 +37,11 @@ expect_sum(tess_session *session)
 static void
 limit_of_the_worker(void)
 {
-    static const char *const flags[] = {"--memory-limit", "130MB", NULL};
-    struct test_cluster cluster = {.scheduler = 0};
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    test_scheduler_start(&cluster, NULL);
-    test_worker_start(&cluster, 1, flags);
-    test_log_wait("scheduler.log", "worker joined", joined + 1, 5000);
+    static const char *const flags[] = {"--memory-limit", "150MB", NULL};
+    struct test_cluster cluster;
+    test_cluster_start_with(&cluster, NULL, 1, flags);
     tess_session *session = test_session(&cluster);
-    expect_no_room(session, 4, 160, "a limit of 130 MB");
+    expect_no_room(session, 4, 160, "a limit of 150 MB");
     test_check(strstr(tess_session_error(session), "the largest worker may use") != NULL,
                "the message is “%s”", tess_session_error(session));
     test_check(strstr(tess_session_error(session), "chunks of shape (1, 10000000) would fit") !=
@@ -181,15 +178,12 @@ each_worker_has_its_line(void)
 int
 main(void)
 {
-    const char *sanitized = getenv("TESSERA_SANITIZED");
     test_place_open(60);
     each_worker_has_its_line();
     limit_of_the_worker();
-    if (sanitized == NULL || *sanitized == '\0') {
+    // A sanitizer needs more memory, and more addresses, than any limit here allows.
+    if (!test_is_sanitized()) {
         limit_too_small();
-    }
-    // A sanitizer needs more addresses than any limit here allows.
-    if (sanitized == NULL || *sanitized == '\0') {
         limit_of_the_process();
     }
     puts("memory: ok");

@@ -33,13 +33,7 @@ start(struct test_cluster *cluster, const char *name)
     char recording[TEST_PATH_MAX];
     snprintf(recording, sizeof recording, "%s", test_place(name));
     const char *const flags[] = {"--record", recording, NULL};
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    *cluster = (struct test_cluster){.scheduler = 0};
-    test_scheduler_start(cluster, flags);
-    for (int i = 0; i < WORKERS; i++) {
-        test_worker_start(cluster, 1, NULL);
-    }
-    test_log_wait("scheduler.log", "worker joined", joined + WORKERS, 5000);
+    test_cluster_start_with(cluster, flags, WORKERS, NULL);
 }
 
 static void
@@ -49,9 +43,7 @@ a_run_is_replayed(void)
     start(&cluster, "killed.rec");
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 30), "the compute ended too early");
-    test_signal(cluster.workers[1], SIGKILL);
-    test_wait(cluster.workers[1], 1000);
-    cluster.workers[1] = 0;
+    test_worker_kill(&cluster, 1);
     test_run_end(&run, "a worker was killed");
     test_log_wait("scheduler.log", "worker left", 1, 2000);
     test_cluster_stop(&cluster);
@@ -66,11 +58,9 @@ what_a_killed_scheduler_wrote_is_replayed(void)
     start(&cluster, "torn.rec");
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 30), "the compute ended too early");
-    test_signal(cluster.scheduler, SIGKILL);
-    test_wait(cluster.scheduler, 1000);
+    test_scheduler_kill(&cluster);
     for (int i = 0; i < WORKERS; i++) {
-        test_signal(cluster.workers[i], SIGKILL);
-        test_wait(cluster.workers[i], 1000);
+        test_worker_kill(&cluster, i);
     }
     test_check(tess_future_wait(run.future, 20000) != TESS_OK, "nobody could end it");
     tess_future_free(run.future);
@@ -114,29 +104,58 @@ a_recording_that_cannot_begin_is_told(void)
     test_check(test_log_count("none.log", "cannot record") == 1, "a full disk is not told");
 }
 
-// One worker records, and has little memory, so that it also writes and reads chunks; another one
-// takes chunks from it, and is lost.
+// Two workers that may take so much memory each; the first one records.
+static void
+start_one_that_records(struct test_cluster *cluster, const char *name, const char *limit)
+{
+    char recording[TEST_PATH_MAX];
+    snprintf(recording, sizeof recording, "%s", test_place(name));
+    const char *const flags[] = {"--record", recording, "--memory-limit", limit, NULL};
+    *cluster = (struct test_cluster){.scheduler = 0};
+    test_scheduler_start(cluster, NULL);
+    test_worker_start(cluster, 1, flags);
+    test_worker_start(cluster, 1, &flags[2]);
+    test_workers_await(cluster, 2);
+}
+
+// Chunks that are kept, 59 MB, and are made from others, so that none is dropped to be made again.
+static tess_array *
+persist_much(tess_session *session)
+{
+    tess_array *x =
+        tess_random_normal(session, TESS_SHAPE(2800, 2640), TESS_CHUNKS(200, 300), 0, 1);
+    tess_array *kept = tess_rechunk(x, TESS_CHUNKS(300, 200));
+    test_check(tess_persist(kept) == TESS_OK, "%s", tess_session_error(session));
+    return kept;
+}
+
+// Kept chunks are more than both workers' memory, so the one that records writes and reads some;
+// the other one, from which it takes chunks too, is lost.
 static void
 a_worker_is_replayed(void)
 {
-    char recording[TEST_PATH_MAX];
-    snprintf(recording, sizeof recording, "%s", test_place("worker.rec"));
-    const char *const flags[] = {"--record", recording, "--memory-limit", "32MB", NULL};
-    struct test_cluster cluster = {.scheduler = 0};
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    test_scheduler_start(&cluster, NULL);
-    test_worker_start(&cluster, 1, flags);
-    test_worker_start(&cluster, 1, NULL);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 5000);
+    struct test_cluster cluster;
+    start_one_that_records(&cluster, "worker.rec", test_is_sanitized() ? "64MB" : "32MB");
+    tess_session *session = test_session(&cluster);
+    tess_array *kept = persist_much(session);
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 30), "the compute ended too early");
-    test_signal(cluster.workers[1], SIGKILL);
-    test_wait(cluster.workers[1], 1000);
-    cluster.workers[1] = 0;
+    test_worker_kill(&cluster, 1);
     test_run_end(&run, "a worker was killed");
+    double sums[2];
+    for (int i = 0; i < 2; i++) {
+        test_check(tess_compute(tess_sum(kept, TESS_AXES_ALL), &sums[i], sizeof sums[i]) == TESS_OK,
+                   "%s", tess_session_error(session));
+        tess_release(kept);
+    }
+    test_check(sums[0] == sums[1], "the kept chunks are %g, made again %g", sums[0], sums[1]);
+    tess_session_close(session);
     test_cluster_stop(&cluster);
     test_check(replay("worker.rec", "worker.log") == 0, "the replay of a worker differs");
     test_check(test_log_count("worker.log", "the same") == 1, "the replay does not say so");
+    test_check(test_log_count("worker.log", " 0 chunks written") == 0 &&
+                   test_log_count("worker.log", " 0 read") == 0,
+               "the worker wrote or read no chunks");
 }
 
 static void
@@ -144,18 +163,11 @@ what_a_killed_worker_wrote_is_replayed(void)
 {
     char recording[TEST_PATH_MAX];
     snprintf(recording, sizeof recording, "%s", test_place("torn-worker.rec"));
-    const char *const flags[] = {"--no-nanny", "--record", recording, NULL};
-    struct test_cluster cluster = {.scheduler = 0};
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    test_scheduler_start(&cluster, NULL);
-    test_worker_start(&cluster, 1, flags);
-    test_worker_start(&cluster, 1, NULL);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 5000);
+    struct test_cluster cluster;
+    start_one_that_records(&cluster, "torn-worker.rec", "1GB");
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 30), "the compute ended too early");
-    test_signal(cluster.workers[0], SIGKILL);
-    test_wait(cluster.workers[0], 1000);
-    cluster.workers[0] = 0;
+    test_worker_kill(&cluster, 0);
     test_run_end(&run, "the worker that records was killed");
     test_cluster_stop(&cluster);
     // As where the machine died: the end of the last block is not there.

@@ -15,13 +15,9 @@ static void
 scheduler_stops_and_goes_on(void)
 {
     static const char *const flags[] = {"--worker-ttl", "1500ms", NULL};
-    struct test_cluster cluster = {.scheduler = 0};
-    const int joined = test_log_count("scheduler.log", "worker joined");
+    struct test_cluster cluster;
     const int lost = test_log_count("scheduler.log", "no sign of life");
-    test_scheduler_start(&cluster, flags);
-    test_worker_start(&cluster, 1, NULL);
-    test_worker_start(&cluster, 1, NULL);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 5000);
+    test_cluster_start_with(&cluster, flags, 2, NULL);
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 20), "the compute ended too early");
     test_signal(cluster.scheduler, SIGSTOP);
@@ -40,8 +36,7 @@ scheduler_is_killed(void)
     test_cluster_start(&cluster, 2, 1);
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 20), "the compute ended too early");
-    test_signal(cluster.scheduler, SIGKILL);
-    test_wait(cluster.scheduler, 1000);
+    test_scheduler_kill(&cluster);
     const tess_status status = tess_future_wait(run.future, 5000);
     test_check(status == TESS_ECONNECT, "the scheduler was killed: %s: %s",
                tess_status_name(status), tess_session_error(run.session));
@@ -55,9 +50,8 @@ scheduler_is_killed(void)
     free(run.out);
     test_check(test_now_ms() - start < 2000, "closing a session of a dead scheduler takes long");
 
-    const int joined = test_log_count("scheduler.log", "worker joined");
     test_scheduler_start(&cluster, NULL);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
+    test_workers_await(&cluster, 2);
     run = test_run_start(&cluster);
     test_run_end(&run, "the scheduler was started again");
     test_cluster_stop(&cluster);

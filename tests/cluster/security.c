@@ -130,11 +130,7 @@ static void
 start_tcp(struct test_cluster *cluster, const char *more)
 {
     const char *const flags[] = {"--port", "0", more, NULL};
-    const int joined = test_log_count("scheduler.log", "worker joined");
-    test_scheduler_start(cluster, flags);
-    test_worker_start(cluster, 1, NULL);
-    test_worker_start(cluster, 1, NULL);
-    test_log_wait("scheduler.log", "worker joined", joined + 2, 8000);
+    test_cluster_start_with(cluster, flags, 2, NULL);
 }
 
 static void

@@ -14,19 +14,11 @@
 
 enum { MEGABYTE_KB = 1024 };
 
-// A sanitizer keeps what is freed, so that memory says nothing.
-static bool
-is_sanitized(void)
-{
-    const char *sanitized = getenv("TESSERA_SANITIZED");
-    return sanitized != NULL && sanitized[0] != '\0';
-}
-
 static void
 expect_bounded(pid_t process, long before_kb, long megabytes, const char *what)
 {
     const long now_kb = test_memory_kb(process, "VmHWM");
-    test_check(is_sanitized() || now_kb - before_kb < megabytes * MEGABYTE_KB,
+    test_check(test_is_sanitized() || now_kb - before_kb < megabytes * MEGABYTE_KB,
                "%s: %ld MB became %ld MB", what, before_kb / MEGABYTE_KB, now_kb / MEGABYTE_KB);
 }
 
@@ -153,7 +145,7 @@ fetch_and_do_not_read(const struct test_cluster *cluster)
         test_sleep_ms(20);
         now = test_memory_kb(cluster->workers[0], "VmRSS");
     }
-    test_check(is_sanitized() || test_now_ms() < end, "the worker keeps %ld MB",
+    test_check(test_is_sanitized() || test_now_ms() < end, "the worker keeps %ld MB",
                (now - before) / MEGABYTE_KB);
     struct test_run run = test_run_start(cluster);
     test_run_end(&run, "beside a reader that does not read");
@@ -171,10 +163,7 @@ main(int argc, char **argv)
         return run_client(argv[1]);
     }
     test_place_open(60);
-    test_scheduler_start(&cluster, flags);
-    test_worker_start(&cluster, 1, limit);
-    test_worker_start(&cluster, 1, limit);
-    test_log_wait("scheduler.log", "worker joined", 2, 8000);
+    test_cluster_start_with(&cluster, flags, 2, limit);
     stop_a_client(&cluster);
     ask_and_do_not_read(&cluster);
     work_and_do_not_read(&cluster);

@@ -60,7 +60,7 @@ start_worker(struct test_cluster *cluster, const struct test_group *group)
              group->path, test_program("tessera-worker"), cluster->file, LIMIT_MB, test_place("."));
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
     cluster->workers[cluster->worker_count++] = test_start("worker-0.log", argv);
-    test_log_wait("scheduler.log", "worker joined", 1, 8000);
+    test_workers_await(cluster, 1);
 }
 
 int
@@ -70,9 +70,8 @@ main(void)
     struct test_group group;
     uint64_t want[2];
     uint64_t peak = 0;
-    const char *sanitized = getenv("TESSERA_SANITIZED");
     test_place_open(120);
-    if ((sanitized != NULL && *sanitized != '\0') || !test_group_make(&group, 1L << 30)) {
+    if (test_is_sanitized() || !test_group_make(&group, 1L << 30)) {
         puts("squeeze: no control group can be made, or its limit would be the sanitizer's");
         return SKIPPED;
     }

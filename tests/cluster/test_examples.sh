@@ -26,6 +26,8 @@ same()
 }
 
 limit=60000000
+# A sanitizer's process begins with more memory.
+[ -z "${TESSERA_SANITIZED-}" ] || limit=100000000
 cluster 2 1 --memory-limit "$limit"
 same 0 normal_mean
 same 0 vector_add

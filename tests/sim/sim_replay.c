@@ -21,6 +21,8 @@ struct replay {
     uint64_t events;
     uint64_t actions;
     uint64_t digests;
+    uint64_t written; // chunks, to a worker's disk
+    uint64_t read;    // back
     uint64_t now_ns;
     TSI_VEC(const struct tsi_program *) programs; // that the core has
     bool verbose;
@@ -93,6 +95,8 @@ replay_told(struct replay *replay, const struct tsi_worker_event *event)
     if (event->kind == TSI_WORKER_PROGRAM) {
         TSI_CHECK(tsi_vec_push(&replay->programs, event->program.program));
     }
+    replay->written += event->kind == TSI_WORKER_SPILLED && event->spilled.status == TESS_OK;
+    replay->read += event->kind == TSI_WORKER_LOADED && event->loaded.status == TESS_OK;
     TSI_CHECK(tsi_worker_step(replay->worker, event));
     return verify(replay);
 }
@@ -251,9 +255,12 @@ sim_replay(const char *path, bool verbose)
     if (status != TESS_OK) {
         printf("%s: %s\n", path, error.text);
     } else if (is_good) {
-        printf("%" PRIu64 " events, %" PRIu64 " actions, %" PRIu64 " digests: the same%s\n",
-               replay.events, replay.actions, replay.digests,
-               reader.at < count ? ", up to a torn block" : "");
+        printf("%" PRIu64 " events, %" PRIu64 " actions, %" PRIu64 " digests", replay.events,
+               replay.actions, replay.digests);
+        if (replay.worker != NULL) {
+            printf(", %" PRIu64 " chunks written, %" PRIu64 " read", replay.written, replay.read);
+        }
+        printf(": the same%s\n", reader.at < count ? ", up to a torn block" : "");
     }
     if (is_open) {
         tsi_record_close(&reader);

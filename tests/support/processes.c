@@ -302,6 +302,13 @@ test_endpoints(const char *joined, char (*out)[TEST_PATH_MAX], int count)
     test_check(found >= count, "only %d times: %s", found, joined);
 }
 
+bool
+test_is_sanitized(void)
+{
+    const char *sanitized = getenv("TESSERA_SANITIZED");
+    return sanitized != NULL && *sanitized != '\0';
+}
+
 long
 test_memory_kb(pid_t process, const char *line)
 {
@@ -344,6 +351,7 @@ test_scheduler_start(struct test_cluster *cluster, const char *const *flags)
                                  cluster->file, NULL};
     add_words(argv, add_words(argv, 0, words), flags);
     const int before = test_log_count("scheduler.log", "scheduler started");
+    cluster->joined_before = test_log_count("scheduler.log", "worker joined");
     cluster->scheduler = test_start("scheduler.log", argv);
     while (test_log_count("scheduler.log", "scheduler started") == before) {
         test_check(test_is_running(cluster->scheduler) && test_now_ms() < end,
@@ -377,15 +385,54 @@ test_worker_start(struct test_cluster *cluster, int threads, const char *const *
 }
 
 void
-test_cluster_start(struct test_cluster *cluster, int workers, int threads)
+test_workers_await(const struct test_cluster *cluster, int workers)
+{
+    test_log_wait("scheduler.log", "worker joined", cluster->joined_before + workers, 10000);
+}
+
+static void
+end_now(pid_t *process)
+{
+    test_signal(*process, SIGKILL);
+    test_wait(*process, 8000);
+    *process = 0;
+}
+
+void
+test_worker_kill(struct test_cluster *cluster, int index)
+{
+    end_now(&cluster->workers[index]);
+}
+
+void
+test_scheduler_kill(struct test_cluster *cluster)
+{
+    end_now(&cluster->scheduler);
+}
+
+static void
+start_all(struct test_cluster *cluster, const char *const *scheduler_flags, int workers,
+          int threads, const char *const *worker_flags)
 {
     *cluster = (struct test_cluster){.scheduler = 0};
-    const int before = test_log_count("scheduler.log", "worker joined");
-    test_scheduler_start(cluster, NULL);
+    test_scheduler_start(cluster, scheduler_flags);
     for (int i = 0; i < workers; i++) {
-        test_worker_start(cluster, threads, NULL);
+        test_worker_start(cluster, threads, worker_flags);
     }
-    test_log_wait("scheduler.log", "worker joined", before + workers, 8000);
+    test_workers_await(cluster, workers);
+}
+
+void
+test_cluster_start(struct test_cluster *cluster, int workers, int threads)
+{
+    start_all(cluster, NULL, workers, threads, NULL);
+}
+
+void
+test_cluster_start_with(struct test_cluster *cluster, const char *const *scheduler_flags,
+                        int workers, const char *const *worker_flags)
+{
+    start_all(cluster, scheduler_flags, workers, 1, worker_flags);
 }
 
 static void

@@ -20,7 +20,7 @@ enum { TEST_PATH_MAX = 512, TEST_WORKERS_MAX = 8 };
 // Makes the directory, points the daemons' defaults to it, and ends the test after `seconds`.
 void test_place_open(int seconds);
 
-// `name` in the directory, valid until the end.
+// `name` in the directory, valid until 15 more were asked for, as waiting for a log does.
 const char *test_place(const char *name);
 
 // A program of the build: "tessera-worker" and the like.
@@ -50,6 +50,10 @@ void test_log_wait(const char *log, const char *text, int count, int timeout_ms)
 // joined") the scheduler's log tells of last, the last `count` of them.
 void test_endpoints(const char *joined, char (*out)[TEST_PATH_MAX], int count);
 
+// Whether the build has a sanitizer: its processes begin with more memory, and keep what is freed,
+// so that what they take says nothing.
+bool test_is_sanitized(void);
+
 // Kilobytes in a line of /proc/PID/status, such as "VmHWM"; −1 if the process has ended.
 long test_memory_kb(pid_t process, const char *line);
 
@@ -60,14 +64,26 @@ struct test_cluster {
     pid_t scheduler;
     pid_t workers[TEST_WORKERS_MAX]; // 0: none
     int worker_count;
+    int joined_before; // lines of the log that tell of joining, when the scheduler was started
 };
 
 // `flags` are more words of the command line, up to NULL; or NULL.
 void test_scheduler_start(struct test_cluster *cluster, const char *const *flags);
 void test_worker_start(struct test_cluster *cluster, int threads, const char *const *flags);
 
+// Waits until `workers` have joined the scheduler that was started last.
+void test_workers_await(const struct test_cluster *cluster, int workers);
+
+// Ends a daemon at once, and forgets it.
+void test_worker_kill(struct test_cluster *cluster, int index);
+void test_scheduler_kill(struct test_cluster *cluster);
+
 // A scheduler and `workers` workers that have joined.
 void test_cluster_start(struct test_cluster *cluster, int workers, int threads);
+
+// The same with more words of the command lines, and one thread for each worker.
+void test_cluster_start_with(struct test_cluster *cluster, const char *const *scheduler_flags,
+                             int workers, const char *const *worker_flags);
 
 // Asks all to end and checks that they do, in order and without a word of a sanitizer.
 void test_cluster_stop(struct test_cluster *cluster);
