@@ -24,6 +24,8 @@
     X(reused_sequence, "an attempt has the number of the one before")                              \
     X(overfull_worker, "a worker is given tasks without end")                                      \
     X(blamed_silence, "workers are blamed for the time in which the scheduler did not listen")     \
+    X(eternal_result, "the result of a detached job that nobody has is kept for ever")             \
+    X(lost_result, "the result of a detached job is given up though somebody has come for it")     \
     X(worker_swapped_inputs, "a task gets its inputs in the wrong order")                          \
     X(worker_kept_input, "what was fetched for a task that did not run is kept")                   \
     X(worker_leaked_memory, "the memory of a run that ended stays reserved")                       \

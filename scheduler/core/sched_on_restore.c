@@ -14,6 +14,7 @@
 // Workers that come when the jobs go on already are believed as far as nobody has begun with the
 // same task; so are those that were given up and come back.
 
+#include "engine/base/planted.h"
 #include "scheduler/core/sched_state.h"
 
 // The client that stands for those that are not back yet; NULL when memory is out.
@@ -109,7 +110,7 @@ give(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t peer)
 {
     job->client = peer;
     job->away = false;
-    job->expires_ns = 0;
+    job->expires_ns = TSI_PLANTED(lost_result) ? job->expires_ns : 0;
     for (int i = 0; i < job->program->op_count; i++) {
         const uint32_t slot = job->ops[i].kept_slot;
         if (slot != TSI_SLOT_NONE && sched->jobs.items[slot]->client != peer) {

@@ -54,6 +54,9 @@ tsi_sched_peak_fold(struct tsi_sched_worker *worker)
 void
 tsi_sched_peak_measured(struct tsi_sched_worker *worker, struct tsi_sched_job *job, uint64_t bytes)
 {
+    if (job->ended) {
+        return; // as its lines: what is made again of what it keeps is not in them
+    }
     job->peak_bytes_measured = larger(job->peak_bytes_measured, bytes);
     if (tsi_sched_worker_knows(worker, job)) {
         struct tsi_sched_known *known = &worker->known.items[job->slot];

@@ -5,6 +5,7 @@
 // if it had been released, the oldest first, and the driver hears which of the two it was, for
 // whoever asks later.
 
+#include "engine/base/planted.h"
 #include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
@@ -75,7 +76,8 @@ void
 tsi_sched_result_wait(struct tsi_sched *sched, struct tsi_sched_job *job)
 {
     const uint64_t lease = sched->config.result_lease_ns;
-    if (sched->restoring || job->expires_ns != 0 || !is_unattended(sched, job)) {
+    if (sched->restoring || job->expires_ns != 0 || !is_unattended(sched, job) ||
+        TSI_PLANTED(eternal_result)) {
         return;
     }
     job->expires_ns = tsi_saturate_add(sched->now_ns, lease);

@@ -46,6 +46,19 @@ tell_gone(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token
     tsi_loop_refuse_job(loop, member->peer, token, status, text);
 }
 
+bool
+tsi_detached_is_taken(struct tsi_loop *loop, const struct tsi_member *member,
+                      const struct tsi_daemon_job *job)
+{
+    if (!job->detached || job->attached == 0 || job->attached == member->peer ||
+        tsi_members_by_peer(loop, job->attached) == NULL) {
+        return false;
+    }
+    tsi_loop_refuse_job(loop, member->peer, job->token, TESS_EACCESS,
+                        "another session has attached to this compute, and still is there");
+    return true;
+}
+
 void
 tsi_detached_attach(struct tsi_loop *loop, struct tsi_member *member, uint64_t token)
 {
@@ -55,10 +68,7 @@ tsi_detached_attach(struct tsi_loop *loop, struct tsi_member *member, uint64_t t
         tell_gone(loop, member, token);
         return;
     }
-    if (job->attached != 0 && job->attached != member->peer &&
-        tsi_members_by_peer(loop, job->attached) != NULL) {
-        tsi_loop_refuse_job(loop, member->peer, token, TESS_EACCESS,
-                            "another session has attached to this compute, and still is there");
+    if (tsi_detached_is_taken(loop, member, job)) {
         return;
     }
     struct tsi_message message = {

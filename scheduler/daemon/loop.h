@@ -145,6 +145,9 @@ void tsi_journal_close(struct tsi_loop *loop);
 
 // Gives `member` the detached job that has this token, unless somebody else has it.
 void tsi_detached_attach(struct tsi_loop *loop, struct tsi_member *member, uint64_t token);
+// Whether somebody else has the detached job; then `member` is told.
+bool tsi_detached_is_taken(struct tsi_loop *loop, const struct tsi_member *member,
+                           const struct tsi_daemon_job *job);
 // Whether a detached program keeps more than may be kept; then its client is told.
 bool tsi_detached_is_too_large(struct tsi_loop *loop, const struct tsi_member *member,
                                const struct tsi_message *submit, const struct tsi_program *program);

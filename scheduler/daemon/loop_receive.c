@@ -114,6 +114,10 @@ claim(struct tsi_loop *loop, struct tsi_member *member, uint64_t token, bool is_
         tell_past(loop, member, token);
         return;
     }
+    // While its session was away, after a restart, another one may have attached to it.
+    if (is_attached && tsi_detached_is_taken(loop, member, job)) {
+        return;
+    }
     tsi_log(TSI_LOG_INFO, "job claimed", "job=%u client=%u", job->number, member->peer);
     job->client = member->peer;
     job->attached = is_attached ? member->peer : 0;

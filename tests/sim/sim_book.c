@@ -15,11 +15,13 @@
 //   takes
 //        beyond it becomes less only (sim_worker.c)
 //   I12  without a loss nothing is made twice, and with losses no task more often than those
-//   explain
+//   explain, and those of its readers that came back from a pause in which something was lost
 //
 // The other numbers are in scheduler/core/sched_verify.c (I1 to I5, I7, I8: the scheduler's own
 // books), worker/core/worker_verify.c (W1 to W7), sim_worker.c (I6: a worker that has tasks does
 // something; I11), sim_client.c (I11: results are the oracle's) and sim_run.c (I8: all ends).
+
+#include <stdlib.h>
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
@@ -41,6 +43,13 @@ job_of(const struct sim_world *world, uint32_t number)
         }
     }
     return NULL;
+}
+
+// What may take a chunk from where it was.
+static uint64_t
+count_mishaps(const struct sim_world *world)
+{
+    return world->losses + world->leaves + world->fetch_failures + world->drops;
 }
 
 static void
@@ -69,6 +78,10 @@ note_assignment(struct sim_world *world, struct sim_link *link, uint32_t peer,
     }
     link->last_sequence = item->sequence;
     job->assigned_to[item->task] = peer;
+    if (job->paused_at[item->task] != 0) {
+        job->comebacks[item->task] += count_mishaps(world) >= job->paused_at[item->task] ? 1 : 0;
+        job->paused_at[item->task] = 0;
+    }
     TSI_CHECK(tsi_vec_push(&link->live, ((struct sim_attempt){job, item->task, item->sequence})));
 }
 
@@ -161,6 +174,19 @@ sim_book_action(struct sim_world *world, const struct tsi_sched_action *action)
     }
 }
 
+// A task that failed may come back after a pause.
+static void
+note_pause(const struct sim_world *world, const struct sim_link *link,
+           const struct tsi_attempt *ended)
+{
+    for (size_t i = 0; ended->end == TSI_ATTEMPT_FAILED && i < link->live.count; i++) {
+        const struct sim_attempt *attempt = &link->live.items[i];
+        if (attempt->sequence == ended->sequence) {
+            attempt->job->paused_at[attempt->task] = 1 + count_mishaps(world);
+        }
+    }
+}
+
 // The scheduler hears that an attempt is over, if it is one of this incarnation.
 static void
 end_attempt(struct sim_link *link, uint32_t sequence)
@@ -209,6 +235,7 @@ sim_book_event(struct sim_world *world, const struct tsi_sched_event *event)
         }
         break;
     case TSI_SCHED_ATTEMPT_ENDED:
+        note_pause(world, link, &event->attempt);
         end_attempt(link, event->attempt.sequence);
         world->fetch_failures += event->attempt.end == TSI_ATTEMPT_FETCH_FAILED ? 1 : 0;
         break;
@@ -362,16 +389,46 @@ sim_book_closed(struct sim_link *link)
     tsi_map_fini(&link->may_hold);
 }
 
+// Whether the task reads, directly or not, what `maker` makes.
+static void
+mark_readers(const struct sim_job *job, uint32_t maker, uint8_t *reads)
+{
+    static tsi_key keys[INPUTS_MAX];
+    for (int i = 0; i < job->program->op_count; i++) {
+        const struct tsi_chunk_op *op = &job->program->ops[i];
+        for (uint32_t c = 0; c < op->task_count && op->work != TSI_WORK_KEPT; c++) {
+            const size_t count = sim_job_inputs(job, i, c, keys, INPUTS_MAX);
+            uint8_t *const mine = &reads[op->task_base + c];
+            for (size_t k = 0; k < count && *mine == 0; k++) {
+                const bool is_own = tsi_key_job(keys[k]) == job->number;
+                const uint32_t input = tsi_key_task(keys[k]);
+                *mine = is_own && (input == maker || reads[input] != 0);
+            }
+        }
+    }
+}
+
+// A task that comes back after a pause may find that what it needs was lost meanwhile, and made
+// for others, and freed. How often that can have been with what `task` makes.
+static uint64_t
+count_comebacks(const struct sim_job *job, uint32_t task)
+{
+    uint8_t *reads = sim_alloc(job->program->task_count);
+    uint64_t comebacks = 0;
+    mark_readers(job, task, reads);
+    for (uint32_t i = 0; i < job->program->task_count; i++) {
+        comebacks += reads[i] != 0 ? job->comebacks[i] : 0;
+    }
+    free(reads);
+    return comebacks;
+}
+
 void
 sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task)
 {
-    // A task that comes back after a pause may find that what it needs was lost meanwhile, and made
-    // for others, and freed.
-    const uint64_t comebacks = world->losses > 0 ? world->retries : 0;
-    const uint64_t explained = 1 + world->losses + world->leaves + world->fetch_failures +
-                               world->drops + comebacks + world->rebirths * (world->rebirths + 1);
+    const uint64_t explained = 1 + count_mishaps(world) + world->rebirths * (world->rebirths + 1);
     const uint64_t most = world->faults.none ? 1 : explained;
-    if (++job->executed[task] > most) {
+    if (++job->executed[task] > most && job->executed[task] > most + count_comebacks(job, task)) {
         sim_fail(world, "I12: %u:%u was made %u times, for no reason", job->number, task,
                  job->executed[task]);
     }

@@ -95,13 +95,19 @@ submit(struct sim_client *client)
 {
     struct sim_world *world = client->world;
     struct sim_kept kept[KEPT_MAX];
-    const struct sim_program_shape shape = {
+    struct sim_program_shape shape = {
         .kept = kept,
         .kept_count = find_kept(client, kept),
         .keeps = sim_chance(&world->random, 300),
     };
+    const bool is_detached = sim_detached_wants(world);
+    shape.keeps = shape.keeps || is_detached;
+    shape.kept_count = is_detached ? 0 : shape.kept_count;
     struct tsi_program *program = make_program(world, &shape);
     struct sim_job *job = sim_job_new(world, client, program);
+    if (is_detached) {
+        sim_detached_submit(world, job);
+    }
     client->jobs_left--;
     client->jobs_open++;
     job->refs++;
@@ -111,6 +117,7 @@ submit(struct sim_client *client)
     mail->to_sched.kind = TSI_SCHED_JOB_SUBMITTED;
     mail->to_sched.job_submitted.token = job->token;
     mail->to_sched.job_submitted.program = program;
+    mail->to_sched.job_submitted.detached = job->detached;
     sim_mail_send(world, mail);
 }
 
@@ -133,7 +140,9 @@ cancel_some(struct sim_client *client)
             job->number != TSI_JOB_NONE && sim_chance(&world->random, 20)) {
             sim_trace(world, "client %d cancels job %u", client->id, job->number);
             job->cancelled = true;
-            tell_about(client, TSI_SCHED_JOB_CANCELLED, job);
+            // To give back what is detached and not made yet is to cancel it.
+            const bool gives_back = job->detached && sim_chance(&world->detach_random, 500);
+            tell_about(client, gives_back ? TSI_SCHED_JOB_RELEASED : TSI_SCHED_JOB_CANCELLED, job);
         }
     }
 }
@@ -150,7 +159,9 @@ release_some(struct sim_client *client)
             job->released || job->lost) {
             continue;
         }
-        if (is_done || sim_chance(&world->random, 50)) {
+        if (is_done && job->detached && sim_chance(&world->detach_random, 500)) {
+            sim_detached_leave(job);
+        } else if (is_done || sim_chance(&world->random, 50)) {
             sim_trace(world, "client %d releases job %u", client->id, job->number);
             job->released = true;
             tell_about(client, TSI_SCHED_JOB_RELEASED, job);
@@ -176,6 +187,7 @@ sim_client_act(struct sim_client *client)
         (world->config.is_tiny || sim_chance(&world->random, 700))) {
         submit(client);
     }
+    sim_detached_act(client);
     if (world->faults.cancel && !world->quiet) {
         cancel_some(client);
     }
@@ -196,7 +208,9 @@ sim_client_vanish(struct sim_client *client)
     client->vanished = true;
     for (size_t i = 0; i < world->jobs.count; i++) {
         struct sim_job *job = world->jobs.items[i];
-        if (job->client == client && !job->ended) {
+        if (job->client == client && job->detached) {
+            sim_detached_leave(job);
+        } else if (job->client == client && !job->ended) {
             job->ended = true;
             job->status = TESS_ECANCELLED;
             // The submission itself may be what is lost.
@@ -217,12 +231,15 @@ accepted(struct sim_client *client, const struct tsi_sched_action *action)
 {
     struct sim_world *world = client->world;
     struct sim_job *job = job_by_token(world, action->accepted.token);
-    if (job == NULL || job->client != client ||
-        (job->number != TSI_JOB_NONE && job->number != action->job)) {
+    const bool is_other = job != NULL && job->client != client && !job->detached;
+    if (job == NULL || is_other || (job->number != TSI_JOB_NONE && job->number != action->job)) {
         sim_fail(world, "job %u was accepted, which client %d did not submit", action->job,
                  client->id);
     }
     job->number = action->job;
+    if (job->detached) {
+        sim_detached_accepted(client, job);
+    }
 }
 
 static void
@@ -232,7 +249,9 @@ check_complete(struct sim_world *world, const struct sim_job *job)
         sim_fail(world, "I11: job %u ended well with a task that cannot succeed", job->number);
     }
     for (uint32_t task = 0; task < job->program->task_count; task++) {
-        if (sim_job_is_target(job, task, TSI_TARGET_DELIVER) && !job->taken[task]) {
+        // What nobody is there to take counts as taken.
+        if (sim_job_is_target(job, task, TSI_TARGET_DELIVER) && !job->taken[task] &&
+            !job->detached) {
             sim_fail(world, "I11: job %u ended well without target %u", job->number, task);
         }
         if (sim_job_is_target(job, task, TSI_TARGET_RUN) && !job->executed[task]) {
@@ -305,7 +324,7 @@ sim_client_fetched(struct sim_world *world, const struct sim_event *event)
 {
     struct sim_job *job = event->job;
     struct sim_client *client = event->client;
-    if (client->vanished || client->left || job->ended || job->cancelled) {
+    if (client->vanished || client->left || job->ended || job->cancelled || job->client != client) {
         return;
     }
     struct sim_worker *worker = world->links.items[event->fetch.peer].worker;
@@ -339,6 +358,9 @@ targets_ready(struct sim_client *client, const struct tsi_sched_action *action)
 {
     struct sim_world *world = client->world;
     struct sim_job *job = sim_job_by_number(world, action->job);
+    if (job != NULL && job->detached && job->client != client) {
+        return; // it was left to others
+    }
     if (job == NULL || job->client != client) {
         sim_fail(world, "targets of job %u for another client", action->job);
     }
@@ -375,17 +397,16 @@ reads_lost_job(const struct sim_world *world, const struct sim_job *job)
             op->work == TSI_WORK_KEPT ? sim_job_by_number(world, (uint32_t)op->kept.job) : NULL;
         // A client that released it after the submission does not claim it after a restart.
         const bool is_unclaimed = maker != NULL && world->rebirths > 0 && maker->released;
-        if (is_unclaimed ||
-            (maker != NULL && maker->dropped && (!maker->released || maker->lost))) {
+        if (is_unclaimed || (maker != NULL && maker->dropped &&
+                             (!maker->released || maker->lost || maker->last_status != TESS_OK))) {
             return true;
         }
     }
     return false;
 }
 
-// Whether something that happened in this run explains the failure.
-static bool
-is_explained(const struct sim_world *world, const struct sim_job *job, tess_status status)
+bool
+sim_client_explains(const struct sim_world *world, const struct sim_job *job, tess_status status)
 {
     switch (status) {
     case TESS_ECANCELLED:
@@ -402,6 +423,9 @@ is_explained(const struct sim_world *world, const struct sim_job *job, tess_stat
         return world->faults.tight || world->faults.squeeze || world->faults.kernel_memory;
     case TESS_EINVAL:
         return reads_lost_job(world, job);
+    case TESS_ETIMEOUT:
+    case TESS_ELIMIT:
+        return job->detached && world->rebirths > 0; // before its client came back
     default:
         return false;
     }
@@ -412,14 +436,19 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
 {
     struct sim_world *world = client->world;
     struct sim_job *job = sim_job_by_number(world, action->job);
+    if (job != NULL && job->detached && job->client != client) {
+        return; // it was left to others
+    }
     if (job != NULL && job->client == client && job->ended_early) {
-        if (action->ended.status != TESS_OK && !is_explained(world, job, action->ended.status)) {
+        if (action->ended.status != TESS_OK &&
+            !sim_client_explains(world, job, action->ended.status)) {
             sim_fail(world, "I11: job %u failed for no reason after its targets were taken",
                      job->number);
         }
         return;
     }
-    const bool was_claimed = world->rebirths > 0 && job != NULL && job->client == client;
+    const bool was_claimed =
+        job != NULL && job->client == client && (world->rebirths > 0 || job->detached);
     if (was_claimed && job->ended) {
         // A kept job that is gone after all was lost by the scheduler, or its end is told again.
         job->lost = job->lost || action->ended.status != TESS_OK;
@@ -434,7 +463,7 @@ ended(struct sim_client *client, const struct tsi_sched_action *action)
     check_costs(world, job, &action->ended.costs);
     if (job->status == TESS_OK) {
         check_complete(world, job);
-    } else if (!is_explained(world, job, job->status)) {
+    } else if (!sim_client_explains(world, job, job->status)) {
         sim_fail(world, "I11: job %u failed for no reason: %s: %s", job->number,
                  tess_status_name(job->status), action->ended.text);
     }

@@ -193,17 +193,27 @@ stall(struct sim_world *world)
     }
 }
 
-// So far that nobody could have been heard meanwhile.
+// The clock of the scheduler or of a worker jumps: forward so far that nobody could have been heard
+// meanwhile, or back, not before the beginning of the world.
 static void
 jump(struct sim_world *world)
 {
-    const uint64_t time =
-        world->sched_config.suspect_ns + sim_below(&world->random, 60 * TSI_SECOND);
-    world->skew_ns += time;
-    world->tick_time = UINT64_MAX; // its deadlines come earlier
-    sim_at(world, world->now, SIM_TICK);
-    sim_trace(world, "the scheduler's clock jumps by %llu ms",
-              (unsigned long long)(time / TSI_MILLISECOND));
+    struct sim_worker *worker = sim_chance(&world->random, 300) ? pick_worker(world) : NULL;
+    int64_t *skew_ns = worker != NULL ? &worker->skew_ns : &world->skew_ns;
+    const int64_t clock = (int64_t)world->now + *skew_ns;
+    const int64_t most = clock < 60 * (int64_t)TSI_SECOND ? clock : 60 * (int64_t)TSI_SECOND;
+    const bool is_back = sim_chance(&world->random, 300);
+    const int64_t time = is_back ? -sim_between(&world->random, 0, most)
+                                 : (int64_t)(world->sched_config.suspect_ns +
+                                             sim_below(&world->random, 60 * TSI_SECOND));
+    *skew_ns += time;
+    if (worker == NULL && !is_back) {
+        world->tick_time = UINT64_MAX; // its deadlines come earlier
+        sim_at(world, world->now, SIM_TICK);
+    }
+    sim_trace(world, "the clock of %s jumps by %lld ms",
+              worker != NULL ? "a worker" : "the scheduler",
+              (long long)(time / (int64_t)TSI_MILLISECOND));
 }
 
 // Somebody lowers the limit of a worker's control group while it works.

@@ -143,11 +143,14 @@ sim_job_new(struct sim_world *world, struct sim_client *client, struct tsi_progr
     job->program = program;
     job->uid = sim_next(&world->random);
     job->client = client;
+    job->submitter = client;
     job->token = world->jobs.count + 1;
     job->values = sim_alloc(sizeof *job->values * program->task_count);
     job->failures_left = sim_alloc(program->task_count);
     job->executed = sim_alloc(sizeof *job->executed * program->task_count);
     job->assigned_to = sim_alloc(sizeof *job->assigned_to * program->task_count);
+    job->paused_at = sim_alloc(sizeof *job->paused_at * program->task_count);
+    job->comebacks = sim_alloc(sizeof *job->comebacks * program->task_count);
     job->taken = sim_alloc(program->task_count);
     job->adopted = sim_alloc(sizeof *job->adopted * program->task_count);
     for (int i = 0; i < program->target_count; i++) {
@@ -167,6 +170,8 @@ sim_job_free(struct sim_job *job)
     free(job->failures_left);
     free(job->executed);
     free(job->assigned_to);
+    free(job->paused_at);
+    free(job->comebacks);
     free(job->taken);
     free(job->adopted);
     free(job);

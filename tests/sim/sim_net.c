@@ -155,6 +155,7 @@ send_leave(struct sim_world *world, uint32_t peer, bool clean)
         mail->to_sched.worker_left.text = clean ? NULL : "signal 9";
     } else {
         mail->to_sched.kind = TSI_SCHED_CLIENT_LEFT;
+        mail->to_sched.client_left.clean = clean;
     }
     sim_mail_send(world, mail);
 }

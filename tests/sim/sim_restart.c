@@ -93,6 +93,7 @@ sim_restart_event(struct sim_world *world, struct tsi_sched_event *event)
                &(struct tsi_journal_record){.type = TSI_JOURNAL_JOB,
                                             .number = world->last_job,
                                             .token = event->job_submitted.token,
+                                            .detached = event->job_submitted.detached,
                                             .program = (const unsigned char *)&name,
                                             .program_bytes = sizeof name},
                true);
@@ -181,11 +182,13 @@ restore_job(struct sim_world *world, const struct tsi_journal_job *record, uint3
         job->refs++;
     }
     memset(job->assigned_to, 0, sizeof *job->assigned_to * job->program->task_count);
+    memset(job->paused_at, 0, sizeof *job->paused_at * job->program->task_count);
     const struct tsi_sched_event event = {.kind = TSI_SCHED_JOB_RESTORED,
                                           .peer = ghost,
                                           .job_restored = {.job = record->number,
                                                            .token = record->token,
                                                            .program = job->program,
+                                                           .detached = record->detached,
                                                            .ended = record->ended,
                                                            .taken = record->taken.items,
                                                            .taken_count = record->taken.count}};
@@ -227,6 +230,7 @@ sim_restart_crash(struct sim_world *world)
     tsi_sched_free(world->sched);
     cut_links(world);
     tell_members(world);
+    sim_detached_restart(world);
     world->tick_time = UINT64_MAX;
     world->sched = tsi_sched_new(&world->sched_config);
     TSI_CHECK(world->sched != NULL);
@@ -386,6 +390,7 @@ sim_restart_claim(struct sim_client *client, struct sim_job *job)
         mail->to_sched.kind = TSI_SCHED_JOB_SUBMITTED;
         mail->to_sched.job_submitted.token = job->token;
         mail->to_sched.job_submitted.program = job->program;
+        mail->to_sched.job_submitted.detached = job->detached;
         sim_mail_send(world, mail);
         return;
     }
@@ -435,12 +440,19 @@ sim_restart_arrives(struct sim_world *world, struct sim_mail *mail)
         event->kind = TSI_SCHED_JOB_CLAIMED;
         event->job.job = job->journalled;
     } else if (event->kind == TSI_SCHED_JOB_CLAIMED) {
-        job = job_of_number(world, event->job.job);
+        job = sim_job_by_number(world, event->job.job);
     } else {
         return true;
     }
+    if (sim_detached_is_refused(world, mail)) {
+        return false;
+    }
     if (tsi_map_get(&world->sched->job_slots, event->job.job) != NULL) {
         return true;
+    }
+    if (job->detached && job->named && job->client != world->links.items[mail->peer].client) {
+        sim_trace(world, "job %u is gone", event->job.job);
+        return false;
     }
     struct sim_mail *ended = sim_mail_new(world, SIM_MAIL_TO_CLIENT, mail->peer);
     ended->to_client.kind = TSI_SCHED_JOB_ENDED;

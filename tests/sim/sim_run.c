@@ -190,7 +190,7 @@ are_jobs_gone(const struct sim_world *world)
     for (size_t i = 0; i < world->jobs.count; i++) {
         const struct sim_job *job = world->jobs.items[i];
         // What a client sent before it vanished may never have come.
-        const bool never_came = job->client->vanished && job->number == TSI_JOB_NONE;
+        const bool never_came = job->submitter->vanished && job->number == TSI_JOB_NONE;
         if (!job->dropped && !never_came) {
             return false;
         }
@@ -248,8 +248,8 @@ report_stuck(struct sim_world *world)
     for (size_t i = 0; i < world->jobs.count; i++) {
         const struct sim_job *job = world->jobs.items[i];
         printf("job %u of client %d: ended %d, dropped %d, released %d, cancelled %d\n",
-               job->number, job->client->id, job->ended, job->dropped, job->released,
-               job->cancelled);
+               job->number, job->client != NULL ? job->client->id : -1, job->ended, job->dropped,
+               job->released, job->cancelled);
     }
     for (size_t i = 0; i < world->workers.count; i++) {
         const struct sim_worker *worker = world->workers.items[i];
@@ -319,7 +319,7 @@ sim_close(struct sim_world *world, bool is_over)
     }
     for (size_t i = 0; i < world->jobs.count; i++) {
         struct sim_job *job = world->jobs.items[i];
-        const bool never_came = job->client->vanished && job->number == TSI_JOB_NONE;
+        const bool never_came = job->submitter->vanished && job->number == TSI_JOB_NONE;
         if (is_over && job->refs > 0 && !never_came) {
             sim_fail(world, "the program of job %u was never given back", job->number);
         }
@@ -348,6 +348,7 @@ sim_open(const struct sim_config *config)
     TSI_CHECK(tsi_vec_push(&world->links, (struct sim_link){0})); // no peer has the number 0
     sim_watch(world);
     draw_config(world);
+    sim_detached_draw(world);
     world->sched = tsi_sched_new(&world->sched_config);
     TSI_CHECK(world->sched != NULL);
     sim_fault_draw(world);

@@ -194,6 +194,7 @@ job_dropped(struct sim_world *world, const struct tsi_sched_action *action)
         sim_fail(world, "job %u dropped twice", action->job);
     }
     job->dropped = true;
+    job->last_status = action->program.status;
     sim_job_unref(world, job);
 }
 
@@ -204,6 +205,7 @@ act(struct sim_world *world, const struct tsi_sched_action *action)
         sim_book_action(world, action);
     }
     sim_restart_action(world, action);
+    sim_detached_action(world, action);
     switch (action->kind) {
     case TSI_SCHED_SEND_PROGRAM:
     case TSI_SCHED_ASSIGN:
@@ -229,7 +231,7 @@ act(struct sim_world *world, const struct tsi_sched_action *action)
     case TSI_SCHED_TARGETS_READY:
     case TSI_SCHED_JOB_PROGRESS:
     case TSI_SCHED_JOB_ENDED:
-        if (!world->links.items[action->peer].closed) {
+        if (action->peer != TSI_PEER_NONE && !world->links.items[action->peer].closed) {
             to_client(world, action);
         }
         break;
@@ -259,8 +261,9 @@ static void
 arm_tick(struct sim_world *world)
 {
     uint64_t deadline = tsi_sched_deadline(world->sched);
-    if (deadline != UINT64_MAX) {
-        deadline = deadline > world->skew_ns ? deadline - world->skew_ns : 0;
+    if (deadline < INT64_MAX) {
+        const int64_t time = (int64_t)deadline - world->skew_ns;
+        deadline = time > 0 ? (uint64_t)time : 0;
     }
     if (deadline < world->tick_time) {
         world->tick_time = deadline > world->now ? deadline : world->now;
@@ -272,7 +275,7 @@ void
 sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
 {
     struct tsi_sched_event stamped = *event;
-    stamped.now_ns = world->now + world->skew_ns;
+    stamped.now_ns = world->now + (uint64_t)world->skew_ns;
     sim_restart_event(world, &stamped);
     if (event->kind != TSI_SCHED_WORKER_HEARD && event->kind != TSI_SCHED_TICK) {
         sim_trace(world, "scheduler: %s, peer %u", name_of(event->kind), event->peer);
@@ -280,6 +283,7 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
     world->steps_sched++;
     if (world->config.big_workers == 0) {
         sim_book_event(world, event);
+        sim_detached_event(world, &stamped);
     }
     tsi_sched_step(world->sched, &stamped);
     check(world);
@@ -290,6 +294,9 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
     check(world);
     if (world->config.big_workers == 0) {
         sim_book_check(world);
+    }
+    if (world->detaches && !world->is_mute) {
+        sim_detached_check(world);
     }
     arm_tick(world);
 }

@@ -254,7 +254,6 @@ execute(struct sim_worker *worker, const struct tsi_worker_action *action)
         run->kills = job->failures_left[task] == SIM_KILLS;
         job->failures_left[task] = (uint8_t)(job->failures_left[task] - !is_poison);
         run->status = is_poison ? TESS_EFORMAT : TESS_EIO;
-        world->retries += is_poison ? 0 : 1;
     }
     if (run->status == TESS_OK && world->faults.kernel_memory && sim_chance(&world->random, 20)) {
         run->status = TESS_ENOMEM;
@@ -456,7 +455,7 @@ static void
 step(struct sim_worker *worker, const struct tsi_worker_event *event)
 {
     struct tsi_worker_event stamped = *event;
-    stamped.now_ns = worker->world->now;
+    stamped.now_ns = worker->world->now + (uint64_t)worker->skew_ns;
     worker->world->steps_worker++;
     TSI_CHECK(tsi_worker_step(worker->core, &stamped));
     check(worker);
@@ -493,7 +492,7 @@ sim_worker_poll(struct sim_worker *worker)
 {
     struct sim_world *world = worker->world;
     struct tsi_worker_action action;
-    while (tsi_worker_poll(worker->core, world->now, &action)) {
+    while (tsi_worker_poll(worker->core, world->now + (uint64_t)worker->skew_ns, &action)) {
         act(worker, &action);
     }
     check(worker);

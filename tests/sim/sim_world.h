@@ -50,7 +50,7 @@ struct sim_faults {
     bool cancel;        // clients cancel
     bool partition;     // links, or one direction of them, stand still for a while
     bool stall;         // the scheduler stands still for a while
-    bool clock;         // the scheduler's clock jumps forward
+    bool clock;         // clocks jump, forward and back
     bool corrupt;       // records with broken fields
     bool rebirth;       // the scheduler dies and is started again with its journal
     bool none;
@@ -73,12 +73,15 @@ enum { SIM_KILLS = UINT8_MAX - 1, SIM_FAILS = UINT8_MAX };
 struct sim_job {
     struct tsi_program *program;
     uint64_t uid;
-    uint64_t *values;       // of all tasks, from the oracle
-    uint8_t *failures_left; // of each task
-    uint32_t *executed;     // of each task, how often
-    uint32_t *assigned_to;  // of each task, the peer that it is given to
-    uint8_t *taken;         // of each target
-    struct sim_client *client;
+    uint64_t *values;          // of all tasks, from the oracle
+    uint8_t *failures_left;    // of each task
+    uint32_t *executed;        // of each task, how often
+    uint32_t *assigned_to;     // of each task, the peer that it is given to
+    uint64_t *paused_at;       // of each task that failed, one more than the mishaps so far
+    uint32_t *comebacks;       // of each task, how often from a pause in which there was a mishap
+    uint8_t *taken;            // of each target
+    struct sim_client *client; // who has it; NULL: nobody, if it is detached
+    struct sim_client *submitter;
     uint64_t token;
     uint32_t number;     // 0 until its client knows it
     uint32_t journalled; // the same, 0 until it was submitted; only with a journal
@@ -99,6 +102,16 @@ struct sim_job {
     bool dropped;
     bool keeps;
     tess_status status;
+    bool detached;
+    bool named; // it is detached, and accepted, so others may have heard of it
+    // Of the observer in sim_detached.c.
+    uint32_t attached; // the peer that the daemon lets have it
+    uint32_t owner;    // the peer whose it is for the core
+    bool is_made;
+    bool has_failed;
+    bool is_returned;
+    bool was_too_much;
+    uint64_t unowned_ns; // since when nobody has its result; 0: somebody has, or there is none
 };
 
 // What a worker was given and has not reported.
@@ -230,6 +243,7 @@ struct sim_worker {
     bool alive;
     bool draining;
     uint64_t frozen_until;
+    int64_t skew_ns;    // what its clock is ahead
     uint64_t cut_until; // nobody can fetch from it
     uint32_t epoch;     // of its fetches: rises when they are forgotten
     int threads;
@@ -272,7 +286,7 @@ struct sim_world {
     uint64_t net_ns;        // mean delay of a message
     uint64_t stalled_until; // of the scheduler
     uint64_t stalled_ns;    // in all, as far as it can notice that
-    uint64_t skew_ns;       // what its clock is ahead
+    int64_t skew_ns;        // what its clock is ahead
     bool quiet;             // no more faults
     bool is_replay;         // of a path that was checked before
     bool early; // a worker asked a client for a chunk of a job that it had not heard of yet
@@ -287,6 +301,11 @@ struct sim_world {
     TSI_VEC(struct sim_job *) jobs;
     TSI_VEC(uint32_t) gone; // peers that left, in order
     struct sim_random restart_random;
+    struct sim_random detach_random;
+    bool detaches;
+    bool is_restoring;    // the scheduler, which has not gone on yet
+    uint64_t sched_ns;    // the time that it was told last
+    uint64_t given_up_ns; // of the results given up in this step, the youngest
     struct tsi_put journal;
     size_t journal_synced;
     uint32_t last_job;
@@ -300,7 +319,6 @@ struct sim_world {
     uint64_t losses;         // workers that died or were lost
     uint64_t leaves;         // workers that left as they wanted to, with what nobody could take
     uint64_t fetch_failures; // reported
-    uint64_t retries;        // of tasks that fail at first
     uint64_t executions;
     uint64_t steps_sched;
     uint64_t steps_worker;
@@ -426,6 +444,28 @@ void sim_client_act(struct sim_client *client);
 void sim_client_receive(struct sim_client *client, const struct tsi_sched_action *action);
 void sim_client_fetched(struct sim_world *world, const struct sim_event *event);
 void sim_client_vanish(struct sim_client *client);
+
+// Whether something that happened in this run explains the failure of a job.
+bool sim_client_explains(const struct sim_world *world, const struct sim_job *job,
+                         tess_status status);
+
+// sim_detached.c
+
+void sim_detached_draw(struct sim_world *world);
+// Whether the next program is to be detached, which it then may be or not.
+bool sim_detached_wants(struct sim_world *world);
+void sim_detached_submit(struct sim_world *world, struct sim_job *job);
+// Its client has it no more.
+void sim_detached_leave(struct sim_job *job);
+void sim_detached_accepted(struct sim_client *client, struct sim_job *job);
+void sim_detached_act(struct sim_client *client);
+// Whether a claim is of a job that another client has.
+bool sim_detached_is_refused(struct sim_world *world, const struct sim_mail *mail);
+// The observer, before an event, with each action, and when there is none left.
+void sim_detached_event(struct sim_world *world, const struct tsi_sched_event *event);
+void sim_detached_action(struct sim_world *world, const struct tsi_sched_action *action);
+void sim_detached_check(struct sim_world *world);
+void sim_detached_restart(struct sim_world *world);
 
 // sim_corrupt.c
 

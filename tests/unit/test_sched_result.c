@@ -162,6 +162,35 @@ Test(sched_result, only_its_client_may_release_it)
     sched_case_fini(&c, 0);
 }
 
+// What is kept may be made again after the end; whoever claims the job hears the report of its end.
+Test(sched_result, what_is_made_again_later_is_not_in_the_report)
+{
+    setup_with(UINT64_MAX);
+    const uint32_t first = sched_case_client(&c);
+    const uint32_t job = submit(first, 4);
+    sched_case_play(&c);
+    const uint32_t heir = sched_case_worker(&c, 2, 0);
+    sched_case_leave(&c, worker, false, "killed");
+    sched_case_poll(&c);
+    struct tsi_completion again = {.job = job, .bytes = SCHED_CHUNK_BYTES, .peak_bytes = 1 << 30};
+    again.task = sched_case_assignment(&c, heir, 0)->task;
+    again.sequence = sched_case_assignment(&c, heir, 0)->sequence;
+    sched_case_feed(&c, (struct tsi_sched_event){.kind = TSI_SCHED_TASKS_DONE,
+                                                 .peer = heir,
+                                                 .done = {.items = &again, .count = 1}});
+    sched_case_client_leave(&c, first);
+    const uint32_t second = sched_case_client(&c);
+    sched_case_poll(&c);
+    struct tsi_sched_event claimed = {.kind = TSI_SCHED_JOB_CLAIMED, .peer = second};
+    claimed.job.job = job;
+    sched_case_feed(&c, claimed);
+    sched_case_poll(&c);
+    const struct tsi_sched_action *ended = sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0);
+    cr_assert(ended != NULL && ended->peer == second);
+    cr_assert(ended->ended.costs.peak_bytes_measured < 1 << 30, "that was after the end");
+    sched_case_fini(&c, 1);
+}
+
 Test(sched_result, each_worker_has_its_line_in_the_report)
 {
     setup_with(UINT64_MAX);
