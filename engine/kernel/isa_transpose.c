@@ -78,6 +78,12 @@ ask(const uint8_t *in, int64_t ahead, int64_t bytes)
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
+    static inline __attribute__((always_inline)) void place_##bits(                                \
+        int64_t i, int64_t j, uint8_t *to, int64_t out_step, const uint8_t *from, int64_t in_step) \
+    {                                                                                              \
+        square_##bits(to + i * out_step + j * (bits / 8), out_step,                                \
+                      from + j * in_step + i * (bits / 8), in_step);                               \
+    }                                                                                              \
     static void panels_##bits(int64_t rows, int64_t columns, uint8_t *to, int64_t out_step,        \
                               const uint8_t *from, int64_t in_step)                                \
     {                                                                                              \
@@ -85,8 +91,7 @@ ask(const uint8_t *in, int64_t ahead, int64_t bytes)
             const int64_t end = panel + PANEL < columns ? panel + PANEL : columns;                 \
             for (int64_t i = 0; i < rows; i += N) {                                                \
                 for (int64_t j = panel; j < end; j += N) {                                         \
-                    square_##bits(to + i * out_step + j * (bits / 8), out_step,                    \
-                                  from + j * in_step + i * (bits / 8), in_step);                   \
+                    place_##bits(i, j, to, out_step, from, in_step);                               \
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
@@ -102,8 +107,7 @@ ask(const uint8_t *in, int64_t ahead, int64_t bytes)
                         (end - strip) * (bits / 8));                                               \
                 }                                                                                  \
                 for (int64_t i = strip; i < end; i += N) {                                         \
-                    square_##bits(to + i * out_step + j * (bits / 8), out_step,                    \
-                                  from + j * in_step + i * (bits / 8), in_step);                   \
+                    place_##bits(i, j, to, out_step, from, in_step);                               \
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
