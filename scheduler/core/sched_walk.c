@@ -5,18 +5,25 @@
 
 #include "scheduler/core/sched_walk.h"
 
+// The next task of the index map that the walk is in.
+static inline bool
+step_in_set(struct tsi_sched_walk *walk, uint32_t *task)
+{
+    int64_t chunk = 0;
+    walk->in_set = walk->in_set && tsi_chunk_set_next(&walk->set, &chunk);
+    if (walk->in_set) {
+        *task = walk->job->ops[walk->op].base + (uint32_t)chunk;
+    }
+    return walk->in_set;
+}
+
 bool
 tsi_sched_walk_step_dep(struct tsi_sched_walk *walk, uint32_t *task)
 {
     const struct tsi_sched_job *job = walk->job;
     for (;;) {
-        int64_t chunk = 0;
-        if (walk->in_set) {
-            if (tsi_chunk_set_next(&walk->set, &chunk)) {
-                *task = job->ops[walk->op].base + (uint32_t)chunk;
-                return true;
-            }
-            walk->in_set = false;
+        if (step_in_set(walk, task)) {
+            return true;
         }
         if (walk->at == walk->end) {
             return false;
@@ -52,13 +59,8 @@ tsi_sched_walk_step_user(struct tsi_sched_walk *walk, uint32_t *task)
 {
     const struct tsi_sched_job *job = walk->job;
     for (;;) {
-        int64_t chunk = 0;
-        if (walk->in_set) {
-            if (tsi_chunk_set_next(&walk->set, &chunk)) {
-                *task = job->ops[walk->op].base + (uint32_t)chunk;
-                return true;
-            }
-            walk->in_set = false;
+        if (step_in_set(walk, task)) {
+            return true;
         }
         if (walk->at == walk->end) {
             return false;
