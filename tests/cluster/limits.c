@@ -35,6 +35,8 @@ enum {
     OVERHEAD_KB = 8 * 1024,
     // Addresses that a worker takes beside chunks: stacks, heaps, libraries.
     ADDRESSES_KB = 256 * 1024,
+    // What a process begins with more if it has a sanitizer.
+    SANITIZER_KB = 32 * 1024,
 };
 
 static long limit_kb;
@@ -102,13 +104,6 @@ expect_same(const struct results *have, const struct results *want, const char *
     }
 }
 
-static bool
-is_sanitized(void)
-{
-    const char *sanitized = getenv("TESSERA_SANITIZED");
-    return sanitized != NULL && *sanitized != '\0';
-}
-
 // How a process ended that should be there.
 static void
 expect_running(pid_t process, const struct test_group *group, const char *what)
@@ -137,8 +132,8 @@ expect_in_limit(pid_t process, long before_kb, long beside_kb, const char *what)
     const long most = test_memory_kb(process, "VmHWM") - before_kb;
     const long bound = limit_kb + beside_kb;
     printf("%s: a limit of %ld KB, %ld KB at most\n", what, limit_kb, most);
-    test_check(most > 0 && (most <= bound || is_sanitized()), "%s: %ld KB, the bound is %ld KB",
-               what, most, bound);
+    test_check(most > 0 && (most <= bound || test_is_sanitized()),
+               "%s: %ld KB, the bound is %ld KB", what, most, bound);
 }
 
 // Runs in a process of its own, whose memory nobody used before.
@@ -188,7 +183,8 @@ start_worker(struct test_cluster *cluster, const char *before, bool has_flag)
     const int index = cluster->worker_count++;
     snprintf(log, sizeof log, "worker-%d.log", index);
     if (has_flag) {
-        snprintf(flag, sizeof flag, "--memory-limit %ldKiB", limit_kb);
+        snprintf(flag, sizeof flag, "--memory-limit %ldKiB",
+                 limit_kb + (test_is_sanitized() ? SANITIZER_KB : 0));
     }
     snprintf(command, sizeof command,
              "%s exec '%s' --no-nanny --scheduler-file '%s' --nthreads 1 --name w%d "
@@ -196,7 +192,7 @@ start_worker(struct test_cluster *cluster, const char *before, bool has_flag)
              before, test_program("tessera-worker"), cluster->file, index, flag, test_place("."));
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
     cluster->workers[index] = test_start(log, argv);
-    test_log_wait("scheduler.log", "worker joined", index + 1, 8000);
+    test_workers_await(cluster, index + 1);
 }
 
 // Whether what is spilled takes memory, which then is the group's.
@@ -216,12 +212,12 @@ start_cluster(struct test_cluster *cluster, struct test_group *group)
     test_scheduler_start(cluster, NULL);
     start_worker(cluster, before, true);
     // A sanitizer needs more addresses than any limit here allows.
-    if (!is_sanitized()) {
+    if (!test_is_sanitized()) {
         snprintf(before, sizeof before, "ulimit -v %ld;", limit_kb + ADDRESSES_KB);
     }
     start_worker(cluster, before, true);
     const bool has_group =
-        !is_sanitized() && !spills_to_memory() && test_group_make(group, limit_kb * 1024);
+        !test_is_sanitized() && !spills_to_memory() && test_group_make(group, limit_kb * 1024);
     before[0] = '\0';
     if (has_group) {
         snprintf(before, sizeof before, "echo $$ >'%s/cgroup.procs' &&", group->path);
