@@ -15,6 +15,11 @@
 enum {
     // How long the tasks that a worker has ready may take, for each thread.
     PREFETCH_US = 20000,
+    // Tasks that it gets room for, or half of that time, before it is given more: so assignments of
+    // tasks that take long travel several at a time, too.
+    REFILL_TASKS = 4,
+    // Shorter tasks end several at a time anyway.
+    REFILL_US_MIN = 500,
     // What a task of an operation that was never run takes at least, for all that is known.
     UNKNOWN_US = 2000,
     // Locations of one task among which doubles are looked for.
@@ -228,6 +233,18 @@ is_busy_for_long(const struct tsi_sched_worker *worker)
            worker->queued_us > (uint64_t)PREFETCH_US * (uint64_t)worker->threads;
 }
 
+// Whether so little is missing that it is not worth a message yet.
+static bool
+is_nearly_full(const struct tsi_sched_worker *worker)
+{
+    const uint64_t most = (uint64_t)PREFETCH_US * (uint64_t)worker->threads;
+    if (worker->outstanding <= (uint32_t)worker->threads || worker->queued_us < most / 2) {
+        return false;
+    }
+    const uint64_t each = worker->queued_us / worker->outstanding;
+    return each >= REFILL_US_MIN && worker->queued_us + REFILL_TASKS * each > most;
+}
+
 // Fills one worker up to `most` tasks; false if it got none.
 static bool
 fill(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t most, bool *looked)
@@ -281,7 +298,9 @@ tsi_sched_assign_run(struct tsi_sched *sched)
                 tsi_sched_bits_clear(sched->hungry.items, slot);
                 continue;
             }
-            any = fill(sched, worker, most_at(sched, worker, level), &looked) || any;
+            if (level < PREFETCH || !is_nearly_full(worker)) {
+                any = fill(sched, worker, most_at(sched, worker, level), &looked) || any;
+            }
             if (level == PREFETCH && !looked) {
                 tsi_sched_bits_clear(sched->hungry.items, slot);
             }
