@@ -4,9 +4,9 @@
 //
 // Such a worker gets nothing new and gives back what it has not started. Chunks that it alone holds
 // are copied to other workers, a batch at a time; when it is told of a copy, the worker's own is
-// freed. When it has neither tasks nor such chunks, it may go. Where no worker stays there is
-// nobody to copy to: then it goes when its tasks are done, and what it held is computed again if it
-// is needed again.
+// freed. Who else has a chunk but may go already does not count. When it has neither tasks nor such
+// chunks, it may go. Where no worker stays there is nobody to copy to: then it goes when its tasks
+// are done, and what it held is computed again if it is needed again.
 
 #include "scheduler/core/sched_state.h"
 
@@ -163,14 +163,22 @@ start_copy(struct tsi_sched *sched, const struct tsi_sched_worker *from,
     return true;
 }
 
-// Whether the worker in `slot` alone has the chunk of a task.
+// Whether the worker in `slot` alone has the chunk of a task, but for those that may go already.
 static bool
-is_alone(const struct tsi_sched_job *job, uint32_t op, uint32_t task, uint32_t slot)
+is_alone(const struct tsi_sched *sched, const struct tsi_sched_job *job, uint32_t op, uint32_t task,
+         uint32_t slot)
 {
     const struct tsi_sched_task *record = &job->tasks[task];
-    return tsi_sched_task_state(record) == TSI_TASK_MEMORY && record->where == slot &&
-           record->link == 0 && tsi_sched_task_count(record) == 0 &&
-           tsi_sched_op_runs(&job->ops[op]);
+    if (tsi_sched_task_count(record) != 0 || !tsi_sched_op_runs(&job->ops[op]) ||
+        !tsi_sched_chunk_is_at(sched, record, slot)) {
+        return false;
+    }
+    uint32_t holder = tsi_sched_chunk_holder(sched, record, 0);
+    while (holder == slot ||
+           (holder != TSI_SLOT_NONE && sched->workers.items[holder]->drained_told)) {
+        holder = tsi_sched_chunk_holder(sched, record, holder + 1);
+    }
+    return holder == TSI_SLOT_NONE;
 }
 
 // Copies what the worker alone has of one job, as far as may be now; false if that was not all.
@@ -189,7 +197,7 @@ copy_job(struct tsi_sched *sched, const struct tsi_sched_worker *worker, struct 
                 continue;
             }
             const uint32_t op = tsi_sched_job_op(job, first + i);
-            if (!is_alone(job, op, first + i, worker->slot)) {
+            if (!is_alone(sched, job, op, first + i, worker->slot)) {
                 continue;
             }
             all = false;

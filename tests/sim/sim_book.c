@@ -341,18 +341,31 @@ sim_book_lost(struct sim_world *world, uint32_t peer)
     }
 }
 
-// Whether a chunk that is needed is at the worker in `slot` alone.
+// Whether nobody but the worker in `slot` has a chunk, and who was told before that it may leave.
 static bool
-is_only_at(const struct tsi_sched *sched, const struct tsi_sched_job *job, uint32_t task,
+is_left_to(const struct sim_world *world, const struct tsi_sched_task *record, uint32_t slot)
+{
+    for (uint32_t i = 0; i < world->sched->workers.count; i++) {
+        const uint32_t peer = world->sched->workers.items[i]->peer;
+        if (i != slot && peer != TSI_PEER_NONE && !world->links.items[peer].drained &&
+            tsi_sched_chunk_is_at(world->sched, record, i)) {
+            return false;
+        }
+    }
+    return tsi_sched_chunk_is_at(world->sched, record, slot);
+}
+
+// Whether a chunk that is needed leaves with the worker in `slot`.
+static bool
+is_only_at(const struct sim_world *world, const struct tsi_sched_job *job, uint32_t task,
            uint32_t slot)
 {
+    const struct tsi_sched *sched = world->sched;
     const struct tsi_sched_task *record = &job->tasks[task];
     uint32_t bytes = 0;
     return tsi_sched_task_state(record) == TSI_TASK_MEMORY &&
            tsi_sched_op_runs(&job->ops[tsi_program_op_of(job->program, task)]) &&
-           tsi_sched_chunk_is_at(sched, record, slot) &&
-           tsi_sched_chunk_holder_count(sched, record) == 1 &&
-           tsi_sched_chunk_data(sched, record, &bytes) == NULL;
+           is_left_to(world, record, slot) && tsi_sched_chunk_data(sched, record, &bytes) == NULL;
 }
 
 void
@@ -370,13 +383,14 @@ sim_book_drained(struct sim_world *world, uint32_t peer)
         const struct tsi_sched_job *job = sched->jobs.items[i];
         const bool is_live = job != NULL && !job->dropping && !job->doomed;
         for (uint32_t task = 0; is_live && task < job->program->task_count; task++) {
-            leaves_some = leaves_some || is_only_at(sched, job, task, leaving->slot);
+            leaves_some = leaves_some || is_only_at(world, job, task, leaving->slot);
         }
     }
     if (leaves_some && has_takers) {
         sim_fail(world, "I12: peer %u may leave with what others could take", peer);
     }
     world->leaves += leaves_some ? 1 : 0;
+    world->links.items[peer].drained = true;
 }
 
 void

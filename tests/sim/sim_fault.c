@@ -203,9 +203,11 @@ jump(struct sim_world *world)
     const int64_t clock = (int64_t)world->now + *skew_ns;
     const int64_t most = clock < 60 * (int64_t)TSI_SECOND ? clock : 60 * (int64_t)TSI_SECOND;
     const bool is_back = sim_chance(&world->random, 300);
-    const int64_t time = is_back ? -sim_between(&world->random, 0, most)
-                                 : (int64_t)(world->sched_config.suspect_ns +
-                                             sim_below(&world->random, 60 * TSI_SECOND));
+    // A jump to little more than what was heard before one back could not be noticed.
+    const int64_t latest = world->sched_ns > (uint64_t)clock ? (int64_t)world->sched_ns : clock;
+    const int64_t far =
+        (int64_t)(world->sched_config.suspect_ns + sim_below(&world->random, 60 * TSI_SECOND));
+    const int64_t time = is_back ? -sim_between(&world->random, 0, most) : latest - clock + far;
     *skew_ns += time;
     if (worker == NULL && !is_back) {
         world->tick_time = UINT64_MAX; // its deadlines come earlier

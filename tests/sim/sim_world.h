@@ -127,6 +127,7 @@ struct sim_link {
     struct sim_client *client;
     bool dead;        // cut: what was sent to the peer is lost
     bool closed;      // the scheduler's side is closed
+    bool drained;     // the worker was told that it may leave
     uint64_t to_time; // of the last arrival, so that order holds
     uint64_t to_cut;  // nothing arrives before
     uint64_t from_cut;

@@ -178,3 +178,36 @@ Test(sched_drain, a_copy_that_nobody_asked_for)
     (void)a;
     sched_case_fini(&c, 1);
 }
+
+// Of two that have a chunk and leave together each could rely on the other.
+Test(sched_drain, what_two_have_that_leave_together)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(1, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    const uint32_t stays = sched_case_worker(&c, 1, 0);
+    const tsi_key key = tsi_key_of(job, 0);
+    const struct tsi_sched_event copied = {
+        .kind = TSI_SCHED_COPIED, .peer = b, .copied = {.keys = &key, .count = 1}};
+    sched_case_feed(&c, copied);
+    sched_case_drain(&c, a);
+    sched_case_drain(&c, b);
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1, "one may go, the other not yet");
+    cr_assert(sched_case_count(&c, TSI_SCHED_COPY) == 1);
+    cr_assert(sched_case_action(&c, TSI_SCHED_COPY, 0)->peer == stays);
+    struct tsi_sched_event at_last = copied;
+    at_last.peer = stays;
+    sched_case_feed(&c, at_last);
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1, "now it may");
+    sched_case_leave(&c, a, true, NULL);
+    sched_case_leave(&c, b, true, NULL);
+    sched_case_poll(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_ASSIGN) == 0, "nothing is made again");
+    sched_case_fini(&c, 1);
+}
