@@ -221,7 +221,7 @@ tsi_blocks_take(size_t bytes)
 void
 tsi_blocks_give(struct tsi_block *block)
 {
-    struct store *store = thread_store;
+    struct store *store = thread_store != NULL ? thread_store : make_store();
     if (store == NULL) {
         pthread_mutex_lock(&mutex);
         give_some(&block, 1);

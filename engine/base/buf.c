@@ -26,14 +26,17 @@
 #define HAS_BLOCKS true
 #endif
 
-// A block that is a buffer; the data begins at the next multiple of the alignment.
+// A block that is a buffer; the data follows at once if it is tiny, else at the next multiple of
+// the alignment.
 struct in_block {
-    _Alignas(TSI_BUF_ALIGN) struct tsi_block block;
+    struct tsi_block block;
     struct tsi_buf buf;
 };
 
-static_assert(sizeof(struct in_block) == TSI_BUF_ALIGN && TSI_BUF_ALIGN == TSI_BLOCKS_ALIGN,
-              "data is as aligned as blocks");
+static_assert(sizeof(struct in_block) % TSI_BUF_TINY == 0 &&
+                  sizeof(struct in_block) + TSI_BUF_TINY <= TSI_BUF_ALIGN &&
+                  TSI_BUF_ALIGN == TSI_BLOCKS_ALIGN,
+              "data is as aligned as is promised");
 
 static atomic_uint_fast64_t bytes_now;
 static atomic_uint_fast64_t bytes_peak;
@@ -78,18 +81,18 @@ new_small(size_t bytes)
 static bool
 fits_block(size_t bytes)
 {
-    return HAS_BLOCKS && bytes <= TSI_BLOCKS_BYTES_MAX - sizeof(struct in_block);
+    return HAS_BLOCKS && bytes <= TSI_BLOCKS_BYTES_MAX - TSI_BUF_ALIGN;
 }
 
 static struct tsi_buf *
 new_in_block(size_t bytes)
 {
-    struct in_block *block =
-        (struct in_block *)(void *)tsi_blocks_take(sizeof(struct in_block) + bytes);
+    const size_t head = bytes <= TSI_BUF_TINY ? sizeof(struct in_block) : TSI_BUF_ALIGN;
+    struct in_block *block = (struct in_block *)(void *)tsi_blocks_take(head + bytes);
     if (block == NULL) {
         return NULL;
     }
-    start(&block->buf, (unsigned char *)(block + 1), bytes);
+    start(&block->buf, (unsigned char *)block + head, bytes);
     return &block->buf;
 }
 

@@ -11,8 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// All chunk memory starts on a boundary of this many bytes, the widest vector and a cache line.
+// All chunk memory starts on a boundary of this many bytes, the widest vector and a cache line; but
+// what has at most TSI_BUF_TINY bytes, one number, on a boundary of those. It is in the line of its
+// header.
 #define TSI_BUF_ALIGN 64
+#define TSI_BUF_TINY 8
 
 // Buffers of at least so many bytes have pages of their own.
 #define TSI_BUF_PAGES_MIN ((size_t)64 << 10)

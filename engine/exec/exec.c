@@ -105,8 +105,10 @@ place_chunk(struct tsi_run *run)
     run->elements = 1;
     for (int i = loop->ndim - 1; i >= 0; i--) {
         const struct tsi_axis *const axis = &loop->axis[i];
-        run->coords[i] = axis->count == 1 ? 0 : rest % axis->count;
-        rest = axis->count == 1 ? rest : rest / axis->count;
+        // A division takes as long as all the rest; there is nothing to divide for the last axis.
+        const int64_t above = i == 0 ? 0 : axis->count == 1 ? rest : rest / axis->count;
+        run->coords[i] = rest - above * axis->count;
+        rest = above;
         run->start[i] = tsi_axis_start(axis, run->coords[i]);
         run->size[i] = tsi_axis_chunk_size(axis, run->coords[i]);
         run->elements *= run->size[i];

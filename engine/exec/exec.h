@@ -33,8 +33,8 @@ struct tsi_exec_task {
     // that are files have none here.
     const struct tsi_exec_chunk *chunks;
     size_t chunk_count;
-    // tsi_chunk_op_bytes(op, chunk) bytes, aligned to TSI_BUF_ALIGN; what a tile program stores may
-    // be aligned to its elements only.
+    // tsi_chunk_op_bytes(op, chunk) bytes, aligned as chunk memory is; what a tile program stores
+    // may be aligned to its elements only.
     void *out;
     const atomic_bool *cancelled; // looked at between tiles; may be NULL
     struct tsi_files *files;

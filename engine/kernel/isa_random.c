@@ -114,13 +114,15 @@ static void
 uniform_few(int64_t count, double *out, struct tsi_kernel_index index,
             const struct tsi_source_params *params)
 {
-    const double part = isfinite(params->b - params->a) ? 1.0 : 0.5;
+    const bool is_finite = isfinite(params->b - params->a);
+    const double part = is_finite ? 1.0 : 0.5;
+    const double scale = is_finite ? 1.0 : 2.0;
     const double low = params->a * part;
     const double width = params->b * part - low;
     for (int64_t t = 0; t < count; t++) {
         const uint64_t bits = attempt_bits((uint64_t)index_after(index, t).first, 0, params);
         const double u = (double)(bits & ~UINT64_C(0x7FF)) * 0x1p-64;
-        const double x = (low + width * u) * (1.0 / part);
+        const double x = (low + width * u) * scale;
         out[t] = x >= params->b ? nextafter(params->b, params->a) : x;
     }
 }

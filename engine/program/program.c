@@ -98,6 +98,9 @@ output_bytes(const struct tsi_chunk_op *op, int64_t elements)
 size_t
 tsi_chunk_op_bytes(const struct tsi_chunk_op *op, int64_t chunk)
 {
+    if (op->array.ndim == 1) { // many tiny chunks have one axis as a rule
+        return output_bytes(op, tsi_axis_chunk_size(&op->array.axis[0], chunk));
+    }
     int64_t start[TESS_NDIM_MAX];
     int64_t size[TESS_NDIM_MAX];
     return output_bytes(op, tsi_grid_box(&op->array, chunk, start, size));

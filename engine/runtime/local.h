@@ -89,10 +89,10 @@ void tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, cons
 // out.
 bool tsi_local_deliver(struct tsi_local *local, struct tsi_local_job *job, uint32_t task);
 
-// local_place.c: the place in the caller's memory of a chunk that a task will make, as a buffer
-// with one reference; NULL: it needs memory of its own. And what could not be settled for such
-// chunks.
-struct tsi_buf *tsi_local_place(struct tsi_local_job *job, int op, int64_t chunk);
+// local_place.c: the place in the caller's memory of a chunk of `bytes` that a task will make, as a
+// buffer with one reference; NULL: it needs memory of its own. And what could not be settled for
+// such chunks.
+struct tsi_buf *tsi_local_place(struct tsi_local_job *job, int op, int64_t chunk, size_t bytes);
 void tsi_local_settle_unpinned(struct tsi_local *local);
 
 // local_spill.c: carries chunks to the disk and back.

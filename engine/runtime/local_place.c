@@ -20,10 +20,9 @@ unpin(void *owner)
 }
 
 struct tsi_buf *
-tsi_local_place(struct tsi_local_job *job, int op, int64_t chunk)
+tsi_local_place(struct tsi_local_job *job, int op, int64_t chunk, size_t bytes)
 {
     const struct tsi_chunk_op *made = &job->plan.program->ops[op];
-    const size_t bytes = tsi_chunk_op_bytes(made, chunk);
     if (job->future == NULL || job->ends || made->work != TSI_WORK_TILE || made->is_planes ||
         bytes < PLACED_BYTES_MIN) {
         return NULL;

@@ -17,7 +17,7 @@
 enum {
     // Ends that a thread reports if nobody has the lock, and nanoseconds after which it does if
     // somebody waits for work.
-    ENDS_ENOUGH = 96,
+    ENDS_ENOUGH = TSI_ATTEMPT_BATCH,
     ENDS_OLD_NS = 20000,
     // Deliveries that are made together, and the bytes after which there are no more of them.
     DELIVERIES_MAX = 64,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of transitions. tsi_sched_job_move() is the one place that changes a state.
+// The transitions, as the table in the header has them. tsi_sched_job_move() is the one place that
+// changes a state.
 //
 //     RELEASED → WAITING    demanded, an input is missing
 //     RELEASED → QUEUED     demanded, all inputs are there
@@ -18,24 +19,6 @@
 //     WAITING, QUEUED → RELEASED   nobody needs it any more
 
 #include "scheduler/core/sched_task.h"
-
-#define TO(state) (1U << TSI_TASK_##state)
-
-static const uint8_t allowed[TSI_TASK_STATES] = {
-    [TSI_TASK_RELEASED] = TO(WAITING) | TO(QUEUED) | TO(MEMORY) | TO(DURABLE),
-    [TSI_TASK_WAITING] = TO(QUEUED) | TO(MEMORY) | TO(RELEASED),
-    [TSI_TASK_QUEUED] = TO(WAITING) | TO(ASSIGNED) | TO(RELEASED),
-    [TSI_TASK_ASSIGNED] = TO(MEMORY) | TO(DURABLE) | TO(RELEASED) | TO(ERRED),
-    [TSI_TASK_MEMORY] = TO(RELEASED),
-    [TSI_TASK_DURABLE] = TO(RELEASED),
-    [TSI_TASK_ERRED] = 0,
-};
-
-bool
-tsi_sched_task_may_move(enum tsi_task_state from, enum tsi_task_state to)
-{
-    return (allowed[from] >> to & 1) != 0;
-}
 
 const char *
 tsi_sched_task_state_name(enum tsi_task_state state)

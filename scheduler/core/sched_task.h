@@ -82,7 +82,29 @@ tsi_sched_task_set_count(struct tsi_sched_task *task, uint32_t count)
 }
 
 // Whether a task may go from one state to another.
-bool tsi_sched_task_may_move(enum tsi_task_state from, enum tsi_task_state to);
+static inline bool
+tsi_sched_task_may_move(enum tsi_task_state from, enum tsi_task_state to)
+{
+    enum {
+        RELEASED = 1 << TSI_TASK_RELEASED,
+        WAITING = 1 << TSI_TASK_WAITING,
+        QUEUED = 1 << TSI_TASK_QUEUED,
+        ASSIGNED = 1 << TSI_TASK_ASSIGNED,
+        MEMORY = 1 << TSI_TASK_MEMORY,
+        DURABLE = 1 << TSI_TASK_DURABLE,
+        ERRED = 1 << TSI_TASK_ERRED,
+    };
+    static const uint8_t allowed[TSI_TASK_STATES] = {
+        [TSI_TASK_RELEASED] = WAITING | QUEUED | MEMORY | DURABLE,
+        [TSI_TASK_WAITING] = QUEUED | MEMORY | RELEASED,
+        [TSI_TASK_QUEUED] = WAITING | ASSIGNED | RELEASED,
+        [TSI_TASK_ASSIGNED] = MEMORY | DURABLE | RELEASED | ERRED,
+        [TSI_TASK_MEMORY] = RELEASED,
+        [TSI_TASK_DURABLE] = RELEASED,
+        [TSI_TASK_ERRED] = 0,
+    };
+    return (allowed[from] >> to & 1) != 0;
+}
 
 const char *tsi_sched_task_state_name(enum tsi_task_state state);
 

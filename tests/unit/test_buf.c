@@ -17,6 +17,8 @@ Test(buf, data_of_every_size_is_aligned_and_its_own)
 {
     const size_t sizes[] = {0,
                             1,
+                            TSI_BUF_TINY,
+                            TSI_BUF_TINY + 1,
                             63,
                             64,
                             4097,
@@ -33,7 +35,8 @@ Test(buf, data_of_every_size_is_aligned_and_its_own)
         bufs[i] = tsi_buf_new(sizes[i]);
         cr_assert(bufs[i] != NULL);
         cr_assert_eq(bufs[i]->bytes, sizes[i]);
-        cr_assert_eq((uintptr_t)bufs[i]->data % TSI_BUF_ALIGN, 0);
+        const uintptr_t boundary = sizes[i] <= TSI_BUF_TINY ? TSI_BUF_TINY : TSI_BUF_ALIGN;
+        cr_assert_eq((uintptr_t)bufs[i]->data % boundary, 0);
         memset(bufs[i]->data, (int)i + 1, sizes[i]);
     }
     for (size_t i = 0; i < count; i++) {
