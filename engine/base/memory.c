@@ -18,6 +18,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+// What is not larger is not mapped, which takes microseconds with the fault and the end of it.
+#define SMALL_BYTES 4096
+
 static _Atomic int64_t successes_left = -1;
 
 void
@@ -104,6 +107,9 @@ tsi_alloc_pages(size_t bytes)
     if (!tsi_memory_may_take()) {
         return NULL;
     }
+    if (bytes <= SMALL_BYTES) {
+        return calloc(1, at_least_one(bytes));
+    }
     void *pages = mmap(NULL, at_least_one(bytes), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return pages == MAP_FAILED ? NULL : pages;
@@ -125,8 +131,10 @@ tsi_fill_pages(void *pages, size_t bytes)
 void
 tsi_free_pages(void *pages, size_t bytes)
 {
-    if (pages != NULL) {
-        munmap(pages, at_least_one(bytes));
+    if (bytes <= SMALL_BYTES) {
+        free(pages);
+    } else if (pages != NULL) {
+        munmap(pages, bytes);
     }
 }
 

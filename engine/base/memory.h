@@ -21,8 +21,8 @@ char *tsi_strdup(const char *text);
 // `alignment` is a power of two; the memory is freed with tsi_free().
 void *tsi_alloc_aligned(size_t alignment, size_t bytes);
 
-// `bytes` of zeros that cost nothing until they are touched; freed with tsi_free_pages(pages,
-// bytes).
+// `bytes` of zeros that cost nothing until they are touched, if they are more than a page; those
+// are whole pages. Freed with tsi_free_pages(pages, bytes).
 void *tsi_alloc_pages(size_t bytes);
 // Makes whole pages as they were when they were fresh, zero and without memory.
 void tsi_drop_pages(void *pages, size_t bytes);
