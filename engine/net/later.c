@@ -17,6 +17,7 @@ tsi_later_put(struct tsi_later *later, const void *bytes, size_t count, uint64_t
     memcpy(end, &length, sizeof length);
     memcpy(end + sizeof length, bytes, count);
     later->bytes.count += sizeof length + count;
+    later->count++;
     later->due_ns = later->due_ns == 0 ? now_ns + TSI_LATER_NS : later->due_ns;
     return true;
 }
@@ -40,6 +41,7 @@ void
 tsi_later_clear(struct tsi_later *later)
 {
     tsi_vec_clear(&later->bytes);
+    later->count = 0;
     later->due_ns = 0;
 }
 
@@ -47,5 +49,6 @@ void
 tsi_later_fini(struct tsi_later *later)
 {
     tsi_vec_fini(&later->bytes);
+    later->count = 0;
     later->due_ns = 0;
 }

@@ -21,6 +21,7 @@
 // All zero is empty.
 struct tsi_later {
     TSI_VEC(unsigned char) bytes; // of each message its length and itself
+    size_t count;                 // of messages
     uint64_t due_ns;              // when the first of them has to leave; 0: there is none
 };
 

@@ -78,13 +78,18 @@ bool tsi_net_send(void *socket, const struct tsi_route *route, const void *bytes
 // The same with a frame of libzmq's, which it takes whether it is sent or not.
 bool tsi_net_send_frame(void *socket, const struct tsi_route *route, zmq_msg_t *frame);
 
+// The same, but with `more` it leaves only with the next one, together with which it is one message
+// of the transport; that one then has no route. A receiver takes so many frames at once.
+enum { TSI_NET_FRAMES_MAX = 4 };
+bool tsi_net_send_part(void *socket, const struct tsi_route *route, zmq_msg_t *frame, bool more);
+
 // Whether the transport made the route: five bytes, of which the first is 0. A peer may choose
 // another name for itself, but none of ours does, and such a name could be taken for somebody
 // else's number.
 bool tsi_net_is_own_route(const struct tsi_route *route);
 
-// Receives one message without blocking: its route (ROUTER only; NULL for a DEALER) and one frame,
-// or, in data messages, a head and a payload. Frames beyond `frame_count` are dropped. 0: nothing
+// Receives one message without blocking: its route (ROUTER only; NULL for a DEALER) and its frames;
+// in data messages, a head and a payload. Frames beyond `frame_count` are dropped. 0: nothing
 // there; otherwise the number of frames, which the caller closes. A route that is none of libzmq's
 // own (a peer may choose a longer one) comes as one of 0 bytes: nothing can be sent there.
 int tsi_net_receive(void *socket, struct tsi_route *route, zmq_msg_t *frames, int frame_count);

@@ -9,17 +9,24 @@
 #include "engine/net/net.h"
 
 bool
-tsi_net_send_frame(void *socket, const struct tsi_route *route, zmq_msg_t *frame)
+tsi_net_send_part(void *socket, const struct tsi_route *route, zmq_msg_t *frame, bool more)
 {
+    const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
     if ((route != NULL &&
          zmq_send(socket, route->bytes, route->count, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) ||
-        zmq_msg_send(frame, socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_send(frame, socket, flags) < 0) {
         const int reason = errno;
         zmq_msg_close(frame);
         errno = reason;
         return false;
     }
     return true;
+}
+
+bool
+tsi_net_send_frame(void *socket, const struct tsi_route *route, zmq_msg_t *frame)
+{
+    return tsi_net_send_part(socket, route, frame, false);
 }
 
 bool

@@ -50,6 +50,13 @@ tsi_outbox_bytes(const struct tsi_outbox *outbox)
     return atomic_load_explicit(&outbox->bytes, memory_order_relaxed);
 }
 
+bool
+tsi_outbox_has_room(const struct tsi_outbox *outbox, size_t count)
+{
+    const uint64_t waits = tsi_outbox_bytes(outbox);
+    return waits == 0 || waits + count + MESSAGE_OVERHEAD <= TSI_OUTBOX_BYTES_MAX;
+}
+
 static void
 free_parcel(void *bytes, void *hint)
 {
@@ -80,12 +87,27 @@ make_frame(struct tsi_outbox *outbox, const void *bytes, size_t count, zmq_msg_t
 }
 
 bool
+tsi_outbox_send_part(struct tsi_outbox *outbox, void *socket, const struct tsi_route *route,
+                     const void *bytes, size_t count, bool more)
+{
+    zmq_msg_t frame;
+    const bool is_made = make_frame(outbox, bytes, count, &frame);
+    if (!is_made) {
+        zmq_msg_init(&frame);
+    }
+    const bool is_sent = tsi_net_send_part(socket, route, &frame, more && is_made);
+    if (is_sent && !is_made) {
+        errno = ENOMEM;
+    }
+    return is_sent && is_made;
+}
+
+bool
 tsi_outbox_send(struct tsi_outbox *outbox, void *socket, const struct tsi_route *route,
                 const void *bytes, size_t count)
 {
     zmq_msg_t frame;
-    const uint64_t waits = tsi_outbox_bytes(outbox);
-    if (waits > 0 && waits + count + MESSAGE_OVERHEAD > TSI_OUTBOX_BYTES_MAX) {
+    if (!tsi_outbox_has_room(outbox, count)) {
         errno = EAGAIN;
         return false;
     }

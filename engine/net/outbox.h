@@ -22,8 +22,16 @@ void tsi_outbox_free(struct tsi_outbox *outbox);
 // Bytes that wait, with what libzmq needs for each message.
 uint64_t tsi_outbox_bytes(const struct tsi_outbox *outbox);
 
+// Whether it takes `count` more.
+bool tsi_outbox_has_room(const struct tsi_outbox *outbox, size_t count);
+
 // Sends a copy of one frame as tsi_net_send() does. Fails with EAGAIN if the outbox is full too.
 bool tsi_outbox_send(struct tsi_outbox *outbox, void *socket, const struct tsi_route *route,
                      const void *bytes, size_t count);
+
+// One frame of several, as tsi_net_send_part(); `route` is NULL but for the first. Without memory
+// an empty one goes instead, so that a message is always whole; the receiver drops that.
+bool tsi_outbox_send_part(struct tsi_outbox *outbox, void *socket, const struct tsi_route *route,
+                          const void *bytes, size_t count, bool more);
 
 #endif

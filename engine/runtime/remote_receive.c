@@ -19,14 +19,43 @@ encode(struct tsi_remote *remote, struct tsi_message *message)
     return remote->peer != 0 && !remote->lost && tsi_message_encode(message, &remote->out);
 }
 
-void
-tsi_remote_flush(struct tsi_remote *remote)
+// A part without memory is an empty one, which the scheduler drops.
+static void
+send_part(struct tsi_remote *remote, const unsigned char *bytes, size_t count, bool more)
 {
+    zmq_msg_t frame;
+    if (zmq_msg_init_size(&frame, count) == 0) {
+        memcpy(zmq_msg_data(&frame), bytes, count);
+    } else {
+        zmq_msg_init(&frame);
+    }
+    tsi_net_send_part(remote->socket, NULL, &frame, more);
+}
+
+// Sends what was kept back and, if `last` is not NULL, that after it, in few messages of the
+// transport.
+static void
+send_all(struct tsi_remote *remote, const unsigned char *last, size_t last_count)
+{
+    const size_t total = remote->later.count + (last != NULL ? 1 : 0);
     const unsigned char *bytes = NULL;
     size_t count = 0;
     size_t at = 0;
-    while (remote->peer != 0 && tsi_later_next(&remote->later, &at, &bytes, &count)) {
-        tsi_net_send(remote->socket, NULL, bytes, count);
+    for (size_t i = 1; i <= total; i++) {
+        if (!tsi_later_next(&remote->later, &at, &bytes, &count)) {
+            bytes = last;
+            count = last_count;
+        }
+        send_part(remote, bytes, count, i < total && i % TSI_NET_FRAMES_MAX != 0);
+    }
+    tsi_later_clear(&remote->later);
+}
+
+void
+tsi_remote_flush(struct tsi_remote *remote)
+{
+    if (remote->peer != 0) {
+        send_all(remote, NULL, 0);
     }
     tsi_later_clear(&remote->later);
 }
@@ -35,8 +64,7 @@ void
 tsi_remote_send(struct tsi_remote *remote, struct tsi_message *message)
 {
     if (encode(remote, message)) {
-        tsi_remote_flush(remote);
-        tsi_net_send(remote->socket, NULL, remote->out.bytes, remote->out.count);
+        send_all(remote, remote->out.bytes, remote->out.count);
     }
 }
 
@@ -262,22 +290,30 @@ take_any(struct tsi_remote *remote, const struct tsi_message *message)
     }
 }
 
+static void
+take_frame(struct tsi_remote *remote, zmq_msg_t *frame)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    struct tsi_message message;
+    const tess_status status = tsi_message_decode(zmq_msg_data(frame), zmq_msg_size(frame),
+                                                  &remote->scratch, &message, &error);
+    if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
+        take_any(remote, &message);
+    }
+}
+
 void
 tsi_remote_receive(struct tsi_remote *remote)
 {
     for (int i = 0; i < MESSAGES_PER_TURN && remote->socket != NULL && !remote->lost; i++) {
-        struct tsi_error error = {.status = TESS_OK};
-        struct tsi_message message;
-        zmq_msg_t frame;
-        const int frames = tsi_net_receive(remote->socket, NULL, &frame, 1);
-        if (frames == 0) {
+        zmq_msg_t frames[TSI_NET_FRAMES_MAX];
+        const int count = tsi_net_receive(remote->socket, NULL, frames, TSI_NET_FRAMES_MAX);
+        if (count == 0) {
             return;
         }
-        const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
-                                                      &remote->scratch, &message, &error);
-        if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
-            take_any(remote, &message);
+        for (int k = 0; k < count && remote->socket != NULL && !remote->lost; k++) {
+            take_frame(remote, &frames[k]);
         }
-        tsi_net_close_frames(&frame, frames);
+        tsi_net_close_frames(frames, count);
     }
 }

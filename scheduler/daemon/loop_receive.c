@@ -396,12 +396,14 @@ tsi_loop_receive(struct tsi_loop *loop)
 {
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
         struct tsi_route route;
-        zmq_msg_t frame;
-        const int frames = tsi_net_receive(loop->socket, &route, &frame, 1);
-        if (frames == 0) {
+        zmq_msg_t frames[TSI_NET_FRAMES_MAX];
+        const int count = tsi_net_receive(loop->socket, &route, frames, TSI_NET_FRAMES_MAX);
+        if (count == 0) {
             return;
         }
-        take_frame(loop, &route, &frame);
-        tsi_net_close_frames(&frame, frames);
+        for (int k = 0; k < count; k++) {
+            take_frame(loop, &route, &frames[k]);
+        }
+        tsi_net_close_frames(frames, count);
     }
 }

@@ -12,6 +12,9 @@
 
 #define STRANGERS_BYTES_MAX ((uint64_t)1 << 20)
 
+// Larger programs are not copied once more to be sent together with tasks.
+#define PROGRAM_BYTES_LATER ((size_t)1 << 16)
+
 // Puts the message into `out`; false, with errno set, if it cannot be.
 static bool
 encode(struct tsi_loop *loop, struct tsi_message *message)
@@ -47,24 +50,32 @@ give_up(struct tsi_loop *loop, struct tsi_member *member)
     loop->next_heartbeat_ns = 0; // probe soon
 }
 
+// Sends what was kept back for the member and, if `last` is not NULL, that after it, in few
+// messages of the transport, each of which wakes the threads on its way once.
 static void
-send_bytes(struct tsi_loop *loop, struct tsi_member *member, const unsigned char *bytes,
-           size_t count)
+send_all(struct tsi_loop *loop, struct tsi_member *member, const unsigned char *last,
+         size_t last_count)
 {
-    if (member->leaves_by == NULL &&
-        !tsi_outbox_send(member->outbox, loop->socket, &member->route, bytes, count)) {
-        give_up(loop, member);
-    }
-}
-
-static void
-flush(struct tsi_loop *loop, struct tsi_member *member)
-{
+    const size_t total = member->later.count + (last != NULL ? 1 : 0);
+    const size_t bytes_all = member->later.bytes.count + last_count;
+    const struct tsi_route *route = &member->route;
     const unsigned char *bytes = NULL;
     size_t count = 0;
     size_t at = 0;
-    while (tsi_later_next(&member->later, &at, &bytes, &count)) {
-        send_bytes(loop, member, bytes, count);
+    if (total > 0 && member->leaves_by == NULL && !tsi_outbox_has_room(member->outbox, bytes_all)) {
+        errno = EAGAIN;
+        give_up(loop, member);
+    }
+    for (size_t i = 1; i <= total && member->leaves_by == NULL; i++) {
+        if (!tsi_later_next(&member->later, &at, &bytes, &count)) {
+            bytes = last;
+            count = last_count;
+        }
+        const bool more = i < total && i % TSI_NET_FRAMES_MAX != 0;
+        if (!tsi_outbox_send_part(member->outbox, loop->socket, route, bytes, count, more)) {
+            give_up(loop, member);
+        }
+        route = more ? NULL : &member->route;
     }
     tsi_later_clear(&member->later);
 }
@@ -73,7 +84,7 @@ void
 tsi_loop_flush(struct tsi_loop *loop)
 {
     for (size_t i = 0; i < loop->members.count; i++) {
-        flush(loop, loop->members.items[i]);
+        send_all(loop, loop->members.items[i], NULL, 0);
     }
     loop->later_due_ns = 0;
 }
@@ -82,12 +93,11 @@ void
 tsi_loop_send(struct tsi_loop *loop, struct tsi_member *member, struct tsi_message *message)
 {
     message->peer = member->peer;
-    flush(loop, member);
     if (member->leaves_by != NULL) {
         return;
     }
     if (encode(loop, message)) {
-        send_bytes(loop, member, loop->out.bytes, loop->out.count);
+        send_all(loop, member, loop->out.bytes, loop->out.count);
     } else {
         give_up(loop, member);
     }
@@ -147,7 +157,12 @@ send_program(struct tsi_loop *loop, struct tsi_member *member,
             .type = TSI_MESSAGE_PROGRAM,
             .program = {
                 .job = action->job, .token = job->token, .bytes = job->bytes, .count = job->count}};
-        tsi_loop_send(loop, member, &message);
+        // The first tasks of the job follow at once.
+        if (job->count <= PROGRAM_BYTES_LATER) {
+            tsi_loop_send_later(loop, member, &message);
+        } else {
+            tsi_loop_send(loop, member, &message);
+        }
     }
 }
 

@@ -25,7 +25,7 @@
 // The version that this library speaks. A peer of another version is refused with a readable text;
 // the layout of the header, HELLO's first fields and REFUSE never change, so that refusals can be
 // read.
-#define TSI_WIRE_VERSION 2
+#define TSI_WIRE_VERSION 3
 
 // Bytes of a control message at most, and of the part of a chunk in one SEGMENT.
 #define TSI_WIRE_MESSAGE_MAX ((size_t)80 << 20)

@@ -54,13 +54,16 @@ static int
 look(void *context, bool to_server, zmq_msg_t *frames, int count)
 {
     struct vandal *vandal = context;
-    struct tsi_message message;
+    struct tsi_message message = {.type = TSI_MESSAGE_NONE};
+    const void *data = NULL;
     (void)to_server;
-    if (tsi_message_decode(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), &vandal->scratch,
-                           &message, NULL) != TESS_OK) {
-        return 1;
+    for (int i = 0; i < count && data == NULL && message.type != TSI_MESSAGE_SEGMENT; i++) {
+        if (tsi_message_decode(zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]), &vandal->scratch,
+                               &message, NULL) != TESS_OK) {
+            return 1;
+        }
+        data = find_data(&message);
     }
-    const void *data = find_data(&message);
     if (message.type == TSI_MESSAGE_SEGMENT && count > 1 && zmq_msg_size(&frames[1]) > 0) {
         data = (unsigned char *)zmq_msg_data(&frames[1]) + zmq_msg_size(&frames[1]) / 2;
     }

@@ -270,25 +270,39 @@ take_message(struct tsi_worker_loop *loop, const struct tsi_message *message)
     }
 }
 
+static void
+take_frame(struct tsi_worker_loop *loop, zmq_msg_t *frame)
+{
+    struct tsi_error error = {.status = TESS_OK};
+    struct tsi_message message;
+    const tess_status status = tsi_message_decode(zmq_msg_data(frame), zmq_msg_size(frame),
+                                                  &loop->scratch, &message, &error);
+    loop->damaged += message.damaged;
+    if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
+        take_message(loop, &message);
+    } else {
+        tsi_log(TSI_LOG_WARNING, "dropped a frame", "%s", error.text);
+    }
+}
+
+static bool
+listens(const struct tsi_worker_loop *loop)
+{
+    return loop->socket != NULL && loop->heard_ns != 0;
+}
+
 void
 tsi_worker_loop_receive(struct tsi_worker_loop *loop)
 {
-    for (int i = 0; i < MESSAGES_PER_TURN && loop->socket != NULL && loop->heard_ns != 0; i++) {
-        struct tsi_error error = {.status = TESS_OK};
-        struct tsi_message message;
-        zmq_msg_t frame;
-        const int frames = tsi_net_receive(loop->socket, NULL, &frame, 1);
-        if (frames == 0) {
+    for (int i = 0; i < MESSAGES_PER_TURN && listens(loop); i++) {
+        zmq_msg_t frames[TSI_NET_FRAMES_MAX];
+        const int count = tsi_net_receive(loop->socket, NULL, frames, TSI_NET_FRAMES_MAX);
+        if (count == 0) {
             return;
         }
-        const tess_status status = tsi_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame),
-                                                      &loop->scratch, &message, &error);
-        loop->damaged += message.damaged;
-        if (status == TESS_OK || (status == TESS_EVERSION && message.type == TSI_MESSAGE_REFUSE)) {
-            take_message(loop, &message);
-        } else {
-            tsi_log(TSI_LOG_WARNING, "dropped a frame", "%s", error.text);
+        for (int k = 0; k < count && listens(loop); k++) {
+            take_frame(loop, &frames[k]);
         }
-        tsi_net_close_frames(&frame, frames);
+        tsi_net_close_frames(frames, count);
     }
 }
