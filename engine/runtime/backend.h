@@ -30,6 +30,12 @@ struct tsi_backend {
 
     // Cancels what runs, ends all futures, and frees the backend.
     void (*close)(struct tsi_backend *backend);
+
+    // Whether a caller that waits may look for the end before it sleeps: where other processes do
+    // the work, and there is more than one processor. The next two are the session's thread's.
+    bool may_look;
+    int asleep;      // computes to be waited for asleep after the last one that was looked for
+    int asleep_left; // of these, still to come
 };
 
 // Backends, or NULL with the reason in `error`. `session_options` is complete.

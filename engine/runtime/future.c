@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,11 @@
 #include "engine/runtime/scatter.h"
 
 #define PROGRESS_INTERVAL_NS (100 * TSI_MILLISECOND)
+
+// How long a caller looks whether its compute has ended before it sleeps, and how many computes at
+// most are waited for asleep after one that took longer.
+#define LOOK_NS (TSI_MILLISECOND / 2)
+#define ASLEEP_MAX 64
 
 static void
 enlist(struct tess_future *future)
@@ -326,6 +332,29 @@ tell_progress(struct tess_future *future)
     pthread_mutex_lock(&future->lock);
 }
 
+// Looks for a short while whether the future ends, giving way to whoever wants the processor. To
+// wake a thread that sleeps, perhaps on a processor that sleeps too, takes a good part of a tiny
+// compute. The more computes in a row took longer, the fewer are looked for.
+static void
+look_for_end(struct tess_future *future, uint64_t start, uint64_t end)
+{
+    struct tsi_backend *backend = future->backend;
+    const uint64_t until = end < start + LOOK_NS ? end : start + LOOK_NS;
+    if (backend == NULL || !backend->may_look || end <= start) {
+        return;
+    }
+    if (backend->asleep_left > 0) {
+        backend->asleep_left--;
+        return;
+    }
+    while (!future->ended && tsi_clock_ns() < until) {
+        sched_yield();
+    }
+    const int twice = backend->asleep < ASLEEP_MAX ? 2 * backend->asleep + 1 : ASLEEP_MAX;
+    backend->asleep = future->ended ? 0 : twice;
+    backend->asleep_left = backend->asleep;
+}
+
 static tess_status
 wait_for_end(struct tess_future *future, int64_t timeout_ms)
 {
@@ -335,6 +364,7 @@ wait_for_end(struct tess_future *future, int64_t timeout_ms)
     const uint64_t end = timeout_ms < 0 || (uint64_t)timeout_ms > UINT64_MAX / 2 / TSI_MILLISECOND
                              ? UINT64_MAX / 2
                              : start + (uint64_t)timeout_ms * TSI_MILLISECOND;
+    look_for_end(future, start, end);
     pthread_mutex_lock(&future->lock);
     while (!future->ended && tsi_clock_ns() < end) {
         const uint64_t next = tsi_clock_ns() + PROGRESS_INTERVAL_NS;

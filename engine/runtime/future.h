@@ -40,7 +40,7 @@ struct tess_future {
 
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t ended_cond;
-    bool ended;
+    atomic_bool ended;  // set under the lock; may be looked at without it
     tess_status status; // TESS_RUNNING until it has ended
     struct tsi_error error;
     uint64_t started_ns;

@@ -231,8 +231,11 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");
         return NULL;
     }
-    local->backend = (struct tsi_backend){local_submit, local_cancel,  local_release,
-                                          NULL,         local_threads, local_close};
+    local->backend = (struct tsi_backend){.submit = local_submit,
+                                          .cancel = local_cancel,
+                                          .release = local_release,
+                                          .threads = local_threads,
+                                          .close = local_close};
     pthread_mutex_init(&local->lock, NULL);
     pthread_cond_init(&local->work, NULL);
     local->next_token = 1;

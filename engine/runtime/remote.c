@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/machine.h"
 #include "engine/base/memory.h"
 #include "engine/net/interface.h"
 #include "engine/program/codec.h"
@@ -148,8 +149,13 @@ remote_new(void)
     pthread_mutex_init(&remote->lock, NULL);
     pthread_cond_init(&remote->settled_cond, &attributes);
     pthread_condattr_destroy(&attributes);
-    remote->backend = (struct tsi_backend){remote_submit, remote_cancel,  remote_release,
-                                           remote_attach, remote_threads, remote_close};
+    remote->backend = (struct tsi_backend){.submit = remote_submit,
+                                           .cancel = remote_cancel,
+                                           .release = remote_release,
+                                           .attach = remote_attach,
+                                           .threads = remote_threads,
+                                           .close = remote_close,
+                                           .may_look = tsi_machine_processors() > 1};
     remote->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     remote->settled = TESS_RUNNING;
     return remote;
