@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 baseline=bench/instructions/baseline.txt
 program=build/test/libexec/tessera/instructions
 tolerance_percent=3
-all_cases="sched-leaves sched-tree sched-product plan tile-small tile-large tile-normal"
+all_cases="sched-leaves sched-tree sched-product plan tile-small tile-large tile-normal tile-program"
 
 update=
 cases=
@@ -58,8 +58,31 @@ counted_functions()
     esac
 }
 
+# The part of tile-large that is not inside of kernels, whose names end in a type.
+count_program()
+{
+    TESSERA_ISA=baseline valgrind --tool=callgrind --callgrind-out-file="$new.functions" \
+        --toggle-collect=tsi_exec_run "$program" tile-large >/dev/null 2>&1
+    callgrind_annotate --threshold=100 "$new.functions" | awk '
+        /\(.*%\)/ && /\/instructions\]/ {
+            name = $0
+            sub(/^.*:/, "", name)
+            sub(/ .*$/, "", name)
+            if (name !~ /_(f32|f64)$/ && name !~ /^tsi_isa_/) {
+                gsub(/,/, "", $1)
+                sum += $1
+            }
+        }
+        END { printf "%d\n", sum }'
+    rm -f "$new.functions"
+}
+
 count()
 {
+    if [ "$1" = tile-program ]; then
+        count_program
+        return
+    fi
     # The options are words.
     # shellcheck disable=SC2046
     TESSERA_ISA=baseline valgrind --tool=callgrind --callgrind-out-file=/dev/null \
