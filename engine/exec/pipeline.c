@@ -187,14 +187,15 @@ make_source(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
             const struct tsi_step *step, int64_t first, void *out)
 {
     const struct tsi_reach *const reach = &step->reach;
-    int64_t size[TESS_NDIM_MAX] = {0};
-    int64_t place[TESS_NDIM_MAX] = {0};
-    for (int i = 0; i < reach->ndim; i++) {
-        size[i] = tsi_reach_size(tiling, reach, at, i);
-    }
     const int inner = reach->ndim - 1;
-    const int64_t columns = inner < 0 ? 1 : size[inner];
+    const int64_t columns = inner < 0 ? 1 : tsi_reach_size(tiling, reach, at, inner);
     const int64_t stride = inner < 0 ? 0 : reach->step[inner];
+    int64_t size[TESS_NDIM_MAX];
+    int64_t place[TESS_NDIM_MAX];
+    for (int i = 0; i < inner; i++) {
+        size[i] = tsi_reach_size(tiling, reach, at, i);
+        place[i] = 0;
+    }
     unsigned char *to = out;
     for (;;) {
         step->source(columns, to, (struct tsi_kernel_index){first, stride}, step->params);
@@ -330,7 +331,11 @@ const void *
 tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, void *out)
 {
     for (int i = 0; i < pipeline->count; i++) {
-        tsi_pipeline_step(pipeline, at, i, out);
+        const struct tsi_step *const step = &pipeline->steps[i];
+        // A constant is in its register already, if it has one.
+        if (!step->is_absorbed && (step->code != TSI_TILE_CONST || step->is_direct)) {
+            tsi_pipeline_step(pipeline, at, i, out);
+        }
     }
     if (pipeline->count == 0 || pipeline->is_open) {
         return NULL;

@@ -140,7 +140,7 @@ struct fold_shape {
 };
 
 static struct fold_shape
-shape_call(const struct tsi_tile_fold *fold, const int64_t *size)
+shape_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
 {
     const struct tsi_reach *const reach = &fold->reach;
     const int last = reach->ndim - 1;
@@ -148,19 +148,19 @@ shape_call(const struct tsi_tile_fold *fold, const int64_t *size)
     if (last < 0) {
         return shape;
     }
-    shape.columns = size[last];
+    shape.columns = tsi_reach_size(fold->tiling, reach, at, last);
     shape.outer = last;
     if (is_folded(fold, last)) {
         shape.column_step = reach->step[last];
         if (last > 0 && !is_folded(fold, last - 1) && reach->step[last - 1] == 1) {
-            shape.rows = size[last - 1];
+            shape.rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
             shape.outer = last - 1;
         }
         return shape;
     }
     shape.kernel = fold->kernel->down;
     if (last > 0 && is_folded(fold, last - 1)) {
-        shape.rows = size[last - 1];
+        shape.rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
         shape.row_step = reach->step[last - 1];
         shape.outer = last - 1;
     }
@@ -171,12 +171,13 @@ void
 tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at, const void *x)
 {
     const struct tsi_reach *const reach = &fold->reach;
-    int64_t size[TESS_NDIM_MAX] = {0};
-    int64_t place[TESS_NDIM_MAX] = {0};
-    for (int i = 0; i < reach->ndim; i++) {
+    int64_t size[TESS_NDIM_MAX];
+    int64_t place[TESS_NDIM_MAX];
+    const struct fold_shape shape = shape_call(fold, at);
+    for (int i = 0; i < shape.outer; i++) {
         size[i] = tsi_reach_size(fold->tiling, reach, at, i);
+        place[i] = 0;
     }
-    const struct fold_shape shape = shape_call(fold, size);
     int64_t acc = tsi_tiling_offset(fold->tiling, at, fold->acc_step);
     struct tsi_fold_index index = {
         .first = fold->first + tsi_tiling_offset(fold->tiling, at, fold->order_step),
@@ -215,11 +216,7 @@ tsi_tile_fold_terms(const struct tsi_tile_fold *fold, const struct tsi_tile_at *
                     struct tsi_tile_terms *terms)
 {
     const struct tsi_reach *const reach = &fold->reach;
-    int64_t size[TESS_NDIM_MAX] = {0};
-    for (int i = 0; i < reach->ndim; i++) {
-        size[i] = tsi_reach_size(fold->tiling, reach, at, i);
-    }
-    const struct fold_shape shape = shape_call(fold, size);
+    const struct fold_shape shape = shape_call(fold, at);
     const bool is_across = shape.kernel == fold->kernel->across;
     const bool has_rows = terms->has_rows[0] || terms->has_rows[1];
     if (shape.outer > 0 || (is_across && shape.rows > 1 && shape.columns < LONG_ROW) ||
