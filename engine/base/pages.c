@@ -53,6 +53,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tsi_kept kept;
 static uint64_t kept_bytes_max = PRIVATE_KEPT_BYTES_MAX;
 static uint64_t taken_bytes;       // of blocks, as they are counted
+static uint64_t leaving_bytes;     // of those that are just given back to the system
 static _Atomic(int64_t) elsewhere; // may be changed without the mutex
 static uint64_t expected;          // 0: no bound
 
@@ -66,6 +67,7 @@ static pthread_cond_t returned = PTHREAD_COND_INITIALIZER;
 static int watch_fd = -1;
 static int waiting;
 static uint64_t vain_until_ns;
+static uint64_t no_room_since_ns; // that somebody asked for; 0: there was room
 static _Thread_local bool may_wait;
 
 static bool
@@ -185,14 +187,35 @@ static uint64_t
 all_bytes(void)
 {
     const int64_t other = atomic_load_explicit(&elsewhere, memory_order_relaxed);
-    return taken_bytes + kept.bytes + (other > 0 ? (uint64_t)other : 0);
+    return taken_bytes + leaving_bytes + kept.bytes + (other > 0 ? (uint64_t)other : 0);
 }
 
-// Whether there is more than is expected, or more than may be kept. The mutex is held.
+// Whether there is more than is expected with `more` bytes. The mutex is held.
 static bool
-is_too_much(void)
+is_beyond(uint64_t more)
 {
-    return kept.bytes > kept_bytes_max || (expected > 0 && all_bytes() > expected);
+    return expected > 0 && all_bytes() + more > expected;
+}
+
+static void
+tell_returned(void)
+{
+    if (waiting > 0) {
+        pthread_cond_broadcast(&returned);
+    }
+}
+
+// Gives a block back to the system, which takes its time: until then it counts. The mutex is held,
+// but not all the time.
+static void
+let_leave(struct block block)
+{
+    leaving_bytes += block.bytes;
+    pthread_mutex_unlock(&mutex);
+    drop_block(block);
+    pthread_mutex_lock(&mutex);
+    leaving_bytes -= block.bytes;
+    tell_returned();
 }
 
 // Drops the oldest of the kept blocks; false if there is none. The mutex is held, but not all the
@@ -205,36 +228,45 @@ drop_oldest(void)
     if (block.pages == NULL) {
         return false;
     }
-    pthread_mutex_unlock(&mutex);
-    drop_block(block);
-    pthread_mutex_lock(&mutex);
+    let_leave(block);
     return true;
 }
 
+// Drops what is kept and may not be. The mutex is held, but not all the time.
 static void
 drop_surplus(void)
 {
-    while (is_too_much() && drop_oldest()) {
+    while ((kept.bytes > kept_bytes_max || is_beyond(0)) && drop_oldest()) {
     }
 }
 
-// Waits for what others read of this process's memory. The mutex is held, but not all the time.
+// Has the other processes asked for what they read. The mutex is held.
 static void
-wait_for_return(void)
+ask_back(void)
+{
+    if (watch_fd >= 0) {
+        (void)!write(watch_fd, &(uint64_t){1}, sizeof(uint64_t));
+    }
+}
+
+// Waits for what others read of this process's memory, or other threads take. What is waited for
+// is not counted as taken, since several may wait. The mutex is held, but not all the time.
+static void
+wait_for_room(uint64_t bytes)
 {
     const uint64_t now = tsi_clock_ns();
-    if (!may_wait || expected == 0 || all_bytes() <= expected || now < vain_until_ns) {
+    if (!may_wait || !is_beyond(bytes) || now < vain_until_ns) {
         return;
     }
     const uint64_t until = now + WAIT_NS;
     const struct timespec deadline = {(time_t)(until / TSI_SECOND), (long)(until % TSI_SECOND)};
     int failed = 0;
     waiting++;
-    if (watch_fd >= 0) {
-        (void)!write(watch_fd, &(uint64_t){1}, sizeof(uint64_t));
-    }
-    while (failed == 0 && all_bytes() > expected) {
-        failed = pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
+    ask_back();
+    while (failed == 0 && is_beyond(bytes)) {
+        failed = drop_oldest()
+                     ? 0
+                     : pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
     }
     waiting--;
     if (failed != 0) {
@@ -249,11 +281,12 @@ tsi_pages_take(size_t bytes)
     const size_t block = block_bytes(bytes);
     pthread_mutex_lock(&mutex);
     void *pages = tsi_kept_take(&kept, block);
-    taken_bytes += whole;
     if (pages == NULL) {
-        drop_surplus();
-        wait_for_return();
+        while (is_beyond(whole) && drop_oldest()) {
+        }
+        wait_for_room(whole);
     }
+    taken_bytes += whole;
     pthread_mutex_unlock(&mutex);
     if (pages != NULL) {
         return pages;
@@ -262,6 +295,7 @@ tsi_pages_take(size_t bytes)
     if (pages == NULL) {
         pthread_mutex_lock(&mutex);
         taken_bytes -= whole;
+        tell_returned();
         pthread_mutex_unlock(&mutex);
     }
     return pages;
@@ -279,14 +313,12 @@ tsi_pages_give(void *pages, size_t bytes)
                         atomic_load_explicit(&base, memory_order_relaxed) == NULL) &&
                        (expected == 0 || all_bytes() - kept.bytes + block.bytes <= expected) &&
                        tsi_kept_put(&kept, pages, block.bytes);
-    drop_surplus();
-    if (waiting > 0) {
-        pthread_cond_broadcast(&returned);
-    }
-    pthread_mutex_unlock(&mutex);
     if (!keeps) {
-        drop_block(block);
+        let_leave(block);
     }
+    drop_surplus();
+    tell_returned();
+    pthread_mutex_unlock(&mutex);
 }
 
 void
@@ -370,6 +402,34 @@ void
 tsi_pages_may_wait(void)
 {
     may_wait = true;
+}
+
+// The mutex is held.
+static bool
+has_room(uint64_t bytes, uint64_t now)
+{
+    return expected == 0 || all_bytes() - kept.bytes + bytes <= expected || now < vain_until_ns;
+}
+
+bool
+tsi_pages_has_room(size_t bytes)
+{
+    const uint64_t now = tsi_clock_ns();
+    pthread_mutex_lock(&mutex);
+    bool is_enough = has_room(whole_pages(bytes), now);
+    if (!is_enough && no_room_since_ns == 0) {
+        no_room_since_ns = now;
+    } else if (!is_enough && now >= no_room_since_ns + WAIT_NS) {
+        vain_until_ns = now + VAIN_NS;
+        is_enough = true;
+    }
+    if (is_enough) {
+        no_room_since_ns = 0;
+    } else {
+        ask_back();
+    }
+    pthread_mutex_unlock(&mutex);
+    return is_enough;
 }
 
 // A file that nobody can make smaller, with its first step filled with zeros, and mapped.

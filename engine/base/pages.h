@@ -57,6 +57,10 @@ int tsi_pages_watch(void);
 void tsi_pages_watched(void);
 void tsi_pages_may_wait(void);
 
+// For threads that may not: whether `bytes` more are within what is expected, or it was asked in
+// vain for as long as others wait. If not, ask again soon.
+bool tsi_pages_has_room(size_t bytes);
+
 // Where in the file `data` is; false if it is not.
 bool tsi_pages_place(const void *data, uint64_t *offset);
 

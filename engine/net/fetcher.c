@@ -11,6 +11,9 @@
 // segment that is not the next one of its fetch answers a fetch that ended long ago, and is
 // dropped. When a connection breaks, what was under way is asked for again over a new one.
 //
+// A chunk gets its memory when it is first asked for, and what is large is not asked for before
+// there is room for it.
+//
 // A chunk that is large enough for pages of its own, of a peer on this host, is asked of its lender
 // first. What that refuses comes in segments, and so does everything once the lender is gone.
 //
@@ -31,6 +34,9 @@ enum {
     MESSAGES_PER_TURN = 32, // of one peer
     EVENTS_PER_TURN = 64,
 };
+
+// When what waits for memory is looked at again.
+#define WAIT_NS (2 * TSI_MILLISECOND)
 
 #define TIMEOUT_NS (60 * TSI_SECOND)
 #define CHECK_NS (1 * TSI_SECOND)
@@ -166,8 +172,13 @@ fail_all(struct tsi_fetcher *fetcher, struct tsi_source *source, const char *why
 static void
 ask(struct tsi_fetcher *fetcher, struct tsi_source *source)
 {
-    if (!tsi_source_ask(source)) {
-        fail_all(fetcher, source, "cannot connect to the peer");
+    while (!tsi_source_ask(source)) {
+        struct tsi_fetch *next = source->asking;
+        if (source->socket == NULL || source->monitor == NULL || next == NULL) {
+            fail_all(fetcher, source, "cannot connect to the peer");
+            break;
+        }
+        fail(fetcher, source, next, "out of memory for the chunk");
     }
 }
 
@@ -175,10 +186,7 @@ ask(struct tsi_fetcher *fetcher, struct tsi_source *source)
 static bool
 start_segments(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_fetch *fetch)
 {
-    fetch->chunk = tsi_buf_new((size_t)fetch->bytes);
-    if (fetch->chunk == NULL || !tsi_source_link(source, fetch)) {
-        tsi_buf_unref(fetch->chunk);
-        fetch->chunk = NULL;
+    if (!tsi_source_link(source, fetch)) {
         return false;
     }
     fetcher->under_way++;
@@ -217,6 +225,14 @@ lose_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
     }
 }
 
+static void
+ask_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
+{
+    if (source->borrower != NULL && !tsi_source_ask_wanted(source)) {
+        lose_lender(fetcher, source);
+    }
+}
+
 static bool
 has_lender(struct tsi_fetcher *fetcher, struct tsi_source *source)
 {
@@ -239,9 +255,7 @@ start_borrowing(struct tsi_fetcher *fetcher, struct tsi_source *source, struct t
         return false;
     }
     fetcher->under_way++;
-    if (!tsi_source_ask_wanted(source)) {
-        lose_lender(fetcher, source);
-    }
+    ask_lender(fetcher, source);
     return true;
 }
 
@@ -337,9 +351,6 @@ take_borrowed(struct tsi_fetcher *fetcher, uint32_t peer)
             report(fetcher, fetch, NULL);
         }
         source = find_source(fetcher, peer);
-    }
-    if (source != NULL && source->borrower != NULL && !tsi_source_ask_wanted(source)) {
-        lose_lender(fetcher, source);
     }
 }
 
@@ -443,6 +454,8 @@ receive_from(struct tsi_fetcher *fetcher, uint32_t peer)
         source = find_source(fetcher, peer);
     }
     if (source != NULL) {
+        source->waits = false;
+        ask_lender(fetcher, source);
         ask(fetcher, source);
     }
 }
@@ -500,6 +513,11 @@ tsi_fetcher_deadline(const struct tsi_fetcher *fetcher)
 {
     if (fetcher->failed != NULL) {
         return 0;
+    }
+    for (size_t i = 0; i < fetcher->sources.count; i++) {
+        if (fetcher->sources.items[i]->waits) {
+            return tsi_clock_ns() + WAIT_NS;
+        }
     }
     return fetcher->under_way > 0 ? fetcher->next_check_ns : UINT64_MAX;
 }

@@ -13,6 +13,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 
 enum {
     GETS_MAX = 32,
@@ -144,6 +145,7 @@ tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
         source->wanted_asking = fetch->next;
     }
     source->wanted_asked -= fetch->gets;
+    source->wanted_bytes -= fetch->gets > 0 ? fetch->bytes : 0;
     fetch->gets = 0;
     fetch->is_wanted = false;
     fetch->next = fetch->before = NULL;
@@ -155,12 +157,17 @@ tsi_source_ask_wanted(struct tsi_source *source)
 {
     while (source->wanted_asking != NULL && source->wanted_asked < WANTS_MAX) {
         struct tsi_fetch *fetch = source->wanted_asking;
+        if (!tsi_pages_has_room((size_t)(source->wanted_bytes + fetch->bytes))) {
+            source->waits = true;
+            break;
+        }
         if (!tsi_borrower_want(source->borrower, fetch->key, fetch->bytes)) {
             return false;
         }
         fetch->gets = 1;
         fetch->heard_ns = tsi_clock_ns();
         source->wanted_asked++;
+        source->wanted_bytes += fetch->bytes;
         source->wanted_asking = fetch->next;
     }
     return true;
@@ -224,6 +231,15 @@ may_ask(const struct tsi_source *source)
            (source->bytes_ahead == 0 || bounds->ahead_bytes < bounds->ahead_bytes_max);
 }
 
+// Whether there is room for the chunk of a fetch that is asked for next. What others still read of
+// this process's memory is in its way, and comes back soon.
+static bool
+has_room(const struct tsi_fetch *fetch)
+{
+    return fetch->chunk != NULL || fetch->bytes < TSI_BUF_PAGES_MIN ||
+           tsi_pages_has_room((size_t)fetch->bytes);
+}
+
 // An empty chunk is asked for once, so that a peer that lost it can say so.
 bool
 tsi_source_ask(struct tsi_source *source)
@@ -231,9 +247,21 @@ tsi_source_ask(struct tsi_source *source)
     if (source->asking != NULL && !is_connected(source)) {
         return false;
     }
-    while (source->asking != NULL && may_ask(source) && send_get(source, source->asking)) {
-        if (source->asking->asked == source->asking->bytes) {
-            source->asking = source->asking->next;
+    while (source->asking != NULL && may_ask(source)) {
+        struct tsi_fetch *fetch = source->asking;
+        if (!has_room(fetch)) {
+            source->waits = true;
+            break;
+        }
+        fetch->chunk = fetch->chunk != NULL ? fetch->chunk : tsi_buf_new((size_t)fetch->bytes);
+        if (fetch->chunk == NULL) {
+            return false;
+        }
+        if (!send_get(source, fetch)) {
+            break;
+        }
+        if (fetch->asked == fetch->bytes) {
+            source->asking = fetch->next;
         }
     }
     return true;

@@ -17,7 +17,7 @@ struct tsi_fetch {
     struct tsi_fetch *before;
     uint64_t bytes;
     bool is_wanted;        // it is to be borrowed
-    struct tsi_buf *chunk; // NULL while it is
+    struct tsi_buf *chunk; // NULL while it is, and until it is asked for
     uint64_t asked;        // up to here
     uint64_t arrived;      // up to here
     uint32_t gets;         // under way
@@ -45,6 +45,8 @@ struct tsi_source {
     struct tsi_fetch *wanted_last;
     struct tsi_fetch *wanted_asking; // all before it have been asked for
     uint32_t wanted_asked;           // how many these are
+    uint64_t wanted_bytes;           // and how large together
+    bool waits;                      // for memory, with the next to be asked for
     void *socket;                    // NULL until it is needed
     void *monitor;
     struct tsi_fetch *first; // in order of their start
@@ -73,10 +75,12 @@ void tsi_source_unlink(struct tsi_source *source, struct tsi_fetch *fetch);
 bool tsi_source_link_wanted(struct tsi_source *source, struct tsi_fetch *fetch);
 void tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch);
 
-// Asks to borrow as many as may be asked for at once; false if the lender cannot be reached.
+// Asks to borrow as many as may be asked for at once and have room; false if the lender cannot be
+// reached.
 bool tsi_source_ask_wanted(struct tsi_source *source);
 
-// Asks for as much as may be under way; false if the peer cannot be connected to.
+// Asks for as much as may be under way and has room; false if the peer cannot be connected to, or
+// there is no memory for the chunk that is next.
 bool tsi_source_ask(struct tsi_source *source);
 
 // The bytes that answer the oldest GET under way of `fetch`.

@@ -1,119 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages of a shared file: blocks do not touch, what is free joins again and costs no memory.
+// The bound on what a process takes for chunks: what is kept for the next use goes first, then
+// others wait for what comes back.
 
 #include "engine/base/pages.h"
 
 #include <criterion/criterion.h>
-#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "tests/support/random.h"
+#include "engine/base/machine.h"
 
-enum { BLOCKS = 40, STEPS = 3000 };
+#define MIB ((size_t)1 << 20)
 
-static const uint64_t limit = (uint64_t)512 << 20;
+enum { BLOCKS = 8, ROUNDS = 300, THREADS = 3, PATIENCE_MS = 10000 };
 
-static uint64_t
-resident_bytes(int file)
+Test(pages, what_is_kept_and_what_is_taken_stay_below_what_is_expected)
 {
-    struct stat info;
-    cr_assert(fstat(file, &info) == 0);
-    return (uint64_t)info.st_blocks * 512;
-}
-
-Test(pages, are_private_until_they_are_shared)
-{
-    uint64_t offset;
-    size_t count;
-    void *pages = tsi_pages_take(TSI_PAGES_SHARED_MIN);
-    cr_assert(pages != NULL && !tsi_pages_place(pages, &offset));
-    cr_assert(tsi_pages_open(&offset) < 0 && tsi_pages_words(&count) == NULL && count == 0);
-    cr_assert(tsi_pages_share(limit));
-    cr_assert(!tsi_pages_place(pages, &offset));
-    tsi_pages_give(pages, TSI_PAGES_SHARED_MIN);
-    pages = tsi_pages_take(TSI_PAGES_SHARED_MIN);
-    cr_assert(pages != NULL && tsi_pages_place(pages, &offset), "what was private comes back");
-    tsi_pages_give(pages, TSI_PAGES_SHARED_MIN);
-}
-
-Test(pages, of_live_blocks_never_overlap_and_are_seen_by_others)
-{
-    struct test_random random = {3};
-    struct {
-        unsigned char *pages;
-        size_t bytes;
-        unsigned char mark;
-    } blocks[BLOCKS] = {{NULL, 0, 0}};
-    uint64_t most;
-    cr_assert(tsi_pages_share(limit));
-    const int file = tsi_pages_open(&most);
-    cr_assert(file >= 0);
-    const unsigned char *view = mmap(NULL, most, PROT_READ, MAP_SHARED, file, 0);
-    cr_assert(view != MAP_FAILED);
-    for (int step = 0; step < STEPS; step++) {
-        const int64_t i = test_random_between(&random, 0, BLOCKS - 1);
-        uint64_t offset;
-        if (blocks[i].pages == NULL) {
-            blocks[i].bytes = (size_t)test_random_between(&random, 16, 60) * TSI_PAGES_STEP;
-            blocks[i].pages = tsi_pages_take(blocks[i].bytes);
-            blocks[i].mark = (unsigned char)test_random_bits(&random);
-            cr_assert(blocks[i].pages != NULL);
-            blocks[i].pages[0] = blocks[i].pages[blocks[i].bytes - 1] = blocks[i].mark;
-            continue;
-        }
-        cr_assert(tsi_pages_place(blocks[i].pages, &offset) && offset >= TSI_PAGES_STEP);
-        cr_assert(offset % TSI_PAGES_STEP == 0);
-        cr_assert(view[offset] == blocks[i].mark &&
-                      view[offset + blocks[i].bytes - 1] == blocks[i].mark,
-                  "step %d", step);
-        tsi_pages_give(blocks[i].pages, blocks[i].bytes);
-        blocks[i].pages = NULL;
+    void *blocks[BLOCKS];
+    tsi_pages_expect((int64_t)(BLOCKS * MIB));
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = tsi_pages_take(MIB);
+        cr_assert(blocks[i] != NULL);
     }
     for (int i = 0; i < BLOCKS; i++) {
-        if (blocks[i].pages != NULL) {
-            tsi_pages_give(blocks[i].pages, blocks[i].bytes);
-        }
+        tsi_pages_give(blocks[i], MIB);
     }
-    cr_assert(resident_bytes(file) <= ((uint64_t)65 << 20), "too much is kept");
-    // All of it is one extent again, but for what is kept: a large block finds its place.
-    uint64_t offset;
-    void *large = tsi_pages_take((size_t)limit);
-    cr_assert(large != NULL && tsi_pages_place(large, &offset));
-    cr_assert(resident_bytes(file) >= limit);
-    tsi_pages_give(large, (size_t)limit);
-    cr_assert(resident_bytes(file) <= ((uint64_t)65 << 20), "a freed block keeps its memory");
-    close(file);
+    cr_assert_eq(tsi_pages_kept_bytes(), BLOCKS * MIB, "nothing is kept");
+    // Blocks of another size: what is kept is of no use to them, and has to go.
+    for (int i = 0; i < 2; i++) {
+        blocks[i] = tsi_pages_take(3 * MIB);
+        cr_assert(tsi_pages_bytes() <= BLOCKS * MIB, "%zu", (size_t)tsi_pages_bytes());
+        memset(blocks[i], 1, 3 * MIB);
+    }
+    // The same for what is taken elsewhere.
+    tsi_pages_count((int64_t)(2 * MIB));
+    cr_assert_eq(tsi_pages_bytes(), 8 * MIB);
+    cr_assert_eq(tsi_pages_kept_bytes(), 0);
+    // What is given back beyond the bound is not kept.
+    tsi_pages_expect(-(int64_t)(4 * MIB));
+    tsi_pages_give(blocks[0], 3 * MIB);
+    cr_assert_eq(tsi_pages_kept_bytes(), 0);
+    cr_assert_eq(tsi_pages_bytes(), 5 * MIB);
+    tsi_pages_give(blocks[1], 3 * MIB);
+    tsi_pages_count(-(int64_t)(2 * MIB));
+    tsi_pages_expect(-(int64_t)(4 * MIB));
 }
 
-Test(pages, are_private_again_when_the_file_is_full)
+Test(pages, there_is_room_for_what_is_kept_but_not_for_more_than_is_expected)
 {
-    uint64_t offset;
-    cr_assert(tsi_pages_share((uint64_t)1 << 20));
-    void *pages[12];
-    int placed = 0;
-    for (int i = 0; i < 12; i++) {
-        pages[i] = tsi_pages_take((size_t)10 << 20);
-        cr_assert(pages[i] != NULL);
-        memset(pages[i], i, (size_t)10 << 20);
-        placed += tsi_pages_place(pages[i], &offset);
-    }
-    cr_assert(placed > 0 && placed < 12);
-    for (int i = 0; i < 12; i++) {
-        tsi_pages_give(pages[i], (size_t)10 << 20);
-    }
+    cr_assert(tsi_pages_has_room(1000 * MIB), "nothing is expected, and so nothing bounded");
+    tsi_pages_expect((int64_t)(BLOCKS * MIB));
+    void *block = tsi_pages_take(5 * MIB);
+    cr_assert(tsi_pages_has_room(3 * MIB));
+    cr_assert_not(tsi_pages_has_room(3 * MIB + 1));
+    tsi_pages_give(block, 5 * MIB);
+    cr_assert_gt(tsi_pages_kept_bytes(), 0);
+    cr_assert(tsi_pages_has_room(BLOCKS * MIB));
+    cr_assert_not(tsi_pages_has_room(BLOCKS * MIB + 1));
+    tsi_pages_expect(-(int64_t)(BLOCKS * MIB));
 }
 
-Test(pages, of_the_file_cannot_be_written_or_cut_by_others)
+static void *
+take_one(void *unused)
 {
-    uint64_t most;
-    cr_assert(tsi_pages_share(limit));
-    const int file = tsi_pages_open(&most);
-    cr_assert(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED);
-    cr_assert((fcntl(file, F_GET_SEALS) & F_SEAL_SHRINK) != 0);
-    cr_assert(ftruncate(file, 0) != 0);
-    close(file);
+    (void)unused;
+    tsi_pages_may_wait();
+    return tsi_pages_take(2 * MIB);
+}
+
+Test(pages, a_thread_that_may_wait_gets_what_others_give_back)
+{
+    pthread_t thread;
+    void *got;
+    tsi_pages_expect((int64_t)(4 * MIB));
+    void *block = tsi_pages_take(3 * MIB);
+    struct pollfd watched = {.fd = tsi_pages_watch(), .events = POLLIN};
+    cr_assert(watched.fd >= 0 && poll(&watched, 1, 0) == 0);
+    cr_assert_eq(pthread_create(&thread, NULL, take_one, NULL), 0);
+    cr_assert_eq(poll(&watched, 1, PATIENCE_MS), 1, "it does not wait");
+    tsi_pages_watched();
+    tsi_pages_give(block, 3 * MIB);
+    cr_assert_eq(pthread_join(thread, &got), 0);
+    cr_assert(got != NULL && tsi_pages_bytes() <= 4 * MIB);
+    tsi_pages_give(got, 2 * MIB);
+    tsi_pages_expect(-(int64_t)(4 * MIB));
+}
+
+// Starts the kernel's record of the most resident memory anew; false if it cannot.
+static bool
+forget_peak(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    const bool is_open = file != NULL && fputs("5", file) >= 0;
+    return file != NULL && fclose(file) == 0 && is_open;
+}
+
+static void *
+take_and_give(void *argument)
+{
+    const size_t bytes = *(const size_t *)argument;
+    tsi_pages_may_wait();
+    for (int i = 0; i < ROUNDS; i++) {
+        void *block = tsi_pages_take(bytes);
+        memset(block, i, bytes);
+        tsi_pages_give(block, bytes);
+    }
+    return NULL;
+}
+
+// Blocks of several sizes, so that each has to be given back to the system for the next one.
+Test(pages, resident_memory_stays_below_while_blocks_come_and_go)
+{
+    static const size_t sizes[THREADS] = {4 * MIB, 5 * MIB, 6 * MIB};
+    const char *sanitized = getenv("TESSERA_SANITIZED");
+    pthread_t threads[THREADS];
+    if ((sanitized != NULL && *sanitized != '\0') || !forget_peak()) {
+        cr_skip_test("the peak is a sanitizer's, or cannot be reset");
+    }
+    const uint64_t before = tsi_machine_resident_peak_bytes();
+    tsi_pages_expect((int64_t)(6 * MIB));
+    for (int i = 0; i < THREADS; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, take_and_give, (void *)(uintptr_t)&sizes[i]),
+                     0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    }
+    const uint64_t more = tsi_machine_resident_peak_bytes() - before;
+    cr_assert_leq(more, 7 * MIB, "%zu KB", (size_t)more / 1024);
 }
