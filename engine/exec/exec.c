@@ -5,6 +5,9 @@
 
 #include "engine/exec/exec.h"
 
+#include <fcntl.h>
+#include <string.h>
+
 #include "engine/base/buf.h"
 #include "engine/base/check.h"
 #include "engine/base/text.h"
@@ -34,16 +37,29 @@ tsi_run_check(const struct tsi_run *run)
     return TESS_OK;
 }
 
+static bool
+are_beside(const char *a, const char *b)
+{
+    const char *const a_end = strrchr(a, '/');
+    const char *const b_end = strrchr(b, '/');
+    const size_t count = a_end == NULL ? 0 : (size_t)(a_end - a) + 1;
+    return count == (b_end == NULL ? 0 : (size_t)(b_end - b) + 1) && memcmp(a, b, count) == 0;
+}
+
 tess_status
-tsi_run_check_target(const struct tsi_run *run)
+tsi_run_open_target(const struct tsi_run *run, int *directory)
 {
     const struct tsi_work_target_file *const file = &run->op->target_file;
     if (file->temporary == NULL) {
         return tsi_run_internal(run, "it writes a file without a name");
     }
-    tess_status status = tsi_files_check_target(run->task->files, file->temporary, run->error);
-    if (status == TESS_OK && file->path != NULL) {
-        status = tsi_files_check_target(run->task->files, file->path, run->error);
+    const tess_status status =
+        tsi_files_open_target(run->task->files, file->temporary, directory, run->error);
+    if (status == TESS_OK && *directory != AT_FDCWD && file->path != NULL &&
+        !are_beside(file->temporary, file->path)) {
+        tsi_files_close_target(*directory);
+        return tsi_error_set(run->error, TESS_EACCESS, "%s and %s are in two directories",
+                             file->temporary, file->path);
     }
     return status;
 }

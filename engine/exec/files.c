@@ -9,6 +9,7 @@
 #include "engine/exec/files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -190,10 +191,10 @@ new_file(const char *name)
     return file;
 }
 
-// Where the open file is by now. Between the look at its path and its opening a directory of the
-// path may have become a link to another one.
+// Where what was opened as `name` is by now. Between the look at its path and its opening a
+// directory of the path may have become a link to another one.
 static tess_status
-check_opened(const struct tsi_files *files, const struct tsi_mapped_file *file,
+check_opened(const struct tsi_files *files, int file, const char *name, const char *behind,
              struct tsi_error *error)
 {
     char link[64];
@@ -201,13 +202,13 @@ check_opened(const struct tsi_files *files, const struct tsi_mapped_file *file,
     if (files->allowed == NULL) {
         return TESS_OK;
     }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", file->map.file);
-    const ssize_t length = readlink(link, path, sizeof path - 1);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    const ssize_t length = readlink(link, path, sizeof path - 2);
     if (length < 0) {
-        return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", file->name, strerror(errno));
+        return tsi_error_set(error, TESS_EIO, "cannot open %s: %s", name, strerror(errno));
     }
-    path[length] = '\0';
-    return check_allowed(files, file->name, path, error);
+    snprintf(path + length, 2, "%s", behind);
+    return check_allowed(files, name, path, error);
 }
 
 static tess_status
@@ -223,7 +224,7 @@ map_file(const struct tsi_files *files, struct tsi_mapped_file *file, const char
         tsi_npy_map_close(&file->map);
         return tsi_error_set(error, TESS_EIO, "cannot read %s: %s", file->name, strerror(errno));
     }
-    status = check_opened(files, file, error);
+    status = check_opened(files, file->map.file, file->name, "", error);
     if (status != TESS_OK) {
         tsi_npy_map_close(&file->map);
         return status;
@@ -390,34 +391,46 @@ tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t
     }
 }
 
-// A target need not be there yet, so its directory is resolved, and the name in it must be a plain
-// one.
+// A target need not be there yet, so it is its directory that is looked at, and the name in it must
+// be a plain one. The directory is looked at when it is open, and the file is opened in it: no link
+// that is swapped meanwhile leads elsewhere.
 tess_status
-tsi_files_check_target(const struct tsi_files *files, const char *path, struct tsi_error *error)
+tsi_files_open_target(const struct tsi_files *files, const char *path, int *directory,
+                      struct tsi_error *error)
 {
+    *directory = AT_FDCWD;
     if (files == NULL || files->allowed == NULL) {
         return TESS_OK;
     }
     const char *const slash = strrchr(path, '/');
     const char *const name = slash == NULL ? path : slash + 1;
     const size_t count = slash == NULL ? 1 : (size_t)(slash - path) + 1;
-    char directory[PATH_MAX];
-    char resolved[PATH_MAX];
-    if (count >= sizeof directory || strcmp(name, "") == 0 || strcmp(name, "..") == 0) {
+    char place[PATH_MAX];
+    if (count >= sizeof place || strcmp(name, "") == 0 || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0) {
         return tsi_error_set(error, TESS_EIO, "cannot write %s: it names no file", path);
     }
-    memcpy(directory, slash == NULL ? "." : path, count);
-    directory[count] = '\0';
-    if (realpath(directory, resolved) == NULL) {
+    memcpy(place, slash == NULL ? "." : path, count);
+    place[count] = '\0';
+    const int file = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0) {
         return tsi_error_set(error, TESS_EIO, "cannot write %s: %s", path, strerror(errno));
     }
-    const size_t used = strlen(resolved);
-    if (used + 2 > sizeof resolved) {
-        return tsi_error_set(error, TESS_EIO, "cannot write %s: its path is too long", path);
+    const tess_status status = check_opened(files, file, path, "/", error);
+    if (status != TESS_OK) {
+        close(file);
+        return status;
     }
-    resolved[used] = '/';
-    resolved[used + 1] = '\0';
-    return check_allowed(files, path, resolved, error);
+    *directory = file;
+    return TESS_OK;
+}
+
+void
+tsi_files_close_target(int directory)
+{
+    if (directory != AT_FDCWD) {
+        close(directory);
+    }
 }
 
 void
@@ -426,9 +439,13 @@ tsi_files_remove_temporaries(const struct tsi_files *files, const struct tsi_pro
     for (int i = 0; program != NULL && i < program->op_count; i++) {
         const struct tsi_chunk_op *op = &program->ops[i];
         const char *temporary = op->target_file.temporary;
-        if (op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_WRITE && temporary != NULL &&
-            tsi_files_check_target(files, temporary, NULL) == TESS_OK) {
-            unlink(temporary);
+        int directory = AT_FDCWD;
+        if (op->work != TSI_WORK_TILE || op->tile.sink != TSI_SINK_WRITE || temporary == NULL ||
+            tsi_files_open_target(files, temporary, &directory, NULL) != TESS_OK) {
+            continue;
         }
+        const char *const slash = directory == AT_FDCWD ? NULL : strrchr(temporary, '/');
+        unlinkat(directory, slash == NULL ? temporary : slash + 1, 0);
+        tsi_files_close_target(directory);
     }
 }

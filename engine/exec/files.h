@@ -31,10 +31,12 @@ void tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t 
 void tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t low,
                        int64_t high);
 
-// Whether a file may be written as `path`. Fails with TESS_EACCESS outside the allowed directories,
-// TESS_EIO if its directory cannot be found.
-tess_status tsi_files_check_target(const struct tsi_files *files, const char *path,
-                                   struct tsi_error *error);
+// Opens the directory that a file may be written in as `path`: it is where it was checked to be
+// whatever becomes of the path. AT_FDCWD, and `path` as it is, if files may be anywhere. Fails with
+// TESS_EACCESS outside the allowed directories, TESS_EIO if its directory cannot be opened.
+tess_status tsi_files_open_target(const struct tsi_files *files, const char *path, int *directory,
+                                  struct tsi_error *error);
+void tsi_files_close_target(int directory);
 
 // Removes the temporary files that tasks of `program` write, where they may: for a job that has
 // ended, of which no task runs here any more. One that was running when its job failed may have

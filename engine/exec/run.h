@@ -50,8 +50,8 @@ tess_status tsi_run_internal(const struct tsi_run *run, const char *what);
 void tsi_run_planes(const struct tsi_acc_layout *layout, int64_t count, void *memory,
                     void **planes);
 
-// Whether the run may write its target file.
-tess_status tsi_run_check_target(const struct tsi_run *run);
+// Opens the directory of the run's target file, if it may write it: tsi_files_open_target().
+tess_status tsi_run_open_target(const struct tsi_run *run, int *directory);
 
 // Ends a fold: the results of `count` accumulators in `planes`, of type op->dtype, in task->out.
 struct tsi_run_results {

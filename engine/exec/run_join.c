@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "engine/exec/files.h"
 #include "engine/exec/pipeline.h"
 #include "engine/exec/run.h"
 #include "engine/io/npy.h"
@@ -26,17 +27,10 @@ find_writer(const struct tsi_program *program, const struct tsi_chunk_op *op, co
     return NULL;
 }
 
-tess_status
-tsi_run_join(struct tsi_run *run)
+static tess_status
+commit_in(struct tsi_run *run, const int *directory)
 {
     const struct tsi_work_target_file *const file = &run->op->target_file;
-    if (file->path == NULL) {
-        return TESS_OK;
-    }
-    const tess_status status = tsi_run_check_target(run);
-    if (status != TESS_OK) {
-        return status;
-    }
     const struct tsi_chunk_op *const writer =
         find_writer(run->task->program, run->op, file->temporary);
     if (writer == NULL) {
@@ -48,6 +42,7 @@ tsi_run_join(struct tsi_run *run)
         .dtype = tsi_pipeline_dtype(&writer->tile, writer->tile.instruction_count - 1),
         .shape = tsi_grid_shape(&writer->loop),
         .chunk_count = tsi_grid_chunk_count(&writer->loop),
+        .directory = directory,
     };
     // Nothing waits for empty chunks, so those of an array without elements are written here.
     if (tsi_grid_element_count(&writer->loop) == 0) {
@@ -63,4 +58,19 @@ tsi_run_join(struct tsi_run *run)
         }
     }
     return tsi_npy_commit(&target, run->error);
+}
+
+tess_status
+tsi_run_join(struct tsi_run *run)
+{
+    int directory = 0;
+    if (run->op->target_file.path == NULL) {
+        return TESS_OK;
+    }
+    tess_status status = tsi_run_open_target(run, &directory);
+    if (status == TESS_OK) {
+        status = commit_in(run, &directory);
+        tsi_files_close_target(directory);
+    }
+    return status;
 }

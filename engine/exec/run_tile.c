@@ -6,6 +6,7 @@
 // source chunk's part is copied to its place in the output at once.
 
 #include "engine/exec/box.h"
+#include "engine/exec/files.h"
 #include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 #include "engine/exec/tile_drawn.h"
@@ -231,7 +232,7 @@ find_dense(struct tsi_run *run, const void **data)
 }
 
 static tess_status
-write_chunk(struct tsi_run *run)
+write_chunk_in(struct tsi_run *run, const int *directory)
 {
     const struct tsi_chunk_op *const op = run->op;
     const char *const temporary = op->target_file.temporary;
@@ -241,10 +242,11 @@ write_chunk(struct tsi_run *run)
         .dtype = tsi_pipeline_dtype(&op->tile, op->tile.instruction_count - 1),
         .shape = tsi_grid_shape(&op->loop),
         .chunk_count = tsi_grid_chunk_count(&op->loop),
+        .directory = directory,
     };
     const void *data = NULL;
-    tess_status status = tsi_run_check_target(run);
-    if (status == TESS_OK && run->elements != 0 && is_load(op)) {
+    tess_status status = TESS_OK;
+    if (run->elements != 0 && is_load(op)) {
         status = find_dense(run, &data);
     }
     if (status != TESS_OK) {
@@ -263,6 +265,18 @@ write_chunk(struct tsi_run *run)
         data = memory;
     }
     return tsi_npy_write_chunk(&target, run->task->chunk, run->start, run->size, data, run->error);
+}
+
+static tess_status
+write_chunk(struct tsi_run *run)
+{
+    int directory = 0;
+    tess_status status = tsi_run_open_target(run, &directory);
+    if (status == TESS_OK) {
+        status = write_chunk_in(run, &directory);
+        tsi_files_close_target(directory);
+    }
+    return status;
 }
 
 tess_status

@@ -86,6 +86,7 @@ struct tsi_npy_target {
     tess_dtype dtype;
     tess_shape shape;
     int64_t chunk_count;
+    const int *directory; // of both names, open; NULL: where their paths lead
 };
 
 // Writes chunk `chunk`: the elements in `data`, contiguous in C order, at the box that begins at

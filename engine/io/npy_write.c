@@ -63,6 +63,20 @@ extend(int file, int64_t bytes)
     return info.st_size >= (off_t)bytes || ftruncate(file, (off_t)bytes) == 0;
 }
 
+// What the files are opened by: in an open directory the last part of the path.
+static int
+directory_of(const struct tsi_npy_target *target)
+{
+    return target->directory != NULL ? *target->directory : AT_FDCWD;
+}
+
+static const char *
+name_of(const struct tsi_npy_target *target, const char *path)
+{
+    const char *const slash = directory_of(target) == AT_FDCWD ? NULL : strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 // The first axis from which on the box is contiguous in the file: behind it, it has all of every
 // axis.
 static int
@@ -172,8 +186,8 @@ tsi_npy_write_chunk(const struct tsi_npy_target *target, int64_t chunk, const in
         return tsi_error_set(error, TESS_EINVAL, "%s: chunk %" PRId64 " is not of the array",
                              target->path, chunk);
     }
-    const int file =
-        open(target->temporary, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    const int file = openat(directory_of(target), name_of(target, target->temporary),
+                            O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (file < 0) {
         return tsi_npy_file_failed(error, "create", target->temporary);
     }
@@ -235,8 +249,9 @@ finish_file(int file, const struct tsi_npy_target *target, const struct layout *
 // A new name is durable when its directory is. Not every file system can do that; then there is
 // nothing more that could be done.
 static tess_status
-sync_directory(const char *path, struct tsi_error *error)
+sync_directory(const struct tsi_npy_target *target, struct tsi_error *error)
 {
+    const char *const path = target->path;
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
     const size_t count = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
@@ -245,7 +260,9 @@ sync_directory(const char *path, struct tsi_error *error)
     }
     memcpy(directory, path, count);
     directory[count] = '\0';
-    const int file = open(count == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool is_here = count == 0 || directory_of(target) != AT_FDCWD;
+    const int file =
+        openat(directory_of(target), is_here ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0) {
         return tsi_npy_file_failed(error, "open the directory of", path);
     }
@@ -265,7 +282,9 @@ tsi_npy_commit(const struct tsi_npy_target *target, struct tsi_error *error)
     if (status != TESS_OK) {
         return status;
     }
-    const int file = open(target->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const int directory = directory_of(target);
+    const int file = openat(directory, name_of(target, target->temporary),
+                            O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) {
         return tsi_npy_file_failed(error, "open", target->temporary);
     }
@@ -273,8 +292,9 @@ tsi_npy_commit(const struct tsi_npy_target *target, struct tsi_error *error)
     if (close(file) != 0 && errno != EINTR && status == TESS_OK) {
         status = tsi_npy_file_failed(error, "write", target->temporary);
     }
-    if (status == TESS_OK && rename(target->temporary, target->path) != 0) {
+    if (status == TESS_OK && renameat(directory, name_of(target, target->temporary), directory,
+                                      name_of(target, target->path)) != 0) {
         status = tsi_npy_file_failed(error, "rename the finished file to", target->path);
     }
-    return status == TESS_OK ? sync_directory(target->path, error) : status;
+    return status == TESS_OK ? sync_directory(target, error) : status;
 }

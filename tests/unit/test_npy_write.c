@@ -144,7 +144,7 @@ write_chunk(const struct tsi_npy_target *target, const struct grid *grid, int64_
 static struct tsi_npy_target
 target_of(const struct grid *grid, tess_dtype dtype)
 {
-    return (struct tsi_npy_target){path, temporary, dtype, grid->shape, chunk_count(grid)};
+    return (struct tsi_npy_target){path, temporary, dtype, grid->shape, chunk_count(grid), NULL};
 }
 
 // Writes all chunks, the last one first and one of them twice.
