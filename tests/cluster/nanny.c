@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/group.h"
 #include "tests/support/processes.h"
 
 static pid_t
@@ -51,11 +52,13 @@ wait_gone(pid_t process)
     }
 }
 
+// So often a worker is ended, since it need not have run the task that the others ran.
+enum { TRIES = 12 };
+
 // Kills whichever worker runs the task until the scheduler has had enough of it.
 static void
 message_tells_how_workers_died(void)
 {
-    enum { TRIES = 12 };
     struct test_cluster cluster = {.scheduler = 0};
     test_scheduler_start(&cluster, NULL);
     pid_t nanny = start_watched(&cluster);
@@ -88,6 +91,95 @@ message_tells_how_workers_died(void)
     test_cluster_stop(&cluster);
 }
 
+// One task of a product, which takes seconds and 600 MB.
+struct compute {
+    tess_session *session;
+    tess_future *future;
+    double result;
+};
+
+static void
+start_compute(struct compute *compute, const struct test_cluster *cluster)
+{
+    compute->session = test_session(cluster);
+    tess_array *x =
+        tess_full(compute->session, TESS_SHAPE(6000, 6000), TESS_CHUNKS(6000, 6000), TESS_F64, 2);
+    tess_array *product = tess_sum(tess_matmul(x, x), TESS_AXES_ALL);
+    void *out = &compute->result;
+    const size_t bytes = sizeof compute->result;
+    compute->future = tess_submit(&product, &out, &bytes, 1);
+}
+
+static bool
+goes_on(const struct compute *compute)
+{
+    return tess_future_wait(compute->future, 300) == TESS_RUNNING;
+}
+
+static void
+expect_lost(struct compute *compute, const char *how)
+{
+    const tess_status status = tess_future_wait(compute->future, 5000);
+    const char *text = tess_session_error(compute->session);
+    test_check(status == TESS_ELOST && strstr(text, "3 workers were lost") != NULL &&
+                   strstr(text, how) != NULL,
+               "%s: the compute ended with “%s”", tess_status_name(status), text);
+    tess_future_free(compute->future);
+    tess_session_close(compute->session);
+}
+
+// The worker is there, but is not heard.
+static void
+message_tells_of_the_unreachable(void)
+{
+    static const char *const flags[] = {"--worker-ttl", "700ms", NULL};
+    struct test_cluster cluster = {.scheduler = 0};
+    struct compute compute;
+    test_scheduler_start(&cluster, flags);
+    start_compute(&compute, &cluster);
+    for (int i = 0; i < TRIES && goes_on(&compute); i++) {
+        const int lost = test_log_count("scheduler.log", "no sign of life");
+        const pid_t nanny = start_watched(&cluster);
+        const pid_t child = child_of(nanny);
+        test_sleep_ms(700);
+        test_signal(child, SIGSTOP);
+        test_log_wait("scheduler.log", "no sign of life", lost + 1, 8000);
+        test_signal(child, SIGKILL);
+        test_check(test_wait(nanny, 5000) == 128 + SIGKILL, "the nanny hides the signal");
+    }
+    expect_lost(&compute, "watched (gave no sign of life");
+    test_cluster_stop(&cluster);
+}
+
+// The system kills the worker, since its control group has no room for what the task makes.
+static void
+message_tells_of_want_of_memory(void)
+{
+    struct test_cluster cluster = {.scheduler = 0};
+    struct compute compute;
+    struct test_group group;
+    char path[TEST_PATH_MAX + 16];
+    if (test_is_sanitized() || !test_group_make(&group, 30L << 20)) {
+        puts("nanny: no control group can be made, so nobody is killed for want of memory");
+        return;
+    }
+    snprintf(path, sizeof path, "%s/cgroup.procs", group.path);
+    test_scheduler_start(&cluster, NULL);
+    start_compute(&compute, &cluster);
+    for (int i = 0; i < TRIES && goes_on(&compute); i++) {
+        const pid_t nanny = start_watched(&cluster);
+        FILE *file = fopen(path, "we");
+        test_check(file != NULL && fprintf(file, "%ld", (long)child_of(nanny)) > 0 &&
+                       fclose(file) == 0,
+                   "the worker does not get into the group");
+        test_check(test_wait(nanny, 15000) == 128 + SIGKILL, "the worker was not killed");
+    }
+    test_check(test_group_kills(&group) >= 3, "the system killed %ld", test_group_kills(&group));
+    expect_lost(&compute, "killed for want of memory");
+    test_cluster_stop(&cluster);
+    rmdir(group.path);
+}
+
 static void
 signals_pass_through(void)
 {
@@ -115,6 +207,8 @@ main(void)
 {
     test_place_open(120);
     message_tells_how_workers_died();
+    message_tells_of_the_unreachable();
+    message_tells_of_want_of_memory();
     signals_pass_through();
     puts("ok");
     return EXIT_SUCCESS;
