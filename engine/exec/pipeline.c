@@ -190,11 +190,14 @@ make_source(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
     const int inner = reach->ndim - 1;
     const int64_t columns = inner < 0 ? 1 : tsi_reach_size(tiling, reach, at, inner);
     const int64_t stride = inner < 0 ? 0 : reach->step[inner];
-    int64_t size[TESS_NDIM_MAX];
-    int64_t place[TESS_NDIM_MAX];
+    if (inner <= 0) {
+        step->source(columns, out, (struct tsi_kernel_index){first, stride}, step->params);
+        return;
+    }
+    int64_t size[TESS_NDIM_MAX] = {0};
+    int64_t place[TESS_NDIM_MAX] = {0};
     for (int i = 0; i < inner; i++) {
         size[i] = tsi_reach_size(tiling, reach, at, i);
-        place[i] = 0;
     }
     unsigned char *to = out;
     for (;;) {

@@ -6,9 +6,9 @@
 // columns that fill no group.
 
 #include <criterion/criterion.h>
-#include <string.h>
 
 #include "engine/kernel/kernel.h"
+#include "tests/support/kernel_case.h"
 
 #define COLUMNS TSI_KERNEL_DRAWN_COLUMNS
 #define GUARD 16
@@ -41,7 +41,7 @@ check_shape(const struct tsi_kernel_table *table, enum tsi_source source, const 
     }
     table->drawn[source](shape->rows, shape->columns, shape->first, shape->row_step, &params, got);
     for (int64_t j = 0; j < COLUMNS + GUARD; j++) {
-        cr_assert(memcmp(&expected[j], &got[j], sizeof(*got)) == 0,
+        cr_assert(kernel_case_same(TESS_F64, &expected[j], &got[j]),
                   "%s, source %d, %lld x %lld from %lld by %lld: sum %lld is %.17g, not %.17g",
                   table->isa, (int)source, (long long)shape->rows, (long long)shape->columns,
                   (long long)shape->first, (long long)shape->row_step, (long long)j, got[j],
