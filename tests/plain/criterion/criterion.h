@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of Criterion that our tests use, for machines where its runner does not run, such as
-// qemu-user: each test is a child of fork(). Built with TESSERA_PLAIN_TESTS.
+// The part of Criterion that our tests use, for where its runner does not run, such as qemu-user
+// and ThreadSanitizer: each test is a child of fork(). Built with TESSERA_PLAIN_TESTS, and with
+// that sanitizer.
 
 #ifndef TESS_TEST_PLAIN_CRITERION_H
 #define TESS_TEST_PLAIN_CRITERION_H
@@ -47,7 +48,8 @@ _Noreturn void plain_fail(const char *file, int line, const char *condition, con
     __attribute__((constructor)) static void add_suite_##of(void)                                  \
     {                                                                                              \
         plain_add(&suite_##of);                                                                    \
-    }
+    }                                                                                              \
+    _Static_assert(true, "for the semicolon")
 
 #define cr_assert(condition, ...)                                                                  \
     do {                                                                                           \
@@ -60,6 +62,7 @@ _Noreturn void plain_fail(const char *file, int line, const char *condition, con
 #define cr_assert_eq(x, y, ...) cr_assert((x) == (y), __VA_ARGS__)
 #define cr_assert_neq(x, y, ...) cr_assert((x) != (y), __VA_ARGS__)
 #define cr_assert_leq(x, y, ...) cr_assert((x) <= (y), __VA_ARGS__)
+#define cr_assert_geq(x, y, ...) cr_assert((x) >= (y), __VA_ARGS__)
 #define cr_assert_str_eq(x, y, ...) cr_assert(strcmp(x, y) == 0, __VA_ARGS__)
 #define cr_assert_fail(...) plain_fail(__FILE__, __LINE__, "failed", " " __VA_ARGS__)
 #define cr_skip_test(...) exit(0)
