@@ -44,8 +44,15 @@ lay_out_root()
     touch "$home/laid-out"
 }
 
+# What the package does when it is installed, not when it is unpacked: the one OpenBLAS of several.
+choose_openblas()
+{
+    ln -sfn openblas-pthread/libopenblas.so.0 "$root/usr/lib/aarch64-linux-gnu/libopenblas.so.0"
+}
+
 sh scripts/install-deps.sh aarch64
 [ -e "$home/laid-out" ] || lay_out_root
+choose_openblas
 
 cmake -S . -B "$home/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTESSERA_WERROR=ON \
     -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake -DTESSERA_ROOT="$root" -DTESSERA_PLAIN_TESTS=ON \
