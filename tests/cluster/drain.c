@@ -110,7 +110,7 @@ scheduler_finishes(void)
     test_signal(cluster.scheduler, SIGTERM);
     test_log_wait("scheduler.log", "draining", before + 1, 2000);
     expect_refusal(&cluster, other, "shutting down");
-    const tess_status status = tess_future_wait(future, 8000);
+    const tess_status status = tess_future_wait(future, 40000);
     test_check(status == TESS_OK, "while the scheduler drained: %s: %s", tess_status_name(status),
                tess_session_error(session));
     const int code = test_wait(cluster.scheduler, 3000);

@@ -228,10 +228,18 @@ forget_child(pid_t process)
     }
 }
 
+// When what may take `timeout_ms` has taken too long. A sanitizer's processes are several times
+// slower.
+static uint64_t
+end_of_patience(int timeout_ms)
+{
+    return test_now_ms() + (uint64_t)timeout_ms * (test_is_sanitized() ? 4 : 1);
+}
+
 int
 test_wait(pid_t process, int timeout_ms)
 {
-    const uint64_t end = test_now_ms() + (uint64_t)timeout_ms;
+    const uint64_t end = end_of_patience(timeout_ms);
     int status;
     pid_t found;
     while ((found = waitpid(process, &status, WNOHANG)) == 0 && test_now_ms() < end) {
@@ -273,7 +281,7 @@ test_log_count(const char *log, const char *text)
 void
 test_log_wait(const char *log, const char *text, int count, int timeout_ms)
 {
-    const uint64_t end = test_now_ms() + (uint64_t)timeout_ms;
+    const uint64_t end = end_of_patience(timeout_ms);
     while (test_log_count(log, text) < count) {
         test_check(test_now_ms() < end, "%s has not %d times “%s” within %d ms", log, count, text,
                    timeout_ms);
