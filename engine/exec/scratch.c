@@ -2,7 +2,8 @@
 //
 // A thread runs many small tasks, one after another, and each needs a few registers. So each thread
 // keeps one block, made at its first task and freed when the thread ends; a task takes from its
-// start. What does not fit in it, such as an assembled input, is allocated for the one task.
+// start. What does not fit in it, such as an assembled input, is taken for the one task: pages like
+// those of chunks if it is large, so that the next task finds them filled.
 
 #include "engine/exec/scratch.h"
 
@@ -11,6 +12,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 
 // Room for the registers of usual tasks; pages that no task touches cost nothing.
 #define BLOCK_BYTES ((size_t)512 << 10)
@@ -18,6 +20,7 @@
 // Lies before the memory that it stands for.
 struct tsi_scratch_extra {
     struct tsi_scratch_extra *next;
+    size_t bytes; // with this
 };
 
 static _Thread_local unsigned char *thread_block;
@@ -66,13 +69,30 @@ tsi_scratch_open(struct tsi_scratch *scratch)
     scratch->extra = NULL;
 }
 
+static void *
+take_memory(size_t bytes)
+{
+    return bytes < TSI_BUF_PAGES_MIN ? tsi_alloc_aligned(TSI_BUF_ALIGN, bytes)
+                                     : tsi_pages_take(bytes);
+}
+
+static void
+give_memory(void *memory, size_t bytes)
+{
+    if (bytes < TSI_BUF_PAGES_MIN) {
+        tsi_free(memory);
+    } else {
+        tsi_pages_give(memory, bytes);
+    }
+}
+
 // Frees what was allocated since `last` was.
 static void
 free_extra(struct tsi_scratch *scratch, const struct tsi_scratch_extra *last)
 {
     while (scratch->extra != last) {
         struct tsi_scratch_extra *const next = scratch->extra->next;
-        tsi_free(scratch->extra);
+        give_memory(scratch->extra, scratch->extra->bytes);
         scratch->extra = next;
     }
 }
@@ -102,12 +122,13 @@ take_extra(struct tsi_scratch *scratch, size_t bytes)
     if (bytes > SIZE_MAX - 2 * TSI_BUF_ALIGN) {
         return NULL;
     }
-    unsigned char *const memory = tsi_alloc_aligned(TSI_BUF_ALIGN, bytes + TSI_BUF_ALIGN);
+    unsigned char *const memory = take_memory(bytes + TSI_BUF_ALIGN);
     if (memory == NULL) {
         return NULL;
     }
     struct tsi_scratch_extra *const extra = (struct tsi_scratch_extra *)(void *)memory;
     extra->next = scratch->extra;
+    extra->bytes = bytes + TSI_BUF_ALIGN;
     scratch->extra = extra;
     return memory + TSI_BUF_ALIGN;
 }
