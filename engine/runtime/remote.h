@@ -158,6 +158,8 @@ void tsi_remote_send_later(struct tsi_remote *remote, struct tsi_message *messag
 // Sends what was kept back.
 void tsi_remote_flush(struct tsi_remote *remote);
 struct tsi_remote_job *tsi_remote_job(const struct tsi_remote *remote, uint32_t number);
+// Whether a job was submitted whose number is not known yet.
+bool tsi_remote_awaits_number(const struct tsi_remote *remote);
 void tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_status status,
                         const char *text);
 void tsi_remote_lose(struct tsi_remote *remote, const char *why);

@@ -264,6 +264,11 @@ tsi_remote_lookup(void *context, tsi_key key, const char **text)
     const struct tsi_remote_job *job = tsi_remote_job(remote, tsi_key_job(key));
     const uint32_t task = tsi_key_task(key);
     *text = "the client does not hold this chunk";
+    // A worker may hear of a job before its client does, and ask for what belongs to it.
+    if (job == NULL && tsi_remote_awaits_number(remote)) {
+        *text = tsi_server_later;
+        return NULL;
+    }
     if (job == NULL || task >= job->future->plan.program->task_count) {
         return NULL;
     }

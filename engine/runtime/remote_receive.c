@@ -88,6 +88,16 @@ tsi_remote_job(const struct tsi_remote *remote, uint32_t number)
     return NULL;
 }
 
+bool
+tsi_remote_awaits_number(const struct tsi_remote *remote)
+{
+    bool awaits = false;
+    for (size_t i = 0; i < remote->jobs.count; i++) {
+        awaits = awaits || remote->jobs.items[i]->number == 0;
+    }
+    return awaits;
+}
+
 static struct tsi_remote_job *
 job_by_token(const struct tsi_remote *remote, uint64_t token)
 {
