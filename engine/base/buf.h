@@ -29,6 +29,7 @@ struct tsi_buf {
     void *owner;
     // Called with `owner`: whether the memory was the same all the time; NULL if it always is.
     bool (*is_sound)(void *owner);
+    atomic_bool was_lent; // to another process, which reads it where it is
 };
 
 // A buffer of `bytes` (0 is allowed) with one reference; contents undefined. NULL when memory is

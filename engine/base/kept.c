@@ -73,6 +73,12 @@ remove_block(struct tsi_kept *kept, struct tsi_kept_block *block)
     return memory;
 }
 
+bool
+tsi_kept_has(const struct tsi_kept *kept, size_t bytes)
+{
+    return tsi_map_get(&kept->by_bytes, bytes) != NULL;
+}
+
 void *
 tsi_kept_take(struct tsi_kept *kept, size_t bytes)
 {

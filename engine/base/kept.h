@@ -24,6 +24,9 @@ struct tsi_kept {
 // Keeps a block; false when memory is out.
 bool tsi_kept_put(struct tsi_kept *kept, void *memory, size_t bytes);
 
+// Whether there is a block of exactly `bytes`.
+bool tsi_kept_has(const struct tsi_kept *kept, size_t bytes);
+
 // The block of exactly `bytes` that came last; NULL if there is none.
 void *tsi_kept_take(struct tsi_kept *kept, size_t bytes);
 

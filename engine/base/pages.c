@@ -11,6 +11,9 @@
 // descriptor that only reads. Fresh parts are filled by one call, which is several times faster
 // than a fault for each page, and tells that memory is out instead of ending the process.
 //
+// Pages of other processes' files that stay mapped are the first to be given up: a page fault for
+// sixteen of them brings them back, since they are there.
+//
 // A block is counted by the pages that its buffer needs; what more a block may have got by an
 // earlier, larger buffer of the same block size is less than a step.
 
@@ -31,11 +34,15 @@
 #include "engine/base/clock.h"
 #include "engine/base/extents.h"
 #include "engine/base/kept.h"
+#include "engine/base/mapped.h"
 #include "engine/base/memory.h"
 #include "engine/base/segments.h"
 
 #define PRIVATE_KEPT_BYTES_MAX ((uint64_t)64 << 20)
 #define SHARED_KEPT_BYTES_MAX ((uint64_t)1 << 30)
+// Of what is expected, the part that may be mapped pages of others.
+#define MAPPED_PART 8
+
 #define FILE_STEP ((uint64_t)64 << 20)
 
 // How long a thread waits for memory to come back from other processes, and how long none does
@@ -51,6 +58,7 @@ struct block {
 // All of it is under the mutex; `base` and `bytes_max` do not change once `base` is set.
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tsi_kept kept;
+static struct tsi_mapped mapped;
 static uint64_t kept_bytes_max = PRIVATE_KEPT_BYTES_MAX;
 static uint64_t taken_bytes;       // of blocks, as they are counted
 static uint64_t leaving_bytes;     // of those that are just given back to the system
@@ -187,7 +195,8 @@ static uint64_t
 all_bytes(void)
 {
     const int64_t other = atomic_load_explicit(&elsewhere, memory_order_relaxed);
-    return taken_bytes + leaving_bytes + kept.bytes + (other > 0 ? (uint64_t)other : 0);
+    return taken_bytes + leaving_bytes + kept.bytes + mapped.bytes +
+           (other > 0 ? (uint64_t)other : 0);
 }
 
 // Whether there is more than is expected with `more` bytes. The mutex is held.
@@ -232,11 +241,21 @@ drop_oldest(void)
     return true;
 }
 
+// Drops the oldest of all that can be had again, what is mapped first; false if there is nothing.
+// The mutex is held, but not all the time.
+static bool
+drop_something(void)
+{
+    return tsi_mapped_drop_oldest(&mapped) || drop_oldest();
+}
+
 // Drops what is kept and may not be. The mutex is held, but not all the time.
 static void
 drop_surplus(void)
 {
-    while ((kept.bytes > kept_bytes_max || is_beyond(0)) && drop_oldest()) {
+    while (is_beyond(0) && drop_something()) {
+    }
+    while (kept.bytes > kept_bytes_max && drop_oldest()) {
     }
 }
 
@@ -264,7 +283,7 @@ wait_for_room(uint64_t bytes)
     waiting++;
     ask_back();
     while (failed == 0 && is_beyond(bytes)) {
-        failed = drop_oldest()
+        failed = drop_something()
                      ? 0
                      : pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
     }
@@ -282,7 +301,7 @@ tsi_pages_take(size_t bytes)
     pthread_mutex_lock(&mutex);
     void *pages = tsi_kept_take(&kept, block);
     if (pages == NULL) {
-        while (is_beyond(whole) && drop_oldest()) {
+        while (is_beyond(whole) && drop_something()) {
         }
         wait_for_room(whole);
     }
@@ -308,17 +327,27 @@ tsi_pages_give(void *pages, size_t bytes)
     pthread_mutex_lock(&mutex);
     taken_bytes -= whole_pages(bytes);
     // Pages from before the file are not for others to read, so the next block is better fresh.
-    const bool keeps = block.bytes <= kept_bytes_max &&
-                       (is_small(block.bytes) || is_shared(pages) ||
-                        atomic_load_explicit(&base, memory_order_relaxed) == NULL) &&
-                       (expected == 0 || all_bytes() - kept.bytes + block.bytes <= expected) &&
-                       tsi_kept_put(&kept, pages, block.bytes);
+    const bool keeps =
+        block.bytes <= kept_bytes_max &&
+        (is_small(block.bytes) || is_shared(pages) ||
+         atomic_load_explicit(&base, memory_order_relaxed) == NULL) &&
+        (expected == 0 || all_bytes() - kept.bytes - mapped.bytes + block.bytes <= expected) &&
+        tsi_kept_put(&kept, pages, block.bytes);
     if (!keeps) {
         let_leave(block);
     }
     drop_surplus();
     tell_returned();
     pthread_mutex_unlock(&mutex);
+}
+
+bool
+tsi_pages_are_kept(size_t bytes)
+{
+    pthread_mutex_lock(&mutex);
+    const bool are_kept = tsi_kept_has(&kept, block_bytes(bytes));
+    pthread_mutex_unlock(&mutex);
+    return are_kept;
 }
 
 void
@@ -350,6 +379,25 @@ tsi_pages_count(int64_t bytes)
     }
 }
 
+bool
+tsi_pages_keep_mapped(void *pages, size_t bytes)
+{
+    pthread_mutex_lock(&mutex);
+    const bool keeps =
+        expected == 0 || (!is_beyond(bytes) && mapped.bytes + bytes <= expected / MAPPED_PART &&
+                          tsi_mapped_put(&mapped, pages, bytes));
+    pthread_mutex_unlock(&mutex);
+    return keeps;
+}
+
+void
+tsi_pages_use_mapped(const void *pages, size_t bytes)
+{
+    pthread_mutex_lock(&mutex);
+    tsi_mapped_take(&mapped, pages, bytes);
+    pthread_mutex_unlock(&mutex);
+}
+
 uint64_t
 tsi_pages_bytes(void)
 {
@@ -372,7 +420,7 @@ void
 tsi_pages_trim(void)
 {
     pthread_mutex_lock(&mutex);
-    while (drop_oldest()) {
+    while (drop_something()) {
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -408,7 +456,8 @@ tsi_pages_may_wait(void)
 static bool
 has_room(uint64_t bytes, uint64_t now)
 {
-    return expected == 0 || all_bytes() - kept.bytes + bytes <= expected || now < vain_until_ns;
+    return expected == 0 || all_bytes() - kept.bytes - mapped.bytes + bytes <= expected ||
+           now < vain_until_ns;
 }
 
 bool

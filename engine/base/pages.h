@@ -32,6 +32,9 @@ bool tsi_pages_share(uint64_t bytes_max);
 void *tsi_pages_take(size_t bytes);
 void tsi_pages_give(void *pages, size_t bytes);
 
+// Whether pages for `bytes` are kept, so that tsi_pages_take() costs nothing.
+bool tsi_pages_are_kept(size_t bytes);
+
 // Expects that this process takes `bytes` more, or less. As long as the sum is 0 there is no bound
 // but that for what is kept.
 void tsi_pages_expect(int64_t bytes);
@@ -42,7 +45,16 @@ uint64_t tsi_pages_expected(void);
 // Counts `bytes` that were taken elsewhere, or less than 0 that were given back there.
 void tsi_pages_count(int64_t bytes);
 
-// What counts: blocks that were taken, those that are kept, and what was taken elsewhere.
+// Pages of another process's file that are mapped here stay so while nobody reads them, if there is
+// room within what is expected, and count. False if they do not: then the caller unmaps them. They
+// are forgotten, and so cost page faults the next time, as soon as the room is needed.
+bool tsi_pages_keep_mapped(void *pages, size_t bytes);
+
+// These pages do not stay mapped only to be kept any more: they are read, or unmapped, from now on.
+void tsi_pages_use_mapped(const void *pages, size_t bytes);
+
+// What counts: blocks that were taken, those that are kept, what is mapped, and what was taken
+// elsewhere.
 uint64_t tsi_pages_bytes(void);
 uint64_t tsi_pages_kept_bytes(void);
 

@@ -2,7 +2,8 @@
 //
 // The lender's file is mapped once, as large as it may become; a chunk is a place in it. Mapped
 // pages stay mapped, so that the next chunk at the same place costs no page faults. But they count
-// as resident memory of this process, so one whose memory is bounded unmaps what it has used.
+// as resident memory of this process, so one whose memory is bounded keeps them as long as it has
+// room (tsi_pages_keep_mapped()).
 //
 // When the lender wants a chunk back that is in use, or is gone, its pages are copied and the copy
 // is put in their place by one call of the kernel's: whoever reads them sees the same bytes at the
@@ -33,9 +34,6 @@
 #define FILE_BYTES_MAX ((uint64_t)1 << 44)
 
 #define PIECE_BYTES ((uint64_t)1 << 20)
-
-// Of what this process expects to take, the part below which a peer's pages stay mapped.
-#define STAY_MAPPED_PART 64
 
 struct lease {
     struct tsi_borrower *borrower;
@@ -95,6 +93,7 @@ unref(struct tsi_borrower *borrower)
         return;
     }
     if (borrower->base != NULL) {
+        tsi_pages_use_mapped(borrower->base, borrower->map_bytes);
         munmap(borrower->base, borrower->is_cut ? TSI_PAGES_STEP : borrower->map_bytes);
     }
     if (borrower->file >= 0) {
@@ -168,17 +167,6 @@ drop_copy(const struct lease *lease)
 }
 
 // A buffer over borrowed memory has lost its last reference.
-// Whether pages of which no lease is left may stay mapped. The next lease is likely to be of the
-// same ones, and to map them costs as much as to copy them. They are the owner's, but count as
-// resident here too; so they stay where all that the peer has is small beside what this process
-// expects to take.
-static bool
-may_stay_mapped(const struct tsi_borrower *borrower)
-{
-    const uint64_t expected = tsi_pages_expected();
-    return expected == 0 || borrower->file_bytes <= expected / STAY_MAPPED_PART;
-}
-
 static void
 end_lease(void *owner)
 {
@@ -197,7 +185,7 @@ end_lease(void *owner)
         drop_copy(lease);
     }
     if (!atomic_load(&lease->is_copy)) {
-        if (!may_stay_mapped(borrower)) {
+        if (!tsi_pages_keep_mapped(borrower->base + lease->offset, lease->bytes)) {
             (void)madvise(borrower->base + lease->offset, lease->bytes, MADV_DONTNEED);
         }
         tell_return(borrower, lease->lease);
@@ -271,6 +259,7 @@ cut(struct tsi_borrower *borrower)
         qsort(borrower->leases.items, borrower->leases.count, sizeof *borrower->leases.items,
               compare_places);
     }
+    tsi_pages_use_mapped(borrower->base, borrower->map_bytes);
     uint64_t from = TSI_PAGES_STEP;
     for (size_t i = 0; i <= borrower->leases.count; i++) {
         const struct lease *lease = i < borrower->leases.count ? borrower->leases.items[i] : NULL;
@@ -387,6 +376,7 @@ make_chunk(struct tsi_borrower *borrower, const struct tsi_lease_record *lent, u
         *lease = (struct lease){
             .borrower = borrower, .lease = lent->lease, .offset = lent->offset, .bytes = whole};
         pthread_mutex_lock(&borrower->lock);
+        tsi_pages_use_mapped(borrower->base + lent->offset, (size_t)whole);
         const bool ok =
             !overlaps(borrower, lent->offset, whole) && tsi_vec_push(&borrower->leases, lease);
         pthread_mutex_unlock(&borrower->lock);

@@ -74,7 +74,9 @@ Test(kept, gives_the_last_of_a_size_and_the_oldest_of_all)
             model.block[model.count] = block;
             model.bytes[model.count++] = bytes;
         } else if (what < 9) {
+            const bool is_there = tsi_kept_has(&kept, bytes);
             got = tsi_kept_take(&kept, bytes);
+            cr_assert(is_there == (got != NULL), "step %d", step);
             cr_assert(got == take(&model, bytes), "step %d", step);
         } else {
             size_t oldest_bytes = 0;
