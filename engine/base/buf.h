@@ -24,12 +24,12 @@ struct tsi_buf {
     unsigned char *data;
     size_t bytes;
     atomic_uint refs;
+    atomic_bool was_lent; // to another process, which reads it where it is
     // Called with `owner` when the last reference goes; NULL if the memory is the buffer's own.
     void (*on_free)(void *owner);
     void *owner;
     // Called with `owner`: whether the memory was the same all the time; NULL if it always is.
     bool (*is_sound)(void *owner);
-    atomic_bool was_lent; // to another process, which reads it where it is
 };
 
 // A buffer of `bytes` (0 is allowed) with one reference; contents undefined. NULL when memory is

@@ -34,18 +34,21 @@ enum {
     LEASES_MAX = 65536,     // of one connection
     WAITING_MAX = 1024,     // likewise
     EVENTS_PER_TURN = 64,
-    RECORDS_PER_TURN = 64, // of one connection
+    RECORDS_PER_TURN = 64,    // of one connection
+    BYTES_PER_TURN = 8 << 20, // that one connection is lent, and what goes beyond with the last
     BACKLOG = 64,
 };
 
 #define CHECK_NS (1 * TSI_SECOND)
+#define LEFT_OVER_NS (CHECK_NS / 2) // so the second check finds it
 #define RECALL_PATIENCE_NS (10 * TSI_SECOND)
 #define END_PATIENCE_NS (1 * TSI_SECOND)
 
 struct lent {
     uint64_t lease;
     struct tsi_buf *chunk;
-    uint64_t recalled_ns; // 0: it has not been asked for
+    uint64_t left_over_ns; // when it was first found held by leases alone; 0: it is not
+    uint64_t recalled_ns;  // 0: it has not been asked for
 };
 
 struct connection {
@@ -180,7 +183,7 @@ static bool
 add_lease(struct tsi_lender *lender, struct connection *connection, struct tsi_buf *chunk,
           uint64_t *lease)
 {
-    const struct lent lent = {++lender->next_lease, chunk, 0};
+    const struct lent lent = {.lease = ++lender->next_lease, .chunk = chunk};
     if (connection->leases.count == LEASES_MAX || !tsi_vec_reserve(&connection->leases, 1) ||
         !tsi_map_put(&connection->by_lease, lent.lease, connection->leases.count)) {
         return false;
@@ -299,6 +302,8 @@ answer(struct tsi_lender *lender, struct connection *connection,
         !add_lease(lender, connection, chunk, &lent.lease)) {
         tsi_buf_unref(chunk);
         lent.type = TSI_LEASE_REFUSED;
+    } else {
+        atomic_store_explicit(&chunk->was_lent, true, memory_order_relaxed);
     }
     lent.bytes = want->bytes;
     return tsi_lease_send(connection->socket, lent, -1);
@@ -325,10 +330,13 @@ obey(struct tsi_lender *lender, struct connection *connection,
     }
 }
 
+// What is lent may have to be copied first, as the caller's arrays are, and one connection's list
+// of questions may be long; so others have their turn after a few megabytes.
 static void
 hear(struct tsi_lender *lender, struct connection *connection)
 {
-    for (int i = 0; i < RECORDS_PER_TURN && !connection->ended; i++) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < RECORDS_PER_TURN && bytes < BYTES_PER_TURN && !connection->ended; i++) {
         struct tsi_lease_record record;
         int file;
         const enum tsi_lease_received received =
@@ -339,6 +347,7 @@ hear(struct tsi_lender *lender, struct connection *connection)
         if (file >= 0) {
             close(file);
         }
+        bytes += received != TSI_LEASE_END && record.type == TSI_LEASE_WANT ? record.bytes : 0;
         connection->ended =
             received == TSI_LEASE_END || file >= 0 || !obey(lender, connection, &record);
     }
@@ -381,16 +390,31 @@ is_left_over(const struct tsi_lender *lender, const struct tsi_buf *chunk)
     return lent != NULL && atomic_load_explicit(&chunk->refs, memory_order_acquire) == *lent;
 }
 
+// Asks for a chunk that only leases hold. Whoever reads it has to copy it then, and most come back
+// by themselves soon; so only where memory is short at once.
 static void
-recall_left_over(struct tsi_lender *lender, uint64_t now_ns)
+recall_if_left_over(struct tsi_lender *lender, struct connection *connection, struct lent *lent,
+                    bool is_short, uint64_t now_ns)
+{
+    if (!is_left_over(lender, lent->chunk)) {
+        lent->left_over_ns = 0;
+        return;
+    }
+    if (lent->left_over_ns == 0) {
+        lent->left_over_ns = now_ns;
+    }
+    if (is_short || now_ns >= lent->left_over_ns + LEFT_OVER_NS) {
+        recall(connection, lent, now_ns);
+    }
+}
+
+static void
+recall_left_over(struct tsi_lender *lender, bool is_short, uint64_t now_ns)
 {
     for (size_t i = 0; i < lender->connections.count; i++) {
         struct connection *connection = lender->connections.items[i];
         for (size_t k = 0; k < connection->leases.count && !connection->ended; k++) {
-            struct lent *lent = &connection->leases.items[k];
-            if (is_left_over(lender, lent->chunk)) {
-                recall(connection, lent, now_ns);
-            }
+            recall_if_left_over(lender, connection, &connection->leases.items[k], is_short, now_ns);
         }
     }
 }
@@ -437,7 +461,7 @@ tsi_lender_turn(struct tsi_lender *lender, uint64_t now_ns)
     }
     if (is_short || now_ns >= lender->next_check_ns) {
         lender->next_check_ns = now_ns + CHECK_NS;
-        recall_left_over(lender, now_ns);
+        recall_left_over(lender, is_short, now_ns);
     }
     remove_ended(lender);
 }

@@ -5,10 +5,12 @@
 // A chunk is copied before it is sent, even where it lies in memory as it is to be sent: the
 // transport's thread reads it when it comes to it, and by then the compute may have ended and the
 // caller's memory may be gone. Workers ask for large chunks in parts and several at once, so the
-// copies used last stay.
+// copies used last stay. One that was lent and is back has done its work, though, and where no
+// other pages are there the next copy gets its: fresh ones cost far more than to copy it again.
 
 #include <string.h>
 
+#include "engine/base/pages.h"
 #include "engine/runtime/remote.h"
 #include "engine/runtime/scatter.h"
 
@@ -51,9 +53,26 @@ find_copy(struct tsi_remote *remote, tsi_key key)
     return NULL;
 }
 
+// Gives up the oldest copy of `bytes` that nobody reads any more, if there is one.
+static void
+drop_read(struct tsi_remote *remote, size_t bytes)
+{
+    for (size_t i = 0; i < remote->copies.count; i++) {
+        const struct tsi_buf *const chunk = remote->copies.items[i].chunk;
+        if (chunk->bytes == bytes && atomic_load_explicit(&chunk->was_lent, memory_order_relaxed) &&
+            atomic_load_explicit(&chunk->refs, memory_order_acquire) == 1) {
+            drop_copy(remote, i);
+            return;
+        }
+    }
+}
+
 static struct tsi_buf *
 make_copy(struct tsi_remote *remote, tsi_key key, size_t bytes)
 {
+    if (bytes >= TSI_PAGES_SHARED_MIN && !tsi_pages_are_kept(bytes)) {
+        drop_read(remote, bytes);
+    }
     while (remote->copies.count > 0 && remote->bytes_copied + bytes > COPIES_BYTES_MAX) {
         drop_copy(remote, 0);
     }

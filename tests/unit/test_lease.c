@@ -116,6 +116,16 @@ settle(void)
     return received;
 }
 
+// A second later, and another one: what is left over then was so all the time.
+static void
+let_time_pass(void)
+{
+    now += 2 * TSI_SECOND;
+    tsi_lender_turn(lender, now);
+    now += 1 * TSI_SECOND;
+    tsi_lender_turn(lender, now);
+}
+
 // The owner gives its chunk up, and makes other ones until the memory would have been used again.
 static void
 give_up(size_t key)
@@ -166,7 +176,7 @@ Test(lease, ends_for_a_copy_when_the_owner_wants_its_memory_back)
     const unsigned char *place = lent->data;
     tsi_buf_unref(chunks[1]);
     chunks[1] = NULL;
-    now += 2 * TSI_SECOND;
+    let_time_pass();
     cr_assert(settle() == TSI_LEASE_NOTHING);
     cr_assert(tsi_lender_count(lender) == 1, "the one that its owner has stays lent");
     chunks[1] = tsi_buf_new(2 * MIB + 1); // the same memory
@@ -181,14 +191,68 @@ Test(lease, ends_for_a_copy_when_the_owner_wants_its_memory_back)
     tsi_buf_unref(first);
 }
 
+Test(lease, of_what_its_owner_gave_up_a_moment_ago_is_not_asked_back)
+{
+    struct tsi_buf *lent = borrow(1);
+    tsi_buf_unref(chunks[1]);
+    chunks[1] = NULL;
+    now += 2 * TSI_SECOND;
+    tsi_lender_turn(lender, now); // finds it for the first time
+    cr_assert(settle() == TSI_LEASE_NOTHING);
+    cr_assert(tsi_lender_count(lender) == 1, "the reader has copied what it is about to return");
+    tsi_buf_unref(lent);
+    settle();
+    cr_assert(tsi_lender_count(lender) == 0);
+}
+
+Test(lease, of_one_reader_with_many_questions_does_not_keep_others_waiting)
+{
+    struct tsi_borrower *other = tsi_borrower_new(ENDPOINT, "");
+    cr_assert(other != NULL);
+    tsi_lender_turn(lender, now); // admits both
+    for (size_t key = CHUNKS; key-- > 0;) {
+        cr_assert(tsi_borrower_want(borrower, key, (key + 1) * MIB + key));
+    }
+    cr_assert(tsi_borrower_want(other, 0, MIB));
+    tsi_lender_turn(lender, now);
+    cr_assert(tsi_lender_count(lender) == 4, "three of nine megabytes, and the other's");
+    tsi_lender_turn(lender, now);
+    cr_assert(tsi_lender_count(lender) == 5);
+    tsi_borrower_free(other, false);
+    tsi_lender_turn(lender, now);
+    cr_assert(tsi_lender_count(lender) == 4);
+}
+
+Test(lease, of_pages_that_stay_mapped_counts_once)
+{
+    const uint64_t before = tsi_pages_bytes();
+    tsi_pages_expect((int64_t)64 * MIB);
+    tsi_buf_unref(borrow(2));
+    settle();
+    const uint64_t mapped = tsi_pages_bytes() - before;
+    cr_assert(mapped >= 3 * MIB + 2, "%llu", (unsigned long long)mapped);
+    struct tsi_buf *again = borrow(2);
+    cr_assert(tsi_pages_bytes() - before == mapped && is_all(again, 3));
+    tsi_buf_unref(again);
+    tsi_pages_trim();
+    cr_assert(tsi_pages_bytes() == before);
+    tsi_buf_unref(borrow(2));
+    tsi_pages_expect((int64_t)before + MIB - (int64_t)64 * MIB); // less than is mapped
+    cr_assert(tsi_pages_bytes() == before);
+    again = borrow(2);
+    cr_assert(is_all(again, 3));
+    tsi_buf_unref(again);
+    cr_assert(tsi_pages_bytes() == before, "there is no room for it");
+    tsi_pages_expect(-(int64_t)before - MIB);
+}
+
 Test(lease, of_a_borrower_that_does_not_answer_is_taken_back)
 {
     struct tsi_buf *lent = borrow(3);
     struct tsi_buf *other = borrow(0);
     tsi_buf_unref(chunks[3]);
     chunks[3] = NULL;
-    now += 2 * TSI_SECOND;
-    tsi_lender_turn(lender, now); // asks
+    let_time_pass(); // asks
     now += 9 * TSI_SECOND;
     tsi_lender_turn(lender, now);
     cr_assert(tsi_lender_count(lender) == 2 && tsi_buf_is_sound(lent));
