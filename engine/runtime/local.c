@@ -224,8 +224,9 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
 {
     const int wanted = options->threads > 0 ? options->threads : tsi_machine_processors();
     const int count = wanted < TSI_THREADS_MAX ? wanted : TSI_THREADS_MAX;
-    const uint64_t memory_bytes =
-        options->memory_limit_bytes != 0 ? options->memory_limit_bytes : tsi_machine_chunk_bytes();
+    const uint64_t limit = options->memory_limit_bytes;
+    const uint64_t most = tsi_machine_chunk_bytes();
+    const uint64_t memory_bytes = limit == 0 || limit > most ? most : limit;
     struct tsi_local *local = tsi_calloc(1, sizeof *local);
     if (local == NULL) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");

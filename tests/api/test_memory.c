@@ -5,6 +5,7 @@
 
 #include "tests/support/api.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/base/memory.h"
@@ -100,6 +101,22 @@ Test(api_memory, tasks_that_cannot_fit_are_refused)
                               sizeof out),
                  TESS_OK, "%s", tess_session_error(s));
     cr_assert_eq(out, 6e6);
+    tess_session_close(s);
+}
+
+// What a session is told to take is cut to what the process may have, here of addresses.
+Test(api_memory, a_limit_beyond_that_of_the_process_is_cut)
+{
+    const char *sanitized = getenv("TESSERA_SANITIZED");
+    const struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
+    if (sanitized != NULL && *sanitized != '\0') {
+        cr_skip_test("a sanitizer needs more addresses");
+    }
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    tess_session *s = open_limited(1, (uint64_t)1 << 40);
+    tess_array *x = tess_ones(s, TESS_SHAPE(1 << 18, 1000), TESS_CHUNKS(1 << 18, 1000), TESS_F64);
+    cr_assert_eq(tess_persist(tess_exp(x)), TESS_EMEMLIMIT, "%s", tess_session_error(s));
+    cr_assert(strstr(tess_session_error(s), "960.0 MiB") != NULL, "%s", tess_session_error(s));
     tess_session_close(s);
 }
 
