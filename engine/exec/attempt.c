@@ -41,6 +41,7 @@ tsi_attempts_prepare(struct tsi_attempts *attempts, uint32_t run, size_t input_c
     slot->input_count = input_count;
     slot->output = NULL;
     slot->place = NULL;
+    slot->is_apart = false;
     atomic_store_explicit(&slot->cancelled, false, memory_order_relaxed);
     return slot;
 }
@@ -70,8 +71,11 @@ execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
                                  .chunk_count = slot->input_count,
                                  .cancelled = &slot->cancelled,
                                  .files = files};
-    struct tsi_buf *made = slot->place == NULL ? tsi_exec_find_made(&task) : NULL;
+    // What is there already is copied to its part of an array past the caches, by whoever delivers.
+    struct tsi_buf *made = slot->place == NULL || slot->is_apart ? tsi_exec_find_made(&task) : NULL;
     if (made != NULL) {
+        tsi_buf_unref(slot->place);
+        slot->place = NULL;
         slot->output = tsi_buf_ref(made);
         return TESS_OK;
     }
@@ -85,6 +89,7 @@ execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
                              slot->output_bytes);
     }
     task.out = slot->output->data;
+    task.out_strides = slot->is_apart ? slot->place_strides : NULL;
     const tess_status status = tsi_exec_run(&task, &slot->error);
     if (status != TESS_OK) {
         tsi_buf_unref(slot->output);

@@ -33,6 +33,8 @@ struct tsi_attempt_slot {
     size_t output_bytes;
     bool is_long;          // the driver's, who expects that it takes long
     struct tsi_buf *place; // where the output goes, a reference; NULL: memory of its own
+    bool is_apart;         // the place is a part of a larger array, with these strides
+    int64_t place_strides[TESS_NDIM_MAX];
     struct tsi_exec_chunk *inputs;
     size_t input_count;
     size_t input_capacity;

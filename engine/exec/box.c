@@ -7,6 +7,7 @@
 
 #include "engine/exec/box.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,17 +72,27 @@ choose_rows(int count, struct copy_axis *axes)
     axes[count - 2] = rows;
 }
 
-// Steps through all axes but the last two.
 static void
-copy_planes(int outer, const struct copy_axis *axes, size_t bytes, unsigned char *out,
-            const unsigned char *in)
+copy_plane(const struct copy_axis *rows, const struct copy_axis *columns, size_t bytes, bool past,
+           unsigned char *out, const unsigned char *in)
 {
-    const struct copy_axis *const rows = &axes[outer];
-    const struct copy_axis *const columns = &axes[outer + 1];
-    int64_t at[TESS_NDIM_MAX] = {0};
-    for (;;) {
+    if (past && columns->out == (int64_t)bytes) {
+        tsi_kernel_copy_past(rows->size, columns->size, bytes, out, rows->out, in, rows->in,
+                             columns->in);
+    } else {
         tsi_kernel_copy(rows->size, columns->size, bytes, out, rows->out, columns->out, in,
                         rows->in, columns->in);
+    }
+}
+
+// Steps through all axes but the last two.
+static void
+copy_planes(int outer, const struct copy_axis *axes, size_t bytes, bool past, unsigned char *out,
+            const unsigned char *in)
+{
+    int64_t at[TESS_NDIM_MAX] = {0};
+    for (;;) {
+        copy_plane(&axes[outer], &axes[outer + 1], bytes, past, out, in);
         int i = outer - 1;
         for (; i >= 0; i--) {
             out += axes[i].out;
@@ -99,9 +110,9 @@ copy_planes(int outer, const struct copy_axis *axes, size_t bytes, unsigned char
     }
 }
 
-void
-tsi_box_copy(int ndim, const int64_t *size, size_t bytes, void *out, const int64_t *out_stride,
-             const void *in, const int64_t *in_stride)
+static void
+copy_box(int ndim, const int64_t *size, size_t bytes, bool past, void *out,
+         const int64_t *out_stride, const void *in, const int64_t *in_stride)
 {
     struct copy_axis axes[TESS_NDIM_MAX];
     const int count = merge_axes(ndim, size, out_stride, in_stride, axes);
@@ -111,12 +122,27 @@ tsi_box_copy(int ndim, const int64_t *size, size_t bytes, void *out, const int64
     const int64_t dense = (int64_t)bytes;
     if (count == 0) {
         memcpy(out, in, bytes);
-    } else if (count == 1 && axes[0].out == dense && axes[0].in == dense) {
+    } else if (count == 1 && axes[0].out == dense && axes[0].in == dense && !past) {
         memcpy(out, in, (size_t)axes[0].size * bytes);
     } else if (count == 1) {
-        tsi_kernel_copy(1, axes[0].size, bytes, out, 0, axes[0].out, in, 0, axes[0].in);
+        const struct copy_axis row = {.size = 1};
+        copy_plane(&row, &axes[0], bytes, past, out, in);
     } else {
         choose_rows(count, axes);
-        copy_planes(count - 2, axes, bytes, out, in);
+        copy_planes(count - 2, axes, bytes, past, out, in);
     }
+}
+
+void
+tsi_box_copy(int ndim, const int64_t *size, size_t bytes, void *out, const int64_t *out_stride,
+             const void *in, const int64_t *in_stride)
+{
+    copy_box(ndim, size, bytes, false, out, out_stride, in, in_stride);
+}
+
+void
+tsi_box_copy_past(int ndim, const int64_t *size, size_t bytes, void *out, const int64_t *out_stride,
+                  const void *in, const int64_t *in_stride)
+{
+    copy_box(ndim, size, bytes, true, out, out_stride, in, in_stride);
 }

@@ -16,6 +16,10 @@
 void tsi_box_copy(int ndim, const int64_t *size, size_t bytes, void *out, const int64_t *out_stride,
                   const void *in, const int64_t *in_stride);
 
+// The same, for what nobody is going to read soon: past the caches where it can be.
+void tsi_box_copy_past(int ndim, const int64_t *size, size_t bytes, void *out,
+                       const int64_t *out_stride, const void *in, const int64_t *in_stride);
+
 // The strides in bytes of a box in C order.
 void tsi_box_strides(int ndim, const int64_t *size, size_t bytes, int64_t *stride);
 

@@ -175,6 +175,14 @@ is_identity(const struct tsi_index_map *map, int loop_ndim)
     return is_same;
 }
 
+bool
+tsi_exec_takes_strides(const struct tsi_program *program, int op)
+{
+    const struct tsi_chunk_op *const made = &program->ops[op];
+    return tsi_run_is_only_load(made) && !made->inputs[0].map.is_explicit &&
+           program->ops[made->inputs[0].op].work != TSI_WORK_FILE;
+}
+
 struct tsi_buf *
 tsi_exec_find_made(const struct tsi_exec_task *task)
 {

@@ -36,6 +36,9 @@ struct tsi_exec_task {
     // tsi_chunk_op_bytes(op, chunk) bytes, aligned as chunk memory is; what a tile program stores
     // may be aligned to its elements only.
     void *out;
+    // In bytes for each axis of the array, if the chunk is not to be in C order: it lies in a
+    // larger array. Only for operations that tsi_exec_takes_strides(). NULL else.
+    const int64_t *out_strides;
     const atomic_bool *cancelled; // looked at between tiles; may be NULL
     struct tsi_files *files;
 };
@@ -43,6 +46,9 @@ struct tsi_exec_task {
 // Runs `task` on the calling thread. Fails with TESS_ENOMEM, TESS_EIO, TESS_EFORMAT,
 // TESS_ECANCELLED; the message names the operation, its place and the chunk.
 tess_status tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error);
+
+// Whether tasks of `op` can put their output's elements anywhere: those that only move elements.
+bool tsi_exec_takes_strides(const struct tsi_program *program, int op);
 
 // The buffer that already is what `task` is to make, since the operation only passes chunks on;
 // NULL if there is none and the task must run.

@@ -13,6 +13,9 @@
 #include "engine/exec/box.h"
 #include "engine/exec/files.h"
 
+// Arrays of at least so many bytes are not in a cache when they are complete.
+#define PAST_BYTES_MIN ((int64_t)8 << 20)
+
 struct tsi_operand_file {
     struct tsi_operand_file *next;
     struct tsi_mapped_file *file;
@@ -207,6 +210,14 @@ intersect(const struct tsi_run *run, const struct tsi_index_map *map, const int6
     return true;
 }
 
+// Whether the output goes to a part of the caller's array that is larger than the caches.
+static bool
+is_for_later(const struct tsi_run *run, size_t bytes)
+{
+    return run->task->out_strides != NULL &&
+           tsi_grid_element_count(&run->op->array) >= PAST_BYTES_MIN / (int64_t)bytes;
+}
+
 // Copies one chunk's part to its place in `out`, which has the given strides along the loop axes; a
 // loop axis with `out` stride 0 takes one index.
 static void
@@ -245,8 +256,12 @@ gather_chunk(const struct tsi_run *run, const struct tsi_index_map *map,
         }
         offset += (at - low[i]) * strides[i];
     }
-    tsi_box_copy(ndim, count, bytes, out, out_stride, (const unsigned char *)from->data + offset,
-                 in_stride);
+    const unsigned char *const data = (const unsigned char *)from->data + offset;
+    if (is_for_later(run, bytes)) {
+        tsi_box_copy_past(ndim, count, bytes, out, out_stride, data, in_stride);
+    } else {
+        tsi_box_copy(ndim, count, bytes, out, out_stride, data, in_stride);
+    }
 }
 
 // Copies all chunks' parts of a loop chunk that is not empty.
@@ -422,7 +437,8 @@ tsi_operand_copy(struct tsi_run *run, int input, void *out)
     }
     tsi_box_strides(run->op->loop.ndim, run->size, bytes, stride);
     if (source->work != TSI_WORK_FILE && !from->map.is_explicit) {
-        return gather(run, input, bytes, out, stride);
+        const int64_t *const wanted = run->task->out_strides;
+        return gather(run, input, bytes, out, wanted != NULL ? wanted : stride);
     }
     struct tsi_operand view;
     const tess_status status = tsi_operand_bind(run, input, &view);

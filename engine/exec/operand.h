@@ -43,8 +43,8 @@ int64_t tsi_operand_reach(struct tsi_run *run, int input, int axis);
 // varies, unswapped.
 tess_status tsi_operand_pack(struct tsi_run *run, struct tsi_operand *view);
 
-// Puts the input's elements of the whole loop chunk into `out`, in C order, repeated where the
-// input does not vary. Takes the place of tsi_operand_bind().
+// Puts the input's elements of the whole loop chunk into `out`, in C order or with the strides of
+// the task's output, repeated where the input does not vary. Takes the place of tsi_operand_bind().
 tess_status tsi_operand_copy(struct tsi_run *run, int input, void *out);
 
 // Gives back the files that the run's views look into.

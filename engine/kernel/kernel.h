@@ -166,6 +166,11 @@ void tsi_kernel_load(int64_t rows, int64_t columns, size_t bytes, void *out, con
 // As memcpy, for bytes that nobody is going to read soon: past the caches.
 void tsi_kernel_stream(size_t bytes, void *out, const void *in);
 
+// As tsi_kernel_copy(), for what nobody is going to read soon. Columns of `out` are dense.
+void tsi_kernel_copy_past(int64_t rows, int64_t columns, size_t bytes, void *out,
+                          int64_t out_row_step, const void *in, int64_t in_row_step,
+                          int64_t in_column_step);
+
 // Reverses the bytes of each of `count` elements in place; bytes 1 does nothing.
 void tsi_kernel_swap(int64_t count, void *data, size_t bytes);
 

@@ -264,16 +264,11 @@ find_output(const struct tess_future *future, int op)
 }
 
 void *
-tsi_future_place(const struct tess_future *future, int op, int64_t chunk)
+tsi_future_place(const struct tess_future *future, int op)
 {
     const struct tsi_chunk_op *source = &future->plan.program->ops[op];
-    const size_t item_bytes = tess_dtype_bytes((tess_dtype)source->dtype);
     void *out = find_output(future, op);
-    if (out == NULL || (uintptr_t)out % item_bytes != 0 ||
-        !tsi_chunk_is_run(&source->array, chunk)) {
-        return NULL;
-    }
-    return tsi_scatter_place(&source->array, chunk, item_bytes, out);
+    return (uintptr_t)out % tess_dtype_bytes((tess_dtype)source->dtype) == 0 ? out : NULL;
 }
 
 bool

@@ -70,9 +70,9 @@ void tsi_future_set_progress(struct tess_future *future, uint64_t done, uint64_t
                              int workers);
 void tsi_future_set_costs(struct tess_future *future, const struct tsi_job_costs *costs);
 
-// The place of chunk `chunk` of target operation `op` in the caller's memory, if the chunk lies
-// there in one run, as its elements are aligned, and nowhere else; else NULL.
-void *tsi_future_place(const struct tess_future *future, int op, int64_t chunk);
+// The caller's memory for the whole array that target operation `op` makes, if it goes there and
+// nowhere else, and its elements are aligned there; else NULL.
+void *tsi_future_place(const struct tess_future *future, int op);
 
 // Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this
 // operation. `data` is the chunk in C order, `bytes` long; nothing is copied if it is in its place.

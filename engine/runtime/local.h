@@ -89,11 +89,12 @@ void tsi_local_fail_job(struct tsi_local *local, struct tsi_local_job *job, cons
 // out.
 bool tsi_local_deliver(struct tsi_local *local, struct tsi_local_job *job, uint32_t task);
 
-// local_place.c: the place in the caller's memory of a chunk of `bytes` that a task will make, as a
-// buffer with one reference; NULL: it needs memory of its own. And what could not be settled for
-// such chunks.
-struct tsi_buf *tsi_local_place(struct tsi_local_job *job, int op, int64_t chunk, size_t bytes);
+// local_place.c: gives the task of a slot the place in the caller's memory where its chunk goes, if
+// it can be made there. What could not be settled for such chunks. And a chunk as one run, with one
+// reference: itself, or a copy of what lies in parts of the caller's rows; NULL when memory is out.
+void tsi_local_place(struct tsi_local_job *job, struct tsi_attempt_slot *slot);
 void tsi_local_settle_unpinned(struct tsi_local *local);
+struct tsi_buf *tsi_local_run_of(struct tsi_buf *chunk);
 
 // local_spill.c: carries chunks to the disk and back.
 bool tsi_local_spill_open(struct tsi_local *local, const struct tess_session_options *options);

@@ -337,7 +337,7 @@ execute(struct tsi_local *local, const struct tsi_worker_action *action)
     slot->op = action->execute.op;
     slot->chunk = action->execute.chunk;
     slot->output_bytes = (size_t)action->execute.output_bytes;
-    slot->place = tsi_local_place(job, slot->op, slot->chunk, slot->output_bytes);
+    tsi_local_place(job, slot);
     slot->is_long = action->execute.cost_ns > LONG_NS;
     local->long_runs += slot->is_long ? 1 : 0;
     note_cost(local, slot->is_long, action->execute.cost_ns);

@@ -101,7 +101,14 @@ tsi_local_spill(struct tsi_local *local, const struct tsi_worker_action *action)
 {
     struct tsi_error error = {.status = TESS_OK};
     const uint32_t run = action->spill.run;
-    if (tsi_spill_write(local->spill, run, action->spill.handle, &error) != TESS_OK) {
+    struct tsi_buf *chunk = tsi_local_run_of(action->spill.handle);
+    if (chunk == NULL) {
+        tsi_error_set(&error, TESS_ENOMEM, "out of memory for a chunk that is to be written");
+    } else {
+        (void)tsi_spill_write(local->spill, run, chunk, &error);
+    }
+    tsi_buf_unref(chunk);
+    if (error.status != TESS_OK) {
         feed_spilled(local, run, NULL, &error);
     }
 }

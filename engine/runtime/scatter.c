@@ -142,15 +142,21 @@ tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
     }
 }
 
+void
+tsi_scatter_strides(const struct tsi_grid *grid, size_t item_bytes, int64_t *strides)
+{
+    const tess_shape shape = tsi_grid_shape(grid);
+    c_strides(grid->ndim, shape.size, item_bytes, strides);
+}
+
 void *
 tsi_scatter_place(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, void *out)
 {
     int64_t start[TESS_NDIM_MAX];
     int64_t size[TESS_NDIM_MAX];
     int64_t strides[TESS_NDIM_MAX];
-    const tess_shape shape = tsi_grid_shape(grid);
     tsi_grid_box(grid, chunk, start, size);
-    c_strides(grid->ndim, shape.size, item_bytes, strides);
+    tsi_scatter_strides(grid, item_bytes, strides);
     return (unsigned char *)out + offset_of(grid->ndim, start, strides);
 }
 

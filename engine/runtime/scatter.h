@@ -20,8 +20,9 @@ void tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_b
 void tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *in,
                       const int64_t *strides, void *out);
 
-// The first element of the chunk in the array in C order at `out`, and whether it lies there in one
-// run.
+// The strides in bytes of the array in C order, the first element of the chunk in it at `out`, and
+// whether the chunk lies there in one run.
+void tsi_scatter_strides(const struct tsi_grid *grid, size_t item_bytes, int64_t *strides);
 void *tsi_scatter_place(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, void *out);
 bool tsi_chunk_is_run(const struct tsi_grid *grid, int64_t chunk);
 

@@ -120,6 +120,115 @@ Test(api_place, several_readers_and_places)
     tess_session_close(s);
 }
 
+// Bytes that differ from their neighbours on both axes.
+static unsigned char *
+some_bytes(size_t bytes)
+{
+    unsigned char *data = malloc(bytes);
+    cr_assert(data != NULL);
+    for (size_t i = 0; i < bytes; i++) {
+        data[i] = (unsigned char)(i * 131 + i / 251);
+    }
+    return data;
+}
+
+// Transposed by loops.
+static void
+check_transposed(const unsigned char *x, int64_t rows, int64_t columns, size_t item,
+                 const struct guarded *have)
+{
+    for (int64_t j = 0; j < columns; j++) {
+        for (int64_t i = 0; i < rows; i++) {
+            cr_assert(memcmp(have->data + (size_t)(j * rows + i) * item,
+                             x + (size_t)(i * columns + j) * item, item) == 0,
+                      "%zu bytes, row %" PRId64 ", column %" PRId64, item, j, i);
+        }
+    }
+    check_guards(have);
+}
+
+// Tasks that move elements put them into parts of the caller's rows, past the caches if the array
+// is large: elements of all sizes, rows that are whole lines apart and others, at any address.
+Test(api_place, moved_into_parts_of_rows)
+{
+    static const tess_dtype dtypes[] = {TESS_U8, TESS_I16, TESS_F32, TESS_F64};
+    static const int64_t sizes[][2] = {{300, 500}, {1216, 3003}, {1211, 3003}};
+    tess_session *s = open_embedded(3);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes * 4; k++) {
+        const tess_dtype dtype = dtypes[k % 4];
+        const size_t item = tess_dtype_bytes(dtype);
+        const int64_t rows = sizes[k / 4][0];
+        const int64_t columns = sizes[k / 4][1];
+        unsigned char *data = some_bytes((size_t)(rows * columns) * item);
+        tess_array *x = tess_from_memory(s, data, dtype, TESS_SHAPE(rows, columns), NULL,
+                                         TESS_CHUNKS(rows / 2 - 3, 701));
+        struct guarded memory = guard((size_t)(rows * columns) * item, k / 4 * item);
+        tess_array *turned = tess_transpose(x, TESS_REVERSED);
+        cr_assert_eq(tess_compute(turned, memory.data, memory.bytes), TESS_OK, "%s",
+                     tess_session_error(s));
+        check_transposed(data, rows, columns, item, &memory);
+        memset(memory.data, 0, memory.bytes);
+        turned = tess_rechunk(turned, TESS_CHUNKS(550, rows / 3));
+        cr_assert_eq(tess_compute(turned, memory.data, memory.bytes), TESS_OK);
+        check_transposed(data, rows, columns, item, &memory);
+        free(memory.block);
+        free(data);
+    }
+    tess_session_close(s);
+}
+
+// The same for three axes and for slices that go backwards; and where somebody else reads the
+// chunks, or they go to two places, or are there already.
+Test(api_place, moved_otherwise)
+{
+    enum { A = 90, B = 110, C = 130 };
+    const size_t bytes = (size_t)A * B * C * sizeof(double);
+    tess_session *s = open_embedded(3);
+    unsigned char *data = some_bytes(bytes);
+    tess_array *x =
+        tess_from_memory(s, data, TESS_I64, TESS_SHAPE(A, B, C), NULL, TESS_CHUNKS(60, 70, 80));
+    tess_array *turned = tess_transpose(x, TESS_REVERSED);
+    tess_array *back = tess_slice(
+        turned, TESS_INDEX(TESS_RANGE(TESS_OPEN, TESS_OPEN, -1), TESS_RANGE(0, TESS_OPEN, 1)));
+    tess_array *both[] = {turned, turned, tess_max(turned, TESS_AXES_ALL), back};
+    int64_t *first = malloc(bytes);
+    int64_t *last = malloc(bytes);
+    int64_t *backwards = malloc(bytes);
+    int64_t largest = 0;
+    const size_t sizes[] = {bytes, bytes, sizeof largest, bytes};
+    for (int round = 0; round < 3; round++) {
+        memset(first, 0, bytes);
+        memset(backwards, 0, bytes);
+        cr_assert_eq(
+            tess_compute_many(both, (void *[]){first, last, &largest, backwards}, sizes, 4),
+            TESS_OK, "%s", tess_session_error(s));
+        cr_assert(memcmp(first, last, bytes) == 0);
+        int64_t most = INT64_MIN;
+        for (int64_t i = 0; i < (int64_t)A * B * C; i++) {
+            int64_t value;
+            memcpy(&value, data + (size_t)i * sizeof value, sizeof value);
+            const int64_t a = i / (B * C);
+            const int64_t b = i / C % B;
+            const int64_t c = i % C;
+            most = value > most ? value : most;
+            cr_assert_eq(first[(c * B + b) * A + a], value);
+            cr_assert_eq(backwards[((C - 1 - c) * B + b) * A + a], value);
+        }
+        cr_assert_eq(largest, most);
+        memset(first, 0, bytes);
+        cr_assert_eq(tess_compute(turned, first, bytes), TESS_OK);
+        cr_assert(memcmp(first, last, bytes) == 0);
+        if (round == 1) {
+            cr_assert_eq(tess_persist(turned), TESS_OK, "%s", tess_session_error(s));
+        }
+    }
+    free(first);
+    free(last);
+    free(backwards);
+    tess_session_close(s);
+    free(data);
+}
+
 static tess_array *
 slow(tess_session *s)
 {
@@ -188,4 +297,31 @@ Test(api_place, little_memory)
     }
     free(kept);
     tess_session_close(s);
+}
+
+// Chunks in parts of rows are made whole before they are written to disk.
+Test(api_place, little_memory_for_parts_of_rows)
+{
+    enum { SIDE = 1200, CUT = 150 };
+    const size_t bytes = (size_t)SIDE * SIDE * sizeof(double);
+    tess_session_options options = TESS_SESSION_OPTIONS_INIT;
+    options.threads = 4;
+    options.memory_limit_bytes = (int64_t)4 * CUT * CUT * sizeof(double);
+    tess_session *s = tess_session_open_with("embedded", &options);
+    unsigned char *data = some_bytes(bytes);
+    struct guarded memory = guard(bytes, 8);
+    tess_array *x =
+        tess_from_memory(s, data, TESS_I64, TESS_SHAPE(SIDE, SIDE), NULL, TESS_CHUNKS(CUT, CUT));
+    cr_assert_eq(tess_persist(tess_random_uniform(s, TESS_SHAPE(SIDE), TESS_CHUNKS(CUT), 0, 1)),
+                 TESS_OK, "%s", tess_session_error(s));
+    for (int round = 0; round < 5; round++) {
+        memset(memory.data, 0, bytes);
+        tess_array *turned = tess_transpose(x, TESS_REVERSED);
+        cr_assert_eq(tess_compute(turned, memory.data, bytes), TESS_OK, "%s",
+                     tess_session_error(s));
+        check_transposed(data, SIDE, SIDE, sizeof(double), &memory);
+    }
+    free(memory.block);
+    tess_session_close(s);
+    free(data);
 }

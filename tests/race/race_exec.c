@@ -35,7 +35,7 @@ run_one(const struct shared *shared, int op)
     double out[ROWS * COLUMNS];
     struct tsi_error error;
     const struct tsi_exec_chunk chunk = {.data = shared->array};
-    const struct tsi_exec_task task = {shared->c->program, op, 0, &chunk, 1, out, NULL,
+    const struct tsi_exec_task task = {shared->c->program, op, 0, &chunk, 1, out, NULL, NULL,
                                        shared->files};
     const tess_status status = tsi_exec_run(&task, &error);
     if (status != TESS_OK) {

@@ -185,9 +185,9 @@ serial_run_task(struct serial *serial, uint32_t task, const atomic_bool *cancell
     }
     tess_status status = TESS_ENOMEM;
     if (has_memory) {
-        const struct tsi_exec_task run = {
-            serial->program,   index,     chunk,     list.chunks.items,
-            list.chunks.count, buf->data, cancelled, serial->files};
+        const struct tsi_exec_task run = {serial->program,   index,     chunk, list.chunks.items,
+                                          list.chunks.count, buf->data, NULL,  cancelled,
+                                          serial->files};
         status = tsi_exec_run(&run, error);
     }
     tsi_vec_fini(&list.chunks);

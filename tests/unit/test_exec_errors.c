@@ -121,7 +121,7 @@ expect_internal(const struct tsi_program *program, int op, const struct tsi_exec
 {
     struct tsi_error error = {0};
     struct tsi_buf *const out = tsi_buf_new(8 * 90 * 80);
-    const struct tsi_exec_task task = {program, op, 0, chunks, count, out->data, NULL, NULL};
+    const struct tsi_exec_task task = {program, op, 0, chunks, count, out->data, NULL, NULL, NULL};
     const tess_status status = tsi_exec_run(&task, &error);
     cr_assert(status == TESS_EINTERNAL, "%s", tess_status_name(status));
     cr_assert(strstr(error.text, part) != NULL, "'%s' is not in '%s'", part, error.text);

@@ -11,7 +11,7 @@
 #define BYTES ((size_t)SIDE * SIDE * 8 * 2)
 
 static uint8_t in[BYTES];
-static uint8_t out[BYTES];
+static _Alignas(64) uint8_t out[BYTES];
 static uint8_t wanted[BYTES];
 
 struct steps {
@@ -117,6 +117,40 @@ Test(kernel_copy, streams_all_bytes_and_no_others)
                 tsi_kernel_stream(sizes[s], out + 64 + to, in + from);
                 cr_assert(memcmp(out, wanted, sizeof(out)) == 0, "%zu bytes from %zu to %zu",
                           sizes[s], from, to);
+            }
+        }
+    }
+}
+
+// Rows of the output that are whole lines apart and others, from every place in a line.
+Test(kernel_copy, passes_the_caches_with_all_elements_and_no_others)
+{
+    static const int64_t sizes[][2] = {{1, 1},   {1, 70},  {70, 1}, {3, 5},
+                                       {64, 32}, {65, 33}, {77, 75}};
+    static const int64_t out_steps[] = {640, 648};
+    fill_input();
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+        for (size_t bytes = 1; bytes <= 8; bytes *= 2) {
+            const int64_t b = (int64_t)bytes;
+            const struct steps from[] = {
+                {b, SIDE * b}, {SIDE * b, b}, {SIDE * b, 3}, {b, -SIDE * b}};
+            for (size_t start = 0; start < 64; start += bytes) {
+                for (size_t k = 0; k < 2 * sizeof(from) / sizeof(*from); k++) {
+                    const struct steps at = from[k / 2];
+                    const uint8_t *const x = in + (at.column < 0 ? SIDE * SIDE * bytes : 3);
+                    memset(out, 0xEE, sizeof(out));
+                    memset(wanted, 0xEE, sizeof(wanted));
+                    for (int64_t i = 0; i < sizes[s][0]; i++) {
+                        for (int64_t j = 0; j < sizes[s][1]; j++) {
+                            memcpy(wanted + start + i * out_steps[k % 2] + j * b,
+                                   x + i * at.row + j * at.column, bytes);
+                        }
+                    }
+                    tsi_kernel_copy_past(sizes[s][0], sizes[s][1], bytes, out + start,
+                                         out_steps[k % 2], x, at.row, at.column);
+                    cr_assert(memcmp(out, wanted, sizeof(out)) == 0,
+                              "size %zu, %zu bytes at %zu, %zu", s, bytes, start, k);
+                }
             }
         }
     }
