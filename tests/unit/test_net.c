@@ -252,6 +252,52 @@ Test(net, tcp_is_open_only_where_somebody_says_so)
     tsi_net_free(net);
 }
 
+static int64_t
+longest(void *socket)
+{
+    int64_t bytes = -1;
+    size_t size = sizeof bytes;
+    cr_assert(zmq_getsockopt(socket, ZMQ_MAXMSGSIZE, &bytes, &size) == 0);
+    return bytes;
+}
+
+// Nobody makes a process take memory for a message that no member sends.
+Test(net, every_socket_has_a_longest_message)
+{
+    const struct tsi_connection connection = {.epoch = 1, .insecure = true};
+    const enum tsi_net_use uses[] = {TSI_NET_CONTROL, TSI_NET_DATA};
+    const int64_t most[2][2] = {{TSI_WIRE_MESSAGE_MAX, TSI_WIRE_MESSAGE_MAX},
+                                {1024, TSI_WIRE_SEGMENT_MAX + 4096}};
+    struct tsi_error error;
+    char bound[256];
+    struct tsi_net *net = tsi_net_new(&connection, NULL, &error);
+    cr_assert(net != NULL, "%s", error.text);
+    for (int i = 0; i < 2; i++) {
+        void *server = tsi_net_bind(net, uses[i], "tcp://127.0.0.1:*", bound, sizeof bound, &error);
+        void *client = tsi_net_connect(net, uses[i], bound, NULL, &error);
+        cr_assert(server != NULL && client != NULL, "%s", error.text);
+        cr_assert(longest(server) == most[i][0] && longest(client) == most[i][1]);
+        tsi_net_close(client, 0);
+        tsi_net_close(server, 0);
+    }
+    void *server =
+        tsi_net_bind(net, TSI_NET_DATA, "tcp://127.0.0.1:*", bound, sizeof bound, &error);
+    void *large = tsi_net_connect(net, TSI_NET_DATA, bound, NULL, &error);
+    void *small = tsi_net_connect(net, TSI_NET_DATA, bound, NULL, &error);
+    char *bytes = calloc(4096, 1);
+    cr_assert(server != NULL && large != NULL && small != NULL && bytes != NULL);
+    bytes[0] = '2';
+    cr_assert(tsi_net_send(large, NULL, bytes, 4096));
+    zmq_poll(NULL, 0, 200); // it would be there before the other one
+    cr_assert(tsi_net_send(small, NULL, "1", 1));
+    cr_assert(receive(server) == '1', "a message that is too long came through");
+    free(bytes);
+    tsi_net_close(small, 0);
+    tsi_net_close(large, 0);
+    tsi_net_close(server, 0);
+    tsi_net_free(net);
+}
+
 // A peer may choose its own name, also one that is longer than those that libzmq gives.
 Test(net, names_that_peers_choose_do_no_harm)
 {
