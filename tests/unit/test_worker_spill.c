@@ -342,3 +342,41 @@ Test(worker_spill, what_is_on_disk_is_offered_to_the_next_scheduler)
     cr_assert(tsi_worker_chunk_demand(c.worker, own(1)), "and it can be read");
     worker_case_fini(&c);
 }
+
+// Of one who waits for the disk to write and one to read, that one goes first whose end makes room.
+Test(worker_spill, writes_come_before_reads)
+{
+    struct worker_case c;
+    uint64_t bytes = 0;
+    init(&c, 3);
+    make(&c, 4);
+    uint32_t gone = 0;
+    while (tsi_worker_chunk(c.worker, own(gone), &bytes) != NULL) {
+        gone++;
+    }
+    struct tsi_worker_event limited = {.kind = TSI_WORKER_LIMITED};
+    limited.limited.memory_bytes = CASE_CHUNK_BYTES;
+    worker_case_feed(&c, limited);
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_SPILL), 1, "one at a time");
+    const uint32_t run = expect(&c, TSI_WORKER_SPILL)->action.spill.run;
+    limited.limited.memory_bytes = 3 * CASE_CHUNK_BYTES;
+    worker_case_feed(&c, limited);
+    cr_assert(tsi_worker_chunk_demand(c.worker, own(gone)));
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_LOAD), 0, "the disk is busy");
+    worker_case_spilled(&c, run, true);
+    worker_case_poll(&c);
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_SPILL), 1, "what leaves is written first");
+    cr_assert_eq(worker_case_count(&c, TSI_WORKER_LOAD), 0);
+    worker_case_spilled(&c, expect(&c, TSI_WORKER_SPILL)->action.spill.run, true);
+    worker_case_poll(&c);
+    while (worker_case_first(&c, TSI_WORKER_SPILL) != NULL) {
+        worker_case_spilled(&c, expect(&c, TSI_WORKER_SPILL)->action.spill.run, true);
+        worker_case_poll(&c);
+    }
+    worker_case_loaded(&c, expect(&c, TSI_WORKER_LOAD)->action.load.run, true);
+    worker_case_poll(&c);
+    cr_assert(tsi_worker_chunk(c.worker, own(gone), &bytes) != NULL);
+    worker_case_fini(&c);
+}
