@@ -36,9 +36,9 @@ Test(later, the_first_message_says_when_all_are_due)
     cr_assert(later.due_ns == 0);
     cr_assert(tsi_later_put(&later, "a", 1, 1000));
     cr_assert(tsi_later_put(&later, "b", 1, 2000));
-    cr_assert(later.due_ns == 1000 + TSI_LATER_NS);
+    cr_assert(later.due_ns == 1000 + TSI_LATER_NS && later.count == 2);
     tsi_later_clear(&later);
-    cr_assert(later.due_ns == 0);
+    cr_assert(later.due_ns == 0 && later.count == 0);
     cr_assert(!tsi_later_next(&later, &at, &bytes, &count));
     cr_assert(tsi_later_put(&later, "c", 1, 3000));
     cr_assert(later.due_ns == 3000 + TSI_LATER_NS);

@@ -66,6 +66,22 @@ Test(memory, pages_are_zero)
     tsi_free_pages(pages, bytes);
 }
 
+// Little of it is from the heap, where the bytes of another may have been.
+Test(memory, few_zeros_are_zeros_again)
+{
+    for (size_t bytes = 1; bytes <= 8192; bytes *= 2) {
+        for (int i = 0; i < 3; i++) {
+            unsigned char *zeros = tsi_alloc_pages(bytes);
+            cr_assert(zeros != NULL);
+            for (size_t k = 0; k < bytes; k++) {
+                cr_assert(zeros[k] == 0);
+            }
+            memset(zeros, 0xff, bytes);
+            tsi_free_pages(zeros, bytes);
+        }
+    }
+}
+
 Test(memory, pages_cost_nothing_until_they_are_touched)
 {
     const size_t bytes = (size_t)1 << 40;

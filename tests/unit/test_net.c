@@ -329,3 +329,40 @@ Test(net, names_that_peers_choose_do_no_harm)
     tsi_net_close(server, 0);
     tsi_net_free(net);
 }
+
+// As many as a receiver takes, and one that is a message of its own.
+Test(net, parts_of_a_message_arrive_in_order_and_whole)
+{
+    const struct tsi_connection connection = {.epoch = 1};
+    struct tsi_error error;
+    char address[256];
+    char bound[256];
+    struct tsi_net *net = tsi_net_new(&connection, NULL, &error);
+    cr_assert(tsi_net_data_address("ipc:///x", "", address, sizeof address, &error) == TESS_OK);
+    void *server = tsi_net_bind(net, TSI_NET_CONTROL, address, bound, sizeof bound, &error);
+    void *client = tsi_net_connect(net, TSI_NET_CONTROL, bound, NULL, &error);
+    cr_assert(server != NULL && client != NULL, "%s", error.text);
+    for (int i = 0; i < TSI_NET_FRAMES_MAX + 1; i++) {
+        zmq_msg_t frame;
+        zmq_msg_init_size(&frame, 1);
+        *(char *)zmq_msg_data(&frame) = (char)('a' + i);
+        cr_assert(tsi_net_send_part(client, NULL, &frame, i < TSI_NET_FRAMES_MAX - 1));
+    }
+    const int counts[] = {TSI_NET_FRAMES_MAX, 1};
+    char next = 'a';
+    for (int i = 0; i < 2; i++) {
+        zmq_pollitem_t item = {.socket = server, .events = ZMQ_POLLIN};
+        struct tsi_route route;
+        zmq_msg_t frames[TSI_NET_FRAMES_MAX];
+        cr_assert(zmq_poll(&item, 1, 3000) == 1);
+        cr_assert(tsi_net_receive(server, &route, frames, TSI_NET_FRAMES_MAX) == counts[i]);
+        cr_assert(tsi_net_is_own_route(&route));
+        for (int k = 0; k < counts[i]; k++) {
+            cr_assert(*(const char *)zmq_msg_data(&frames[k]) == next++);
+        }
+        tsi_net_close_frames(frames, counts[i]);
+    }
+    tsi_net_close(client, 0);
+    tsi_net_close(server, 0);
+    tsi_net_free(net);
+}
