@@ -206,7 +206,7 @@ move_by_blocks(int fd, struct side side, uint64_t bytes, uint64_t offset)
             memset(blocks, 0, (size_t)most);
             memcpy(blocks, at.from, (size_t)count);
             failed = move(fd, (struct side){.from = blocks}, blocks_of(count), offset + done);
-        } else {
+        } else if (at.to != NULL) {
             failed = move(fd, (struct side){.to = blocks}, blocks_of(count), offset + done);
             memcpy(at.to, blocks, failed == 0 ? (size_t)count : 0);
         }
