@@ -273,7 +273,7 @@ tsi_future_place(const struct tess_future *future, int op)
 
 bool
 tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
-                   size_t bytes)
+                   size_t bytes, struct tsi_helper *helper)
 {
     const struct tsi_chunk_op *source = &future->plan.program->ops[op];
     if (bytes != tsi_chunk_op_bytes(source, chunk)) {
@@ -282,7 +282,7 @@ tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void
     for (int i = 0; i < future->target_count; i++) {
         if (future->plan.target_ops[i] == op && future->outputs[i].out != NULL) {
             tsi_scatter_chunk(&source->array, chunk, tess_dtype_bytes((tess_dtype)source->dtype),
-                              data, future->outputs[i].out);
+                              data, future->outputs[i].out, helper);
         }
     }
     return true;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "engine/base/error.h"
+#include "engine/base/helper.h"
 #include "engine/graph/session.h"
 #include "engine/plan/plan.h"
 #include "engine/program/exchange.h"
@@ -77,9 +78,9 @@ void *tsi_future_place(const struct tess_future *future, int op);
 // Copies chunk `chunk` of target operation `op` into the outputs of all targets that are this
 // operation. `data` is the chunk in C order, `bytes` long; nothing is copied if it is in its place.
 // False if the size is not that of the chunk. May be called for different chunks from several
-// threads at once.
+// threads at once, with a helper each, or NULL.
 bool tsi_future_deliver(struct tess_future *future, int op, int64_t chunk, const void *data,
-                        size_t bytes);
+                        size_t bytes, struct tsi_helper *helper);
 
 // Waits as tess_future_wait(), calls the progress callback, and records a failure in the session.
 tess_status tsi_future_finish(struct tess_future *future, int64_t timeout_ms);

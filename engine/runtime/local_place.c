@@ -117,7 +117,7 @@ tsi_local_run_of(struct tsi_buf *chunk)
         int64_t strides[TESS_NDIM_MAX];
         tsi_scatter_strides(apart->grid, apart->item_bytes, strides);
         tsi_gather_chunk(apart->grid, apart->chunk, apart->item_bytes, apart->array, strides,
-                         run->data);
+                         run->data, NULL);
     }
     return run;
 }

@@ -61,7 +61,7 @@ copy_chunks(struct tsi_local *local, const struct deliveries *taken)
         const int op = tsi_program_op_of(program, task);
         const int64_t chunk = task - program->ops[op].task_base;
         tsi_future_deliver(job->future, op, chunk, taken->items[i].chunk->data,
-                           tsi_chunk_op_bytes(&program->ops[op], chunk));
+                           tsi_chunk_op_bytes(&program->ops[op], chunk), NULL);
     }
     pthread_mutex_lock(&local->lock);
     job->pins--;

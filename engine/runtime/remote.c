@@ -108,6 +108,7 @@ remote_free(struct tsi_remote *remote)
         tsi_remote_drop_copies(remote, tsi_key_job(tsi_vec_last(&remote->copies).key));
     }
     tsi_vec_fini(&remote->copies);
+    tsi_helper_free(remote->helper);
     tsi_vec_fini(&remote->commands);
     tsi_vec_fini(&remote->jobs);
     while (remote->kept.count > 0) {

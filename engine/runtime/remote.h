@@ -127,6 +127,8 @@ struct tsi_remote {
     uint64_t damaged;                       // segments, as the fetcher last told
     TSI_VEC(struct tsi_remote_copy) copies; // the one used last is the last
     uint64_t bytes_copied;
+    struct tsi_helper *helper; // for large copies; NULL if there is none
+    bool has_looked;           // for a second processor that a helper could use
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     struct tsi_later later; // to the scheduler
@@ -186,6 +188,9 @@ bool tsi_remote_keeps(const struct tsi_remote *remote, uint32_t number);
 void tsi_remote_forget(struct tsi_remote *remote, uint32_t number);
 
 // remote_gather.c
+
+// Who helps to copy so many bytes; NULL: nobody.
+struct tsi_helper *tsi_remote_helper(struct tsi_remote *remote, uint64_t bytes);
 void tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
                       const struct tsi_message *message);
 void tsi_remote_gather(struct tsi_remote *remote);

@@ -8,8 +8,10 @@
 #include <stdio.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/machine.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/remote.h"
+#include "engine/runtime/scatter.h"
 
 // Bytes of target chunks that may be under way at once; one chunk may be larger.
 #define FETCHING_BYTES_MAX ((uint64_t)256 << 20)
@@ -21,8 +23,22 @@
 #define DAMAGES_MAX 8
 #define PAUSE_NS (100 * TSI_MILLISECOND)
 
+struct tsi_helper *
+tsi_remote_helper(struct tsi_remote *remote, uint64_t bytes)
+{
+    if (bytes < TSI_SCATTER_HELPED_BYTES) {
+        return NULL;
+    }
+    if (!remote->has_looked) {
+        remote->has_looked = true;
+        remote->helper = tsi_machine_processors() > 1 ? tsi_helper_new() : NULL;
+    }
+    return remote->helper;
+}
+
 static bool
-deliver(struct tsi_remote_job *job, uint32_t task, const void *data, uint64_t bytes)
+deliver(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task, const void *data,
+        uint64_t bytes)
 {
     const struct tsi_program *program = job->future->plan.program;
     if (task >= program->task_count) {
@@ -30,7 +46,7 @@ deliver(struct tsi_remote_job *job, uint32_t task, const void *data, uint64_t by
     }
     const int op = tsi_program_op_of(program, task);
     return tsi_future_deliver(job->future, op, task - program->ops[op].task_base, data,
-                              (size_t)bytes);
+                              (size_t)bytes, tsi_remote_helper(remote, bytes));
 }
 
 static void
@@ -111,7 +127,7 @@ tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
     for (size_t i = 0; i < message->ready.count; i++) {
         const struct tsi_ready_item *item = &message->ready.items[i];
         if (item->data != NULL) {
-            if (!deliver(job, item->task, item->data, item->bytes)) {
+            if (!deliver(remote, job, item->task, item->data, item->bytes)) {
                 fail_job(remote, job, TESS_EPROTOCOL,
                          "compute: the scheduler sent a result that was not asked for");
                 return;
@@ -213,7 +229,7 @@ static void
 fetch_done(struct tsi_remote *remote, struct tsi_remote_job *job, uint32_t task,
            const struct tsi_buf *chunk)
 {
-    const bool is_wanted = deliver(job, task, chunk->data, chunk->bytes);
+    const bool is_wanted = deliver(remote, job, task, chunk->data, chunk->bytes);
     if (!tsi_buf_is_sound(chunk)) {
         fail_job(remote, job, TESS_ELOST,
                  "compute: the worker took a chunk of the result back while it was read");

@@ -97,7 +97,8 @@ tsi_remote_held(struct tsi_remote *remote, tsi_key key, const struct tsi_chunk_o
             return NULL;
         }
         tsi_gather_chunk(&array->grid, index, tess_dtype_bytes(array->dtype), array->memory.data,
-                         array->memory.stride, chunk->data);
+                         array->memory.stride, chunk->data,
+                         tsi_remote_helper(remote, chunk->bytes));
     }
     return tsi_buf_ref(chunk);
 }

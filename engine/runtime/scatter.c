@@ -19,6 +19,9 @@ struct box {
     int64_t out_stride[TESS_NDIM_MAX];
     int64_t in_stride[TESS_NDIM_MAX];
     bool streams; // past the caches
+    size_t item_bytes;
+    unsigned char *out;
+    const unsigned char *in;
 };
 
 // Strides in bytes of an array in C order.
@@ -55,22 +58,29 @@ merge_axes(struct box *box)
     }
 }
 
-static bool
-is_for_streams(const struct box *box, size_t item_bytes)
+static int64_t
+bytes_of(const struct box *box)
 {
-    const int64_t step = (int64_t)item_bytes;
-    const int last = box->ndim - 1;
-    int64_t bytes = step;
+    int64_t bytes = (int64_t)box->item_bytes;
     for (int a = 0; a < box->ndim; a++) {
         bytes *= box->size[a];
     }
-    return bytes >= STREAM_BYTES_MIN && box->size[last] * step >= STREAM_RUN_MIN &&
+    return bytes;
+}
+
+static bool
+is_for_streams(const struct box *box)
+{
+    const int64_t step = (int64_t)box->item_bytes;
+    const int last = box->ndim - 1;
+    return bytes_of(box) >= STREAM_BYTES_MIN && box->size[last] * step >= STREAM_RUN_MIN &&
            box->out_stride[last] == step && box->in_stride[last] == step;
 }
 
 static void
-copy_plane(const struct box *box, size_t item_bytes, unsigned char *out, const unsigned char *in)
+copy_plane(const struct box *box, unsigned char *out, const unsigned char *in)
 {
+    const size_t item_bytes = box->item_bytes;
     const int64_t rows = last_or(box, box->size, 2, 1);
     const int64_t columns = last_or(box, box->size, 1, 1);
     const int64_t out_step = last_or(box, box->out_stride, 2, 0);
@@ -87,19 +97,15 @@ copy_plane(const struct box *box, size_t item_bytes, unsigned char *out, const u
 }
 
 static void
-copy_box(struct box *box, size_t item_bytes, unsigned char *out, const unsigned char *in)
+copy_planes(void *argument)
 {
+    const struct box *const box = argument;
+    unsigned char *out = box->out;
+    const unsigned char *in = box->in;
     int64_t at[TESS_NDIM_MAX] = {0};
-    for (int a = 0; a < box->ndim; a++) {
-        if (box->size[a] == 0) {
-            return;
-        }
-    }
-    merge_axes(box);
-    box->streams = box->ndim > 0 && is_for_streams(box, item_bytes);
     const int outer = box->ndim > 2 ? box->ndim - 2 : 0;
     for (;;) {
-        copy_plane(box, item_bytes, out, in);
+        copy_plane(box, out, in);
         int a = outer - 1;
         while (a >= 0 && ++at[a] == box->size[a]) {
             out -= box->out_stride[a] * (box->size[a] - 1);
@@ -111,6 +117,48 @@ copy_box(struct box *box, size_t item_bytes, unsigned char *out, const unsigned 
         }
         out += box->out_stride[a];
         in += box->in_stride[a];
+    }
+}
+
+// Moves the second half of a box, along its first axis that can be cut, to `half`.
+static bool
+cut(struct box *box, struct box *half)
+{
+    int a = 0;
+    while (a < box->ndim && box->size[a] == 1) {
+        a++;
+    }
+    if (a == box->ndim) {
+        return false;
+    }
+    const int64_t first = box->size[a] / 2;
+    *half = *box;
+    half->size[a] -= first;
+    half->out += first * box->out_stride[a];
+    half->in += first * box->in_stride[a];
+    box->size[a] = first;
+    return true;
+}
+
+static void
+copy_box(struct box *box, struct tsi_helper *helper)
+{
+    struct box half;
+    for (int a = 0; a < box->ndim; a++) {
+        if (box->size[a] == 0) {
+            return;
+        }
+    }
+    merge_axes(box);
+    box->streams = box->ndim > 0 && is_for_streams(box);
+    const bool is_shared =
+        helper != NULL && (uint64_t)bytes_of(box) >= TSI_SCATTER_HELPED_BYTES && cut(box, &half);
+    if (is_shared) {
+        tsi_helper_begin(helper, copy_planes, &half);
+    }
+    copy_planes(box);
+    if (is_shared) {
+        tsi_helper_wait(helper);
     }
 }
 
@@ -126,9 +174,9 @@ offset_of(int ndim, const int64_t *start, const int64_t *strides)
 
 void
 tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *data,
-                  void *out)
+                  void *out, struct tsi_helper *helper)
 {
-    struct box box = {.ndim = grid->ndim};
+    struct box box = {.ndim = grid->ndim, .item_bytes = item_bytes, .in = data};
     int64_t start[TESS_NDIM_MAX];
     const tess_shape shape = tsi_grid_shape(grid);
     if (tsi_grid_box(grid, chunk, start, box.size) == 0) {
@@ -136,9 +184,9 @@ tsi_scatter_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes,
     }
     c_strides(box.ndim, box.size, item_bytes, box.in_stride);
     c_strides(box.ndim, shape.size, item_bytes, box.out_stride);
-    unsigned char *const place = (unsigned char *)out + offset_of(box.ndim, start, box.out_stride);
-    if (place != data) {
-        copy_box(&box, item_bytes, place, data);
+    box.out = (unsigned char *)out + offset_of(box.ndim, start, box.out_stride);
+    if (box.out != box.in) {
+        copy_box(&box, helper);
     }
 }
 
@@ -189,9 +237,9 @@ tsi_chunk_origin(const struct tsi_grid *grid, int64_t chunk, const void *data,
 
 void
 tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, const void *in,
-                 const int64_t *strides, void *out)
+                 const int64_t *strides, void *out, struct tsi_helper *helper)
 {
-    struct box box = {.ndim = grid->ndim};
+    struct box box = {.ndim = grid->ndim, .item_bytes = item_bytes, .out = out};
     int64_t start[TESS_NDIM_MAX];
     if (tsi_grid_box(grid, chunk, start, box.size) == 0) {
         return;
@@ -200,6 +248,6 @@ tsi_gather_chunk(const struct tsi_grid *grid, int64_t chunk, size_t item_bytes, 
     for (int a = 0; a < box.ndim; a++) {
         box.in_stride[a] = strides[a];
     }
-    copy_box(&box, item_bytes, out,
-             (const unsigned char *)in + offset_of(box.ndim, start, strides));
+    box.in = (const unsigned char *)in + offset_of(box.ndim, start, strides);
+    copy_box(&box, helper);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Chunks to and from their places in arrays, small ones and such as pass the caches, against loops
-// over elements.
+// over elements. Large ones with a helper too.
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -17,7 +17,7 @@ byte_at(int64_t i)
 
 // Brings all chunks of a grid into an array and back, for elements of `bytes`.
 static void
-check_grid(const struct tsi_grid *grid, size_t bytes)
+check_with(const struct tsi_grid *grid, size_t bytes, struct tsi_helper *helper)
 {
     const int64_t count = tsi_grid_element_count(grid);
     const size_t all = (size_t)count * bytes;
@@ -39,7 +39,7 @@ check_grid(const struct tsi_grid *grid, size_t bytes)
         int64_t start[TESS_NDIM_MAX];
         int64_t size[TESS_NDIM_MAX];
         const int64_t elements = tsi_grid_box(grid, k, start, size);
-        tsi_gather_chunk(grid, k, bytes, array, strides, chunk);
+        tsi_gather_chunk(grid, k, bytes, array, strides, chunk, helper);
         int64_t at[TESS_NDIM_MAX] = {0};
         for (int64_t i = 0; i < elements; i++) {
             int64_t offset = 0;
@@ -52,13 +52,23 @@ check_grid(const struct tsi_grid *grid, size_t bytes)
                 at[a] = 0;
             }
         }
-        tsi_scatter_chunk(grid, k, bytes, chunk, copy);
+        tsi_scatter_chunk(grid, k, bytes, chunk, copy, helper);
     }
     cr_assert(memcmp(copy, array, all) == 0);
     cr_assert(copy[all] == 0xEE, "a byte behind the array has changed");
     tsi_free(array);
     tsi_free(copy);
     tsi_free(chunk);
+}
+
+static void
+check_grid(const struct tsi_grid *grid, size_t bytes)
+{
+    struct tsi_helper *helper = tsi_helper_new();
+    cr_assert_not_null(helper);
+    check_with(grid, bytes, NULL);
+    check_with(grid, bytes, helper);
+    tsi_helper_free(helper);
 }
 
 Test(scatter, small_and_odd_chunks_find_their_places)
@@ -74,7 +84,7 @@ Test(scatter, small_and_odd_chunks_find_their_places)
 Test(scatter, chunks_of_whole_rows_find_their_places)
 {
     const struct tsi_grid grid = {
-        .ndim = 2, .axis = {tsi_axis_regular(1003, 500), tsi_axis_regular(1001, 1001)}};
+        .ndim = 2, .axis = {tsi_axis_regular(1003, 600), tsi_axis_regular(1001, 1001)}};
     check_grid(&grid, 8);
 }
 
