@@ -255,6 +255,7 @@ sim_book_event(struct sim_world *world, const struct tsi_sched_event *event)
     case TSI_SCHED_DROPPED:
         for (size_t i = 0; i < event->dropped.count; i++) {
             tsi_map_remove(&link->may_hold, event->dropped.keys[i]);
+            sim_restart_dropped(world, event->dropped.keys[i]);
         }
         break;
     default:

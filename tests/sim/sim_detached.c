@@ -148,7 +148,7 @@ is_read(const struct sim_world *world, const struct sim_job *maker)
 static bool
 waits(const struct sim_job *job)
 {
-    return job->detached && !job->dropped && job->unowned_ns != 0;
+    return job->detached && (!job->dropped || job->is_given_up) && job->unowned_ns != 0;
 }
 
 static uint64_t
@@ -240,16 +240,15 @@ sim_detached_event(struct sim_world *world, const struct tsi_sched_event *event)
 }
 
 static void
-check_dropped(struct sim_world *world, const struct sim_job *job, tess_status status)
+check_dropped(struct sim_world *world, struct sim_job *job, tess_status status)
 {
     const uint64_t lease = world->sched_config.result_lease_ns;
     bool is_right = job->is_returned || job->has_failed;
     if (status == TESS_ETIMEOUT) {
         is_right = job->unowned_ns != 0 && world->sched_ns - job->unowned_ns >= lease;
     } else if (status == TESS_ELIMIT) {
-        is_right = job->unowned_ns != 0 && job->was_too_much;
-        world->given_up_ns =
-            job->unowned_ns > world->given_up_ns ? job->unowned_ns : world->given_up_ns;
+        is_right = true; // what it had to make room for may be told of after it, so look later
+        job->is_given_up = true;
     } else if (status != TESS_OK) {
         // What a scheduler that was started again makes once more may be given back meanwhile.
         is_right = sim_client_explains(world, job, status) ||
@@ -273,16 +272,40 @@ sim_detached_action(struct sim_world *world, const struct tsi_sched_action *acti
     } else if (action->kind == TSI_SCHED_JOB_ENDED) {
         job = sim_job_by_number(world, action->job);
         if (job != NULL) {
-            job->is_made = action->ended.status == TESS_OK;
+            // One that is given up in the step in which it is made ends with the reason for that.
+            const tess_status status = action->ended.status;
+            job->is_made = status == TESS_OK || status == TESS_ELIMIT;
             job->has_failed = !job->is_made;
             look(world, job);
         }
     }
 }
 
+// Of those that were given up in this step, whether all took too much, and since when the youngest
+// was nobody's.
+static uint64_t
+check_given_up(struct sim_world *world)
+{
+    uint64_t youngest_ns = 0;
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        struct sim_job *job = world->jobs.items[i];
+        if (!job->is_given_up) {
+            continue;
+        }
+        if (job->unowned_ns == 0 || !job->was_too_much) {
+            sim_fail(world, "I15: the result of job %u is gone: %s", job->number,
+                     tess_status_name(TESS_ELIMIT));
+        }
+        job->is_given_up = false;
+        youngest_ns = job->unowned_ns > youngest_ns ? job->unowned_ns : youngest_ns;
+    }
+    return youngest_ns;
+}
+
 void
 sim_detached_check(struct sim_world *world)
 {
+    const uint64_t given_up_ns = check_given_up(world);
     const uint64_t lease = world->sched_config.result_lease_ns;
     uint64_t bytes = 0;
     for (size_t i = 0; i < world->jobs.count; i++) {
@@ -296,11 +319,10 @@ sim_detached_check(struct sim_world *world)
             sim_fail(world, "I15: the result of job %u is kept though its lease is over",
                      job->number);
         }
-        if (job->unowned_ns < world->given_up_ns) {
+        if (job->unowned_ns < given_up_ns) {
             sim_fail(world, "I15: a younger result was given up than that of job %u", job->number);
         }
     }
-    world->given_up_ns = 0;
     if (bytes > world->sched_config.result_bytes_max) {
         sim_fail(world, "I15: results that nobody has take %" PRIu64 " bytes", bytes);
     }

@@ -9,13 +9,14 @@
 // something that happened since explains it.
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/check.h"
 #include "scheduler/core/sched_state.h"
 #include "tests/sim/sim_world.h"
 
-enum { CRASHES_MAX = 4 };
+enum { CRASHES_MAX = 4, INPUTS_MAX = 1 << 16 };
 
 void
 sim_restart_draw(struct sim_world *world)
@@ -290,6 +291,57 @@ note_adopted(struct sim_world *world, struct sim_job *job, const struct tsi_task
             world->adoptions++;
         }
     }
+}
+
+static bool
+is_anywhere(const struct sim_world *world, const struct sim_job *job, uint32_t task)
+{
+    const tsi_key key = tsi_key_of(job->journalled, task);
+    for (uint32_t p = 1; p < world->links.count; p++) {
+        const struct sim_link *link = &world->links.items[p];
+        if (!link->closed && tsi_map_get(&link->may_hold, key) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Marks what the marked tasks of the job read, directly or not.
+static void
+mark_inputs(const struct sim_job *job, uint8_t *needs)
+{
+    static tsi_key keys[INPUTS_MAX];
+    for (int i = job->program->op_count; i-- > 0;) {
+        const struct tsi_chunk_op *op = &job->program->ops[i];
+        for (uint32_t c = 0; c < op->task_count && op->work != TSI_WORK_KEPT; c++) {
+            const bool is_needed = needs[op->task_base + c] != 0;
+            const size_t count = is_needed ? sim_job_inputs(job, i, c, keys, INPUTS_MAX) : 0;
+            for (size_t k = 0; k < count; k++) {
+                if (tsi_key_job(keys[k]) == job->number) {
+                    needs[tsi_key_task(keys[k])] = 1;
+                }
+            }
+        }
+    }
+}
+
+void
+sim_restart_dropped(struct sim_world *world, tsi_key key)
+{
+    struct sim_job *job = keeps_journal(world) ? job_of_number(world, tsi_key_job(key)) : NULL;
+    const uint32_t dropped = tsi_key_task(key);
+    if (job == NULL || dropped >= job->program->task_count || is_anywhere(world, job, dropped)) {
+        return;
+    }
+    uint8_t *needs = sim_alloc(job->program->task_count);
+    needs[dropped] = 1;
+    mark_inputs(job, needs);
+    for (uint32_t task = 0; task < job->program->task_count; task++) {
+        if (needs[task] != 0 && !is_anywhere(world, job, task)) {
+            job->adopted[task] = 0;
+        }
+    }
+    free(needs);
 }
 
 void

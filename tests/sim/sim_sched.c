@@ -280,6 +280,11 @@ sim_sched_feed(struct sim_world *world, const struct tsi_sched_event *event)
     if (event->kind != TSI_SCHED_WORKER_HEARD && event->kind != TSI_SCHED_TICK) {
         sim_trace(world, "scheduler: %s, peer %u", name_of(event->kind), event->peer);
     }
+    for (size_t i = 0; event->kind == TSI_SCHED_DROPPED && i < event->dropped.count; i++) {
+        sim_trace(world, "  dropped: %u:%u", tsi_key_job(event->dropped.keys[i]),
+                  tsi_key_task(event->dropped.keys[i]));
+    }
+    world->is_jump_unseen = false;
     world->steps_sched++;
     if (world->config.big_workers == 0) {
         sim_book_event(world, event);

@@ -111,6 +111,7 @@ struct sim_job {
     bool has_failed;
     bool is_returned;
     bool was_too_much;
+    bool is_given_up;    // in this step, since all of them take too much
     uint64_t unowned_ns; // since when nobody has its result; 0: somebody has, or there is none
 };
 
@@ -288,6 +289,7 @@ struct sim_world {
     uint64_t stalled_until; // of the scheduler
     uint64_t stalled_ns;    // in all, as far as it can notice that
     int64_t skew_ns;        // what its clock is ahead
+    bool is_jump_unseen;    // its clock jumped forward and it was not called since
     bool quiet;             // no more faults
     bool is_replay;         // of a path that was checked before
     bool early; // a worker asked a client for a chunk of a job that it had not heard of yet
@@ -304,9 +306,8 @@ struct sim_world {
     struct sim_random restart_random;
     struct sim_random detach_random;
     bool detaches;
-    bool is_restoring;    // the scheduler, which has not gone on yet
-    uint64_t sched_ns;    // the time that it was told last
-    uint64_t given_up_ns; // of the results given up in this step, the youngest
+    bool is_restoring; // the scheduler, which has not gone on yet
+    uint64_t sched_ns; // the time that it was told last
     struct tsi_put journal;
     size_t journal_synced;
     uint32_t last_job;
@@ -500,6 +501,9 @@ void sim_restart_send_held(struct sim_worker *worker, const struct tsi_holding *
 void sim_restart_claim(struct sim_client *client, struct sim_job *job);
 // False if the message is answered without the core.
 bool sim_restart_arrives(struct sim_world *world, struct sim_mail *mail);
+// A worker says that it has a chunk no more: it, and what it is made of, may be made again as far
+// as nobody has that.
+void sim_restart_dropped(struct sim_world *world, tsi_key key);
 // A task was made that was begun in step `started`.
 void sim_restart_executed(struct sim_world *world, const struct sim_job *job, uint32_t task,
                           uint64_t started);
