@@ -104,6 +104,33 @@ Test(api_memory, tasks_that_cannot_fit_are_refused)
     tess_session_close(s);
 }
 
+// The sums of the rows of x + x.T, where x is kept in such chunks.
+static tess_array *
+turned_sums(tess_session *s, int64_t rows, int64_t columns)
+{
+    tess_array *x =
+        tess_sqrt(tess_random_uniform(s, TESS_SHAPE(1800, 1800), TESS_CHUNKS(rows, columns), 0, 1));
+    cr_assert_eq(tess_persist(x), TESS_OK, "%s", tess_session_error(s));
+    return tess_sum(tess_add(x, tess_transpose(x, TESS_REVERSED)), TESS_AXIS(1));
+}
+
+// Two kept chunks of 2.9 MB do not fit together; the tasks of the diagonal need only one.
+Test(api_memory, tasks_that_cannot_fit_with_what_is_kept_are_refused)
+{
+    tess_session *s = open_limited(2, 4 << 20);
+    expect_refused(s, turned_sums(s, 600, 600), "add", "(600, 600) needs 5.", "4.0 MiB");
+    const char *advice = strstr(tess_session_error(s), "chunks of shape (");
+    cr_assert(advice != NULL, "%s", tess_session_error(s));
+    char *end;
+    const int64_t rows = strtoll(advice + strlen("chunks of shape ("), &end, 10);
+    const int64_t columns = strtoll(end + 1, NULL, 10);
+    cr_assert(rows > 0 && columns > 0 && rows * columns < 360000);
+    double *sums = compute(turned_sums(s, rows, columns));
+    cr_assert(sums[0] > 2000 && sums[0] < 2800, "%g", sums[0]);
+    free(sums);
+    tess_session_close(s);
+}
+
 // What a session is told to take is cut to what the process may have, here of addresses.
 Test(api_memory, a_limit_beyond_that_of_the_process_is_cut)
 {

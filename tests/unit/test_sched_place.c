@@ -226,6 +226,68 @@ Test(sched_place, a_refusal_tells_what_would_fit)
     expect_advice(4000, 10, 6 << 20, "no smaller chunk would fit unless its inputs");
 }
 
+// x + x.T of `n` · `n` chunks of 8,000,000 bytes, which may be kept by a job before.
+static void
+submit_turned(struct sched_case *c, int64_t n, bool is_kept, uint64_t limit)
+{
+    struct test_build build = test_build_start();
+    const struct tsi_axis axis = tsi_axis_regular(1000 * n, 1000);
+    const struct tsi_grid grid = {2, {axis, axis}};
+    struct tsi_index_map maps[2] = {tsi_index_map_identity(&grid), tsi_index_map_identity(&grid)};
+    maps[1].axis[0].axis = 1;
+    maps[1].axis[1].axis = 0;
+    const uint32_t client = sched_case_client(c);
+    sched_case_worker(c, 1, limit);
+    int source = test_build_normal(&build, &grid);
+    if (is_kept) {
+        test_build_target(&build, source, TSI_TARGET_KEEP);
+        const uint32_t maker = sched_case_submit(c, client, test_build_finish(&build));
+        sched_case_play(c);
+        cr_assert(c->ended == TESS_OK, "%s", c->ended_text);
+        c->ended = TESS_RUNNING;
+        build = test_build_start();
+        source = test_build_op(&build, TSI_WORK_KEPT, TESS_F64, &grid, NULL);
+        test_build_at(&build, source)->kept.job = maker;
+    }
+    const int from[2] = {source, source};
+    test_build_target(&build, test_build_sum(&build, &grid, 2, from, maps), TSI_TARGET_RUN);
+    sched_case_submit(c, client, test_build_finish(&build));
+}
+
+// The first chunk, the last one and the one in the middle read one chunk, all others two.
+static void
+expect_turned_refused(bool is_kept)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    submit_turned(&c, 3, is_kept, 20 << 20);
+    sched_case_poll(&c);
+    cr_assert(c.ended == TESS_EMEMLIMIT, "%s", c.ended_text);
+    cr_assert(strstr(c.ended_text, "one chunk of shape (1000, 1000) needs 2") != NULL, "%s",
+              c.ended_text);
+    // Rows and columns are of one array, and become smaller together.
+    cr_assert(strstr(c.ended_text, "chunks of shape (500, 500) would fit") != NULL, "%s",
+              c.ended_text);
+    sched_case_fini(&c, is_kept ? 1 : 0);
+}
+
+Test(sched_place, tasks_with_more_inputs_than_others_count)
+{
+    expect_turned_refused(false);
+    expect_turned_refused(true);
+}
+
+// Read twice, but there once.
+Test(sched_place, an_input_that_is_read_twice_counts_once)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    submit_turned(&c, 1, false, 20 << 20);
+    sched_case_play(&c);
+    cr_assert(c.ended == TESS_OK, "%s", c.ended_text);
+    sched_case_fini(&c, 0);
+}
+
 Test(sched_place, finishing_comes_before_beginning)
 {
     // A deep tree over many leaves: at no time is there much more than what is being worked on.
