@@ -13,8 +13,6 @@ foreach(source IN LISTS shell_scripts)
     string(REGEX REPLACE "^test_" "" name ${stem})
     tess_add_test(bench.${name} bench COMMAND sh ${source})
     set_tests_properties(bench.${name} PROPERTIES RESOURCE_LOCK cluster SKIP_RETURN_CODE 77)
-    set_property(TEST bench.${name} APPEND PROPERTY ENVIRONMENT
-        TESSERA_SANITIZED=${TESSERA_SANITIZE})
 endforeach()
 
 tess_plain_test(bench_stats ${CMAKE_CURRENT_SOURCE_DIR}/bench/stats.c

@@ -4,12 +4,10 @@
 # tess_add_test() sets. Their daemons share the machine's processors, so they run one at a time.
 
 # An entry of ctest for real processes. With a sanitizer they take more memory, which is then not
-# measured.
+# measured (TESSERA_SANITIZED).
 function(tess_add_cluster_test name)
     tess_add_test(cluster.${name} cluster ${ARGN})
     set_tests_properties(cluster.${name} PROPERTIES RESOURCE_LOCK cluster SKIP_RETURN_CODE 77)
-    set_property(TEST cluster.${name} APPEND PROPERTY ENVIRONMENT
-        TESSERA_SANITIZED=${TESSERA_SANITIZE})
 endfunction()
 
 file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cluster/*.c)
