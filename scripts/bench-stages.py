@@ -3,9 +3,10 @@
 #
 # Where the instructions of a tiny task go: a Markdown table by stage, from callgrind, for tasks of one
 # element that are kept, in an embedded session with one thread and through a scheduler and two
-# workers.
+# workers. With --time also nanoseconds in the embedded session, by samples of perf, whose functions
+# are looked for by name among those of callgrind; the drop of the chunks after each run is in them.
 #
-#   python3 scripts/bench-stages.py [--cluster] [--tasks N]
+#   python3 scripts/bench-stages.py [--cluster] [--time] [--tasks N]
 #
 # It builds build/stages, as the preset test but with the names of files. What is shown is the
 # difference of two runs, of N and of 2·N tasks, so that the start of the programs is not in it. An
@@ -43,6 +44,12 @@ STAGES = [
     ("plan and submit", r"engine/(plan|graph)/|bench/"),
 ]
 LIBRARIES = "C library, ZeroMQ, all else"
+KERNEL = "page faults and other work of the kernel"
+
+# Samples a second, and runs of so many tasks that are sampled.
+FREQUENCY = 5000
+RUNS = 6
+TASKS_TIMED = 1000000
 
 
 def stage_of(path):
@@ -52,15 +59,25 @@ def stage_of(path):
     return LIBRARIES
 
 
-def read_costs(path, costs):
-    """Adds the own cost of each stage in a file of callgrind to `costs`."""
+def read_costs(path, costs, functions):
+    """Adds the own cost of each stage in a file of callgrind to `costs`, and that of each function
+    and stage to `functions`."""
     names = {}
+    names_of_functions = {}
     stage = LIBRARIES
+    function = ""
     skips = False
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             found = re.match(r"(fl|fi|fe|cfl|cfi)=\((\d+)\)(?: (.*))?$", line.rstrip())
-            if found:
+            named = re.match(r"c?fn=\((\d+)\)(?: (.*))?$", line.rstrip())
+            if named:
+                number, name = named.groups()
+                if name:
+                    names_of_functions[number] = name
+                if line.startswith("fn="):
+                    function = names_of_functions.get(number, "")
+            elif found:
                 kind, number, name = found.groups()
                 if name:
                     names[number] = name
@@ -71,10 +88,11 @@ def read_costs(path, costs):
             elif line[:1].isdigit() or line[:1] in "+-*":
                 if not skips:
                     costs[stage] += int(line.split()[-1])
+                    functions[function, stage] += int(line.split()[-1])
                 skips = False
 
 
-def count(bench, tasks):
+def count(bench, tasks, functions):
     """Instructions of each stage of one run of a bench, all its processes together."""
     costs = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -86,8 +104,35 @@ def count(bench, tasks):
         if done.returncode != 0 or not re.search(r"^[\d.]+(e\+\d+)?$", done.stdout, re.M):
             sys.exit(f"bench-stages.py: {bench} failed: {done.stdout}{done.stderr[-2000:]}")
         for name in os.listdir(folder):
-            read_costs(os.path.join(folder, name), costs)
+            read_costs(os.path.join(folder, name), costs, functions)
     return costs
+
+
+def sample(functions):
+    """Nanoseconds a task of each stage of the embedded bench."""
+    stages = {}
+    for (function, stage), _ in sorted(functions.items(), key=lambda item: item[1]):
+        stages[function] = stage  # that of the costliest of those with this name
+    times = collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "perf")
+        record = ["perf", "record", "-q", "-F", str(FREQUENCY), "-o", data,
+                  os.path.join(BUILD, "bin", "tessera-bench"), "serve", "tasks-embedded",
+                  str(TASKS_TIMED), "1"]
+        report = ["perf", "report", "-i", data, "--no-children", "-g", "none", "--sort", "sym",
+                  "-F", "sample,sym", "--stdio"]
+        for command, text in ((record, "go\n" * RUNS), (report, "")):
+            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                sys.exit(f"bench-stages.py: perf failed: {done.stderr[-2000:]}")
+    for line in done.stdout.splitlines():
+        found = re.match(r"\s*(\d+)\s+\[(.)\] (\S+)", line)
+        if found:
+            samples, where, function = found.groups()
+            function = re.sub(r"\.(constprop|isra|part|cold|lto_priv)\b.*", "", function)
+            stage = KERNEL if where == "k" else stages.get(function, LIBRARIES)
+            times[stage] += int(samples) * 1e9 / FREQUENCY / RUNS / TASKS_TIMED
+    return times
 
 
 def build():
@@ -102,22 +147,30 @@ def build():
 def main():
     parser = argparse.ArgumentParser(description="Instructions of a tiny task by stage.")
     parser.add_argument("--cluster", action="store_true", help="through daemons as well")
+    parser.add_argument("--time", action="store_true", help="nanoseconds as well")
     parser.add_argument("--tasks", type=int, default=50000)
     options = parser.parse_args()
     build()
     benches = ["tasks-embedded"] + (["tasks-cluster"] if options.cluster else [])
     columns = []
+    functions = collections.Counter()
     for bench in benches:
-        few = count(bench, options.tasks)
-        many = count(bench, 2 * options.tasks)
+        few = count(bench, options.tasks, collections.Counter())
+        many = count(bench, 2 * options.tasks, functions if bench == "tasks-embedded"
+                     else collections.Counter())
         columns.append({name: (many[name] - few[name]) / options.tasks for name in many})
     heads = ["embedded, one thread", "scheduler and two workers"][:len(columns)]
-    print("| instructions a task | " + " | ".join(heads) + " |")
+    names = [name for name, _ in STAGES] + [LIBRARIES]
+    if options.time:
+        columns.append(sample(functions))
+        heads.append("embedded, one thread, ns")
+        names.append(KERNEL)
+    print("| instructions or ns a task | " + " | ".join(heads) + " |")
     print("|---|" + "---|" * len(columns))
-    for name in [name for name, _ in STAGES] + [LIBRARIES]:
-        cells = [f"{column.get(name, 0):.0f}" for column in columns]
+    for name in names:
+        cells = [f"{round(column.get(name, 0))}" for column in columns]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print("| together | " + " | ".join(f"{sum(c.values()):.0f}" for c in columns) + " |")
+    print("| together | " + " | ".join(f"{round(sum(c.values()))}" for c in columns) + " |")
 
 
 if __name__ == "__main__":

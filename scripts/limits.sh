@@ -7,7 +7,8 @@
 #
 #   sh scripts/limits.sh [MEGABYTES SCALE]                      (64 8; SCALE: how large chunks are)
 #
-# Takes about 30 seconds. Two chunks of SCALE² times 320 kB have to fit the memory for chunks.
+# Takes about 30 seconds. A chunk of SCALE² times 320 kB has to fit the memory for chunks, with what
+# a task makes of it.
 
 set -eu
 

@@ -444,8 +444,7 @@ tsi_files_remove_temporaries(const struct tsi_files *files, const struct tsi_pro
             tsi_files_open_target(files, temporary, &directory, NULL) != TESS_OK) {
             continue;
         }
-        const char *const slash = directory == AT_FDCWD ? NULL : strrchr(temporary, '/');
-        unlinkat(directory, slash == NULL ? temporary : slash + 1, 0);
+        unlinkat(directory, tsi_npy_name_in(directory, temporary), 0);
         tsi_files_close_target(directory);
     }
 }

@@ -89,6 +89,9 @@ struct tsi_npy_target {
     const int *directory; // of both names, open; NULL: where their paths lead
 };
 
+// The path as seen from an open directory, which is its last part; or, from AT_FDCWD, all of it.
+const char *tsi_npy_name_in(int directory, const char *path);
+
 // Writes chunk `chunk`: the elements in `data`, contiguous in C order, at the box that begins at
 // `start` and has `size` elements on each axis. An empty chunk has to be written too. Creates the
 // file where it is the first. Fails with TESS_EIO, also for a full disk.

@@ -63,18 +63,23 @@ extend(int file, int64_t bytes)
     return info.st_size >= (off_t)bytes || ftruncate(file, (off_t)bytes) == 0;
 }
 
-// What the files are opened by: in an open directory the last part of the path.
 static int
 directory_of(const struct tsi_npy_target *target)
 {
     return target->directory != NULL ? *target->directory : AT_FDCWD;
 }
 
+const char *
+tsi_npy_name_in(int directory, const char *path)
+{
+    const char *const slash = directory == AT_FDCWD ? NULL : strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 static const char *
 name_of(const struct tsi_npy_target *target, const char *path)
 {
-    const char *const slash = directory_of(target) == AT_FDCWD ? NULL : strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
+    return tsi_npy_name_in(directory_of(target), path);
 }
 
 // The first axis from which on the box is contiguous in the file: behind it, it has all of every

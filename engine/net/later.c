@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "engine/net/net.h"
+
 bool
 tsi_later_put(struct tsi_later *later, const void *bytes, size_t count, uint64_t now_ns)
 {
@@ -22,18 +24,33 @@ tsi_later_put(struct tsi_later *later, const void *bytes, size_t count, uint64_t
     return true;
 }
 
-bool
-tsi_later_next(const struct tsi_later *later, size_t *at, const unsigned char **bytes,
-               size_t *count)
+struct tsi_later_parts
+tsi_later_parts(const struct tsi_later *later, const unsigned char *last, size_t last_count)
 {
-    uint64_t length;
-    if (*at == later->bytes.count) {
+    return (struct tsi_later_parts){.later = later,
+                                    .last = last,
+                                    .last_count = last_count,
+                                    .left = later->count + (last != NULL ? 1 : 0)};
+}
+
+bool
+tsi_later_next_part(struct tsi_later_parts *parts)
+{
+    const struct tsi_later *later = parts->later;
+    uint64_t length = parts->last_count;
+    if (parts->left == 0) {
         return false;
     }
-    memcpy(&length, later->bytes.items + *at, sizeof length);
-    *bytes = later->bytes.items + *at + sizeof length;
-    *count = (size_t)length;
-    *at += sizeof length + (size_t)length;
+    parts->bytes = parts->last;
+    if (parts->at < later->bytes.count) {
+        memcpy(&length, later->bytes.items + parts->at, sizeof length);
+        parts->bytes = later->bytes.items + parts->at + sizeof length;
+        parts->at += sizeof length + (size_t)length;
+    }
+    parts->count = (size_t)length;
+    parts->left--;
+    parts->frames = parts->frames % TSI_NET_FRAMES_MAX + 1;
+    parts->more = parts->left > 0 && parts->frames < TSI_NET_FRAMES_MAX;
     return true;
 }
 

@@ -28,9 +28,24 @@ struct tsi_later {
 // Keeps a copy of a message; false when memory is out.
 bool tsi_later_put(struct tsi_later *later, const void *bytes, size_t count, uint64_t now_ns);
 
-// The messages, oldest first; `*at` is 0 before the first. False if there is none left.
-bool tsi_later_next(const struct tsi_later *later, size_t *at, const unsigned char **bytes,
-                    size_t *count);
+// What leaves: the messages that were kept back, oldest first, and one more behind them. Nothing
+// may be put in meanwhile.
+struct tsi_later_parts {
+    const struct tsi_later *later;
+    const unsigned char *last; // the one more, NULL: none
+    size_t last_count;
+    size_t left; // messages
+    size_t at;
+    size_t frames; // of one message of the transport, so far
+    // Of the message that tsi_later_next_part() has found:
+    const unsigned char *bytes;
+    size_t count;
+    bool more; // it leaves together with the next one (tsi_net_send_part())
+};
+
+struct tsi_later_parts tsi_later_parts(const struct tsi_later *later, const unsigned char *last,
+                                       size_t last_count);
+bool tsi_later_next_part(struct tsi_later_parts *parts); // false if there is none left
 
 // Forgets all of them; they were sent, or are of no use any more.
 void tsi_later_clear(struct tsi_later *later);

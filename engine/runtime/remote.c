@@ -150,13 +150,14 @@ remote_new(void)
     pthread_mutex_init(&remote->lock, NULL);
     pthread_cond_init(&remote->settled_cond, &attributes);
     pthread_condattr_destroy(&attributes);
+    remote->has_processors = tsi_machine_processors() > 1;
     remote->backend = (struct tsi_backend){.submit = remote_submit,
                                            .cancel = remote_cancel,
                                            .release = remote_release,
                                            .attach = remote_attach,
                                            .threads = remote_threads,
                                            .close = remote_close,
-                                           .may_look = tsi_machine_processors() > 1};
+                                           .may_look = remote->has_processors};
     remote->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     remote->settled = TESS_RUNNING;
     return remote;

@@ -127,8 +127,8 @@ struct tsi_remote {
     uint64_t damaged;                       // segments, as the fetcher last told
     TSI_VEC(struct tsi_remote_copy) copies; // the one used last is the last
     uint64_t bytes_copied;
-    struct tsi_helper *helper; // for large copies; NULL if there is none
-    bool has_looked;           // for a second processor that a helper could use
+    bool has_processors;       // more than one
+    struct tsi_helper *helper; // for large copies, from the first one on
     struct tsi_arena scratch;
     struct tsi_wire_buf out;
     struct tsi_later later; // to the scheduler

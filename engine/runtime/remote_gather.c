@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "engine/base/clock.h"
-#include "engine/base/machine.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/remote.h"
 #include "engine/runtime/scatter.h"
@@ -29,9 +28,8 @@ tsi_remote_helper(struct tsi_remote *remote, uint64_t bytes)
     if (bytes < TSI_SCATTER_HELPED_BYTES) {
         return NULL;
     }
-    if (!remote->has_looked) {
-        remote->has_looked = true;
-        remote->helper = tsi_machine_processors() > 1 ? tsi_helper_new() : NULL;
+    if (remote->helper == NULL && remote->has_processors) {
+        remote->helper = tsi_helper_new();
     }
     return remote->helper;
 }

@@ -37,16 +37,9 @@ send_part(struct tsi_remote *remote, const unsigned char *bytes, size_t count, b
 static void
 send_all(struct tsi_remote *remote, const unsigned char *last, size_t last_count)
 {
-    const size_t total = remote->later.count + (last != NULL ? 1 : 0);
-    const unsigned char *bytes = NULL;
-    size_t count = 0;
-    size_t at = 0;
-    for (size_t i = 1; i <= total; i++) {
-        if (!tsi_later_next(&remote->later, &at, &bytes, &count)) {
-            bytes = last;
-            count = last_count;
-        }
-        send_part(remote, bytes, count, i < total && i % TSI_NET_FRAMES_MAX != 0);
+    struct tsi_later_parts parts = tsi_later_parts(&remote->later, last, last_count);
+    while (tsi_later_next_part(&parts)) {
+        send_part(remote, parts.bytes, parts.count, parts.more);
     }
     tsi_later_clear(&remote->later);
 }
@@ -54,10 +47,11 @@ send_all(struct tsi_remote *remote, const unsigned char *last, size_t last_count
 void
 tsi_remote_flush(struct tsi_remote *remote)
 {
-    if (remote->peer != 0) {
-        send_all(remote, NULL, 0);
+    if (remote->peer == 0) {
+        tsi_later_clear(&remote->later);
+        return;
     }
-    tsi_later_clear(&remote->later);
+    send_all(remote, NULL, 0);
 }
 
 void

@@ -21,9 +21,10 @@
 
 enum {
     INPUTS_COUNTED_MAX = 4096, // of a task
-    // Tasks of an operation that are looked at, and inputs of all of them: some tens of
-    // milliseconds. What is missed then ends with refusals by workers.
+    // Tasks of an operation that are looked at, of each a few, and inputs of all tasks of a job.
+    // What is missed then ends with refusals by workers.
     TASKS_COUNTED_MAX = 1 << 18,
+    TASKS_COUNTED_MIN = 3,
     INPUTS_LOOKED_AT_MAX = 1 << 20,
 };
 
@@ -110,9 +111,10 @@ input_bytes_bound(const struct tsi_sched_job *job, uint32_t op)
     return bytes;
 }
 
-// Finds the task of the operation that needs most; without looking for it if all of them fit.
+// Finds the task of the operation that needs most; without looking for it if all of them fit. What
+// is looked at is subtracted from `budget`.
 static struct need
-op_need(struct tsi_sched_job *job, uint32_t op, uint64_t limit)
+op_need(struct tsi_sched_job *job, uint32_t op, uint64_t limit, int64_t *budget)
 {
     const struct tsi_sched_op *info = &job->ops[op];
     const uint64_t own = tsi_saturate_add(info->bytes_max, info->workspace);
@@ -121,10 +123,14 @@ op_need(struct tsi_sched_job *job, uint32_t op, uint64_t limit)
         return need;
     }
     // Evenly, where there are too many.
-    const uint32_t step = info->count / TASKS_COUNTED_MAX + 1;
-    int64_t budget = INPUTS_LOOKED_AT_MAX;
-    for (uint64_t chunk = 0; chunk < info->count && budget > 0; chunk += step) {
-        const uint64_t inputs = input_bytes(job, op, (uint32_t)chunk, &budget);
+    const uint32_t tasks_max = *budget > 0 ? TASKS_COUNTED_MAX : TASKS_COUNTED_MIN;
+    const uint32_t step = info->count / tasks_max + 1;
+    uint32_t looked = 0;
+    for (uint64_t chunk = 0; chunk < info->count; chunk += step) {
+        if (*budget <= 0 && looked++ >= TASKS_COUNTED_MIN) {
+            break;
+        }
+        const uint64_t inputs = input_bytes(job, op, (uint32_t)chunk, budget);
         const uint64_t bytes = tsi_saturate_add(own, inputs);
         if (bytes > need.bytes) {
             need = (struct need){bytes, op, (uint32_t)chunk};
@@ -328,9 +334,10 @@ tsi_sched_fit_check(struct tsi_sched *sched, struct tsi_sched_job *job)
         return true;
     }
     struct need most = {0, 0, 0};
+    int64_t budget = INPUTS_LOOKED_AT_MAX;
     for (int op = 0; op < job->program->op_count; op++) {
         if (job->ops[op].count > 0 && tsi_sched_op_runs(&job->ops[op])) {
-            const struct need need = op_need(job, (uint32_t)op, sched->memory_max);
+            const struct need need = op_need(job, (uint32_t)op, sched->memory_max, &budget);
             most = need.bytes > most.bytes ? need : most;
         }
     }

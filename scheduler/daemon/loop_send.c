@@ -56,26 +56,20 @@ static void
 send_all(struct tsi_loop *loop, struct tsi_member *member, const unsigned char *last,
          size_t last_count)
 {
-    const size_t total = member->later.count + (last != NULL ? 1 : 0);
     const size_t bytes_all = member->later.bytes.count + last_count;
     const struct tsi_route *route = &member->route;
-    const unsigned char *bytes = NULL;
-    size_t count = 0;
-    size_t at = 0;
-    if (total > 0 && member->leaves_by == NULL && !tsi_outbox_has_room(member->outbox, bytes_all)) {
+    struct tsi_later_parts parts = tsi_later_parts(&member->later, last, last_count);
+    if (bytes_all > 0 && member->leaves_by == NULL &&
+        !tsi_outbox_has_room(member->outbox, bytes_all)) {
         errno = EAGAIN;
         give_up(loop, member);
     }
-    for (size_t i = 1; i <= total && member->leaves_by == NULL; i++) {
-        if (!tsi_later_next(&member->later, &at, &bytes, &count)) {
-            bytes = last;
-            count = last_count;
-        }
-        const bool more = i < total && i % TSI_NET_FRAMES_MAX != 0;
-        if (!tsi_outbox_send_part(member->outbox, loop->socket, route, bytes, count, more)) {
+    while (member->leaves_by == NULL && tsi_later_next_part(&parts)) {
+        if (!tsi_outbox_send_part(member->outbox, loop->socket, route, parts.bytes, parts.count,
+                                  parts.more)) {
             give_up(loop, member);
         }
-        route = more ? NULL : &member->route;
+        route = parts.more ? NULL : &member->route;
     }
     tsi_later_clear(&member->later);
 }

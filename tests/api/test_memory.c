@@ -4,6 +4,7 @@
 // status with a message, and the session is as good as before.
 
 #include "tests/support/api.h"
+#include "tests/support/processes.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -134,9 +135,8 @@ Test(api_memory, tasks_that_cannot_fit_with_what_is_kept_are_refused)
 // What a session is told to take is cut to what the process may have, here of addresses.
 Test(api_memory, a_limit_beyond_that_of_the_process_is_cut)
 {
-    const char *sanitized = getenv("TESSERA_SANITIZED");
     const struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
-    if (sanitized != NULL && *sanitized != '\0') {
+    if (test_is_sanitized()) {
         cr_skip_test("a sanitizer needs more addresses");
     }
     cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/base/machine.h"
+#include "tests/support/processes.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -116,9 +117,8 @@ take_and_give(void *argument)
 Test(pages, resident_memory_stays_below_while_blocks_come_and_go)
 {
     static const size_t sizes[THREADS] = {4 * MIB, 5 * MIB, 6 * MIB};
-    const char *sanitized = getenv("TESSERA_SANITIZED");
     pthread_t threads[THREADS];
-    if ((sanitized != NULL && *sanitized != '\0') || !forget_peak()) {
+    if (test_is_sanitized() || !forget_peak()) {
         cr_skip_test("the peak is a sanitizer's, or cannot be reset");
     }
     const uint64_t before = tsi_machine_resident_peak_bytes();
