@@ -9,7 +9,8 @@
 # The rules: sizes of files and functions, the licence line, no allocation around engine/base, the
 # direction of includes (the table of layers is the one in CMakeLists.txt), where ZeroMQ and BLAS
 # may be seen, the map of files in docs/ARCHITECTURE.md, every public name documented, no dead
-# links in the documentation, no paths of somebody's machine.
+# links in the documentation, no paths of somebody's machine, no part of Criterion that tests/plain
+# does not have.
 
 import pathlib
 import re
@@ -171,6 +172,18 @@ def check_blas(files):
         breach(", ".join(users), 0, "cblas.h is for one file of engine/kernel")
 
 
+def check_criterion(files):
+    """Builds that cannot run Criterion's runner have the part of it that tests/plain knows."""
+    known = set(re.findall(r"#define (cr_\w+)", files["tests/plain/criterion/criterion.h"]))
+    for name, text in files.items():
+        if not name.startswith("tests/") or not is_code(name):
+            continue
+        for match in re.finditer(r"\bcr_\w+", without_comments(text)):
+            if match.group() not in known:
+                breach(name, line_of(text, match.start()),
+                       f"{match.group()} is missing in tests/plain/criterion/criterion.h")
+
+
 def expand(pattern):
     """The names that `stem.[ch]` and `stem_{a,b}.c` stand for."""
     match = re.search(r"\[(\w+)\]|\{([^{}]*)\}", pattern)
@@ -248,6 +261,7 @@ def main():
         if name.endswith(".md"):
             check_links(name, text, files)
     check_blas(files)
+    check_criterion(files)
     check_architecture(files)
     check_public_names(files)
     print("\n".join(breaches) if breaches else f"{len(files)} files, no breach")

@@ -58,9 +58,12 @@ _Noreturn void plain_fail(const char *file, int line, const char *condition, con
         }                                                                                          \
     } while (0)
 #define cr_expect(...) cr_assert(__VA_ARGS__)
+#define cr_expect_lt(x, y, ...) cr_assert((x) < (y), __VA_ARGS__)
+#define cr_assert_not_null(x, ...) cr_assert((x) != NULL, __VA_ARGS__)
 #define cr_assert_not(condition, ...) cr_assert(!(condition), __VA_ARGS__)
 #define cr_assert_eq(x, y, ...) cr_assert((x) == (y), __VA_ARGS__)
 #define cr_assert_neq(x, y, ...) cr_assert((x) != (y), __VA_ARGS__)
+#define cr_assert_gt(x, y, ...) cr_assert((x) > (y), __VA_ARGS__)
 #define cr_assert_leq(x, y, ...) cr_assert((x) <= (y), __VA_ARGS__)
 #define cr_assert_geq(x, y, ...) cr_assert((x) >= (y), __VA_ARGS__)
 #define cr_assert_str_eq(x, y, ...) cr_assert(strcmp(x, y) == 0, __VA_ARGS__)
