@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -338,6 +339,26 @@ tsi_net_make_keys(struct tsi_connection *connection, char scheduler_secret[TSI_K
     return TESS_OK;
 }
 
+// libzmq starts another library, for multicast, with the first context of a process and ends it
+// with the last one, by a count without a lock: while one thread ends it, another may start it, and
+// both write the same variables. A context that stays keeps it from ending; it has no sockets, and
+// so no threads, and one descriptor.
+static void *lasting_context;
+
+static void
+make_lasting_context(void)
+{
+    lasting_context = zmq_ctx_new();
+}
+
+static void *
+new_context(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_lasting_context);
+    return lasting_context != NULL ? zmq_ctx_new() : NULL;
+}
+
 struct tsi_net *
 tsi_net_new(const struct tsi_connection *connection, const char *scheduler_secret,
             struct tsi_error *error)
@@ -350,7 +371,7 @@ tsi_net_new(const struct tsi_connection *connection, const char *scheduler_secre
     net->keys = *connection;
     snprintf(net->scheduler_secret, sizeof net->scheduler_secret, "%s",
              scheduler_secret != NULL ? scheduler_secret : "");
-    net->context = zmq_ctx_new();
+    net->context = new_context();
     if (net->context == NULL) {
         fail_zmq(error, "cannot start", "ZeroMQ");
         tsi_net_free(net);
