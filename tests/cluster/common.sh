@@ -9,6 +9,9 @@ bin=${TESSERA_BIN:?}
 examples=$bin/../examples
 room=$(mktemp -d /tmp/tessera-test-XXXXXX)
 daemons=
+# A sanitizer's processes are several times as slow.
+slowness=1
+[ -z "${TESSERA_SANITIZED-}" ] || slowness=4
 XDG_RUNTIME_DIR=$room
 export XDG_RUNTIME_DIR
 unset TESSERA_SCHEDULER
@@ -55,7 +58,7 @@ start()
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds.
 wait_for()
 {
-    tries=$(($1 * 20))
+    tries=$(($1 * 20 * slowness))
     what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
@@ -91,7 +94,7 @@ runs()
     expected=$1
     shift
     code=0
-    output=$(timeout -k 1 9 "$@" 2>&1) || code=$?
+    output=$(timeout -k 1 $((9 * slowness)) "$@" 2>&1) || code=$?
     [ "$code" -eq "$expected" ] || fail "$*: ended with $code instead of $expected: $output"
 }
 
