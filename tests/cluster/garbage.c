@@ -488,6 +488,49 @@ check_cluster(const char *what, const char *const *flags, uint64_t expected)
     }
 }
 
+// `count` frames that nobody can read, and then one that is answered, by when all have come.
+static void
+throw_counted(const char *address, int count, struct tsi_message *last)
+{
+    static const char nonsense[40] = "TS";
+    char answer[512];
+    struct test_stub stub = test_stub_open(address, &connection);
+    for (int i = 0; i < count; i++) {
+        zmq_send(stub.socket, nonsense, sizeof nonsense, 0);
+    }
+    test_stub_send(&stub, last);
+    test_check(zmq_recv(stub.socket, answer, sizeof answer, 0) >= 0, "%s: no answer", address);
+    test_stub_close(&stub);
+}
+
+// A cluster without work, at which just so many bad frames are thrown, counts just so many.
+static void
+all_are_counted(void)
+{
+    enum { AT_SCHEDULER = 73, AT_WORKER = 41 };
+    char line[64];
+    char endpoint[1][TEST_PATH_MAX];
+    struct test_cluster cluster;
+    struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
+                                .hello = {.role = TSI_ROLE_CLIENT,
+                                          .name = "counted",
+                                          .library = "0",
+                                          .endpoint = "ipc:///nowhere",
+                                          .host = "nowhere"}};
+    struct tsi_message get = {.type = TSI_MESSAGE_GET, .get = {.key = 77}};
+    test_cluster_start_with(&cluster, NULL, 1, NULL);
+    test_check(tsi_connection_read(cluster.file, &connection, NULL) == TESS_OK, "no file");
+    test_endpoints("worker joined", endpoint, 1);
+    throw_counted(connection.address, AT_SCHEDULER, &hello);
+    throw_counted(endpoint[0], AT_WORKER, &get);
+    test_cluster_stop(&cluster);
+    snprintf(line, sizeof line, "workers_lost=0 bad_frames=%d ", AT_SCHEDULER);
+    test_check(test_log_count("scheduler.log", line) == 1, "the scheduler did not count %d",
+               AT_SCHEDULER);
+    snprintf(line, sizeof line, "damaged=0 bad_frames=%d\n", AT_WORKER);
+    test_check(test_log_count("worker-0.log", line) == 1, "the worker did not count %d", AT_WORKER);
+}
+
 int
 main(void)
 {
@@ -505,6 +548,7 @@ main(void)
     test_check(test_log_count("worker-0.log", "bad_frames=0") == 0 &&
                    test_log_count("worker-1.log", "bad_frames=0") == 0,
                "no garbage came to a worker");
+    all_are_counted();
     puts("garbage: ok");
     return EXIT_SUCCESS;
 }

@@ -9,16 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/net/connection.h"
+#include "tests/planted/blas_that_exits.h"
 #include "tests/support/group.h"
 #include "tests/support/processes.h"
+#include "tests/support/relay.h"
 
 static pid_t
-start_watched(const struct test_cluster *cluster)
+start_watched_by(const char *connection_file)
 {
     const int joined = test_log_count("scheduler.log", "worker joined");
     const char *const argv[] = {test_program("tessera-worker"),
                                 "--scheduler-file",
-                                cluster->file,
+                                connection_file,
                                 "--nthreads",
                                 "1",
                                 "--name",
@@ -27,6 +30,12 @@ start_watched(const struct test_cluster *cluster)
     const pid_t nanny = test_start("watched.log", argv);
     test_log_wait("scheduler.log", "worker joined", joined + 1, 10000);
     return nanny;
+}
+
+static pid_t
+start_watched(const struct test_cluster *cluster)
+{
+    return start_watched_by(cluster->file);
 }
 
 static pid_t
@@ -91,7 +100,7 @@ message_tells_how_workers_died(void)
     test_cluster_stop(&cluster);
 }
 
-// One task of a product, which takes seconds and 600 MB.
+// One task of a product, which takes seconds and 600 MB if there are 6000 rows.
 struct compute {
     tess_session *session;
     tess_future *future;
@@ -99,11 +108,11 @@ struct compute {
 };
 
 static void
-start_compute(struct compute *compute, const struct test_cluster *cluster)
+start_compute(struct compute *compute, const struct test_cluster *cluster, int64_t rows)
 {
     compute->session = test_session(cluster);
     tess_array *x =
-        tess_full(compute->session, TESS_SHAPE(6000, 6000), TESS_CHUNKS(6000, 6000), TESS_F64, 2);
+        tess_full(compute->session, TESS_SHAPE(rows, rows), TESS_CHUNKS(rows, rows), TESS_F64, 2);
     tess_array *product = tess_sum(tess_matmul(x, x), TESS_AXES_ALL);
     void *out = &compute->result;
     const size_t bytes = sizeof compute->result;
@@ -136,7 +145,7 @@ message_tells_of_the_unreachable(void)
     struct test_cluster cluster = {.scheduler = 0};
     struct compute compute;
     test_scheduler_start(&cluster, flags);
-    start_compute(&compute, &cluster);
+    start_compute(&compute, &cluster, 6000);
     for (int i = 0; i < TRIES && goes_on(&compute); i++) {
         const int lost = test_log_count("scheduler.log", "no sign of life");
         const pid_t nanny = start_watched(&cluster);
@@ -148,6 +157,71 @@ message_tells_of_the_unreachable(void)
         test_check(test_wait(nanny, 5000) == 128 + SIGKILL, "the nanny hides the signal");
     }
     expect_lost(&compute, "watched (gave no sign of life");
+    test_cluster_stop(&cluster);
+}
+
+// The file of those who reach the scheduler through `relay`, which is started.
+static const char *
+lay_cable(struct test_relay *relay, const struct test_cluster *cluster)
+{
+    static char file[TEST_PATH_MAX];
+    struct tsi_connection connection;
+    test_check(tsi_connection_read(cluster->file, &connection, NULL) == TESS_OK, "no file");
+    test_relay_start(relay, "127.0.0.1", atoi(strrchr(connection.address, ':') + 1));
+    snprintf(connection.address, sizeof connection.address, "tcp://127.0.0.1:%d", relay->port);
+    snprintf(file, sizeof file, "%s", test_place("relayed.json"));
+    test_check(tsi_connection_write(file, &connection, NULL) == TESS_OK, "no file");
+    return file;
+}
+
+// The worker goes on, but its link to the scheduler ends: it is cut, so that both ends are told, or
+// nothing passes any more and nobody is told.
+static void
+message_tells_of_a_cut_link(bool is_told, const char *how)
+{
+    static const char *const flags[] = {"--port", "0", "--worker-ttl", "700ms", NULL};
+    static struct test_relay relays[2];
+    struct test_relay *relay = &relays[is_told];
+    struct test_cluster cluster = {.scheduler = 0};
+    struct compute compute;
+    char text[128];
+    snprintf(text, sizeof text, "why=%s", how);
+    test_scheduler_start(&cluster, flags);
+    const char *file = lay_cable(relay, &cluster);
+    start_compute(&compute, &cluster, 6000);
+    for (int i = 0; i < TRIES && goes_on(&compute); i++) {
+        const int lost = test_log_count("scheduler.log", text);
+        const pid_t nanny = start_watched_by(file);
+        const pid_t child = child_of(nanny);
+        test_sleep_ms(700);
+        relay->is_cut = is_told;
+        relay->is_silent = !is_told;
+        test_log_wait("scheduler.log", text, lost + 1, 8000);
+        test_check(test_is_running(nanny), "the worker did not outlive its link");
+        test_signal(child, SIGKILL);
+        test_check(test_wait(nanny, 5000) == 128 + SIGKILL, "the nanny hides the signal");
+        relay->is_cut = relay->is_silent = false;
+    }
+    snprintf(text, sizeof text, "watched (%s", how);
+    expect_lost(&compute, text);
+    test_cluster_stop(&cluster);
+}
+
+// A library that the kernel calls ends the worker's process.
+static void
+message_tells_of_exit_status(void)
+{
+    struct test_cluster cluster = {.scheduler = 0};
+    struct compute compute;
+    test_scheduler_start(&cluster, NULL);
+    start_compute(&compute, &cluster, 300);
+    setenv("TESSERA_OPENBLAS", test_program("../tests/blas_that_exits.so"), 1);
+    for (int i = 0; i < 3; i++) {
+        const pid_t nanny = start_watched(&cluster);
+        test_check(test_wait(nanny, 10000) == BLAS_EXIT_STATUS, "the nanny hides the exit status");
+    }
+    unsetenv("TESSERA_OPENBLAS");
+    expect_lost(&compute, "watched (its process ended with exit status 3)");
     test_cluster_stop(&cluster);
 }
 
@@ -165,7 +239,7 @@ message_tells_of_want_of_memory(void)
     }
     snprintf(path, sizeof path, "%s/cgroup.procs", group.path);
     test_scheduler_start(&cluster, NULL);
-    start_compute(&compute, &cluster);
+    start_compute(&compute, &cluster, 6000);
     for (int i = 0; i < TRIES && goes_on(&compute); i++) {
         const pid_t nanny = start_watched(&cluster);
         FILE *file = fopen(path, "we");
@@ -205,9 +279,12 @@ signals_pass_through(void)
 int
 main(void)
 {
-    test_place_open(120);
+    test_place_open(180);
     message_tells_how_workers_died();
     message_tells_of_the_unreachable();
+    message_tells_of_a_cut_link(true, "its connection broke");
+    message_tells_of_a_cut_link(false, "gave no sign of life");
+    message_tells_of_exit_status();
     message_tells_of_want_of_memory();
     signals_pass_through();
     puts("ok");
