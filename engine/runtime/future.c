@@ -345,8 +345,8 @@ look_for_end(struct tess_future *future, uint64_t start, uint64_t end)
     while (!future->ended && tsi_clock_ns() < until) {
         sched_yield();
     }
-    const int twice = backend->asleep < ASLEEP_MAX ? 2 * backend->asleep + 1 : ASLEEP_MAX;
-    backend->asleep = future->ended ? 0 : twice;
+    const int twice = 2 * backend->asleep + 1;
+    backend->asleep = future->ended ? 0 : twice < ASLEEP_MAX ? twice : ASLEEP_MAX;
     backend->asleep_left = backend->asleep;
 }
 
