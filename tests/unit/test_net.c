@@ -299,6 +299,50 @@ Test(net, every_socket_has_a_longest_message)
 }
 
 // A peer may choose its own name, also one that is longer than those that libzmq gives.
+// How many messages of `bytes` somebody can send to `address` whom nobody reads.
+static int
+send_unread(const char *address, size_t bytes, int most)
+{
+    static const char message[1 << 16];
+    const int few = 1;
+    const int linger = 0;
+    const int patience_ms = 300;
+    int sent = 0;
+    void *context = zmq_ctx_new();
+    void *peer = zmq_socket(context, ZMQ_DEALER);
+    zmq_setsockopt(peer, ZMQ_SNDHWM, &few, sizeof few);
+    zmq_setsockopt(peer, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(peer, ZMQ_SNDTIMEO, &patience_ms, sizeof patience_ms);
+    cr_assert(zmq_connect(peer, address) == 0);
+    while (sent < most && zmq_send(peer, message, bytes, 0) >= 0) {
+        sent++;
+    }
+    zmq_close(peer);
+    zmq_ctx_term(context);
+    return sent;
+}
+
+// Of somebody who is not heard just now 64 messages are taken in, and what the kernel holds.
+Test(net, every_socket_takes_in_so_many_messages)
+{
+    const struct tsi_connection connection = {.epoch = 1};
+    struct tsi_error error;
+    char address[256];
+    char bound[256];
+    struct tsi_net *net = tsi_net_new(&connection, NULL, &error);
+    cr_assert(tsi_net_data_address("ipc:///x", "", address, sizeof address, &error) == TESS_OK);
+    void *control = tsi_net_bind(net, TSI_NET_CONTROL, address, bound, sizeof bound, &error);
+    const int of_control = send_unread(bound, 1 << 16, 2000);
+    cr_assert(of_control >= 64 && of_control < 90, "%d messages", of_control);
+    tsi_net_close(control, 0);
+    cr_assert(tsi_net_data_address("ipc:///x", "", address, sizeof address, &error) == TESS_OK);
+    void *data = tsi_net_bind(net, TSI_NET_DATA, address, bound, sizeof bound, &error);
+    const int of_data = send_unread(bound, 1000, 20000);
+    cr_assert(of_data >= 64 && of_data < 2000, "%d messages", of_data);
+    tsi_net_close(data, 0);
+    tsi_net_free(net);
+}
+
 Test(net, names_that_peers_choose_do_no_harm)
 {
     const struct tsi_connection connection = {.epoch = 1};
