@@ -21,6 +21,7 @@ enum {
 };
 
 static const uint64_t refused_pause_ns = 20000000;
+static const uint64_t ns_in_ms = 1000000;
 
 // The attempt that a report is about; TSI_ATTEMPT_NONE if it is about the past.
 static uint32_t
@@ -198,6 +199,31 @@ may_retry(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_a
     return tsi_sched_trouble_put(job, end->task, trouble);
 }
 
+// The pause after the failure of which the task is tried for the `retry`th time again, from 1 on.
+static uint64_t
+retry_pause(const struct tsi_sched *sched, int retry)
+{
+    const int doublings = retry - 1 < RETRY_DOUBLINGS_MAX ? retry - 1 : RETRY_DOUBLINGS_MAX;
+    return sched->config.retry_pause_ns << doublings;
+}
+
+// What was done about the failure of a task, in words.
+static void
+tell_tries(const struct tsi_sched *sched, tess_status status, int retries, char *out, size_t bytes)
+{
+    const unsigned long long first = retry_pause(sched, 1) / ns_in_ms;
+    if (status != TESS_EIO) {
+        snprintf(out, bytes, "not tried again: it would fail the same way");
+    } else if (retries == 0) {
+        snprintf(out, bytes, "tried once");
+    } else if (retries == 1) {
+        snprintf(out, bytes, "tried 2 times, with a pause of %llu ms", first);
+    } else {
+        snprintf(out, bytes, "tried %d times, with pauses that grew from %llu ms to %llu ms",
+                 retries + 1, first, (unsigned long long)(retry_pause(sched, retries) / ns_in_ms));
+    }
+}
+
 // The task itself failed.
 static void
 on_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t attempt,
@@ -206,22 +232,19 @@ on_failed(struct tsi_sched *sched, struct tsi_sched_worker *worker, uint32_t att
     struct tsi_sched_job *job = sched->jobs.items[worker->attempts.items[attempt].job_slot];
     const uint32_t rank = worker->attempts.items[attempt].rank;
     job->tasks_run++;
-    if (may_retry(sched, job, end)) {
-        const int retries = (int)tsi_sched_trouble_get(job, end->task).retries - 1;
-        const int doublings = retries < RETRY_DOUBLINGS_MAX ? retries : RETRY_DOUBLINGS_MAX;
+    const bool is_retried = may_retry(sched, job, end);
+    const int retries = (int)tsi_sched_trouble_get(job, end->task).retries;
+    if (is_retried) {
         tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_RELEASED);
-        retry_later(sched, job, end->task, rank, sched->config.retry_pause_ns << doublings);
+        retry_later(sched, job, end->task, rank, retry_pause(sched, retries));
         return;
     }
     tsi_sched_lost_attempt(sched, worker, attempt, TSI_TASK_ERRED);
     const bool is_error = end->status > TESS_RUNNING && end->status < TESS_STATUS_COUNT;
     const tess_status status = is_error ? end->status : TESS_EINTERNAL;
     char place[TSI_ERROR_TEXT_MAX / 2];
-    char tries[64] = "not tried again: it would fail the same way";
-    if (status == TESS_EIO) {
-        snprintf(tries, sizeof tries, "tried %d times, with growing pauses",
-                 (int)tsi_sched_trouble_get(job, end->task).retries + 1);
-    }
+    char tries[96];
+    tell_tries(sched, status, retries, tries, sizeof tries);
     if (end->text != NULL && end->text[0] != '\0') {
         tsi_sched_job_doom(sched, job, status, "%s (%s)", end->text, tries);
         return;
