@@ -216,10 +216,17 @@ job_ended(struct tsi_remote *remote, const struct tsi_message *message)
         return;
     }
     tsi_future_set_costs(job->future, &message->job_ended.costs);
-    if (message->job_ended.status == TESS_OK) {
+    tess_status status = message->job_ended.status;
+    const char *text = message->job_ended.text;
+    if (status == TESS_OK) {
         note_kept(remote, job);
+    } else if (status != TESS_ECANCELLED) {
+        // It may have been submitted before it was heard that what it uses is not to be had.
+        const struct tsi_error *error = tsi_remote_kept_error(remote, job->future->plan.program);
+        status = error != NULL ? error->status : status;
+        text = error != NULL ? error->text : text;
     }
-    tsi_remote_end_job(remote, job, message->job_ended.status, message->job_ended.text);
+    tsi_remote_end_job(remote, job, status, text);
 }
 
 static void
