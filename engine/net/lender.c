@@ -57,7 +57,8 @@ struct connection {
     bool ended;
     TSI_VEC(struct lent) leases;
     TSI_VEC(struct tsi_lease_record) waiting; // WANTs of chunks that are not there yet
-    struct tsi_map by_lease;                  // to the index
+    size_t answered; // of them, the first, while all are tried again: they do not wait any more
+    struct tsi_map by_lease; // to the index
 };
 
 struct tsi_lender {
@@ -279,7 +280,8 @@ static bool
 put_off(struct tsi_lender *lender, struct connection *connection,
         const struct tsi_lease_record *want)
 {
-    if (connection->waiting.count == WAITING_MAX || !tsi_vec_push(&connection->waiting, *want)) {
+    const size_t waiting = connection->waiting.count - connection->answered;
+    if (waiting == WAITING_MAX || !tsi_vec_push(&connection->waiting, *want)) {
         return false;
     }
     lender->waiting_count++;
@@ -360,8 +362,10 @@ answer_waiting(struct tsi_lender *lender, struct connection *connection)
     const size_t count = connection->waiting.count;
     for (size_t i = 0; i < count && !connection->ended; i++) {
         const struct tsi_lease_record want = connection->waiting.items[i];
+        connection->answered = i + 1;
         connection->ended = !answer(lender, connection, &want);
     }
+    connection->answered = 0;
     // Behind them are those that have to wait on.
     connection->waiting.count -= count;
     lender->waiting_count -= count;

@@ -29,14 +29,15 @@ static char directory[] = "/tmp/tessera-test-XXXXXX";
 static struct tsi_buf *chunks[CHUNKS]; // NULL: there is none
 static struct tsi_lender *lender;
 static struct tsi_borrower *borrower;
-static uint64_t now; // of the lender
+static uint64_t now;  // of the lender
+static bool is_later; // no chunk is there yet
 
 static struct tsi_buf *
 look_up(void *context, tsi_key key, const char **text)
 {
     (void)context;
-    *text = "none";
-    return key < CHUNKS && chunks[key] != NULL ? tsi_buf_ref(chunks[key]) : NULL;
+    *text = is_later ? tsi_server_later : "none";
+    return !is_later && key < CHUNKS && chunks[key] != NULL ? tsi_buf_ref(chunks[key]) : NULL;
 }
 
 static void
@@ -387,6 +388,51 @@ Test(lease, of_one_that_floods_ends)
     tsi_lender_turn(lender, now);
     cr_assert(tsi_lender_count(lender) == 0);
     close(plain);
+}
+
+// Takes the answers that have come; how many of them refuse.
+static int
+read_refusals(int plain)
+{
+    struct tsi_lease_record record;
+    int file = -1;
+    int refusals = 0;
+    while (tsi_lease_receive(plain, &record, &file) == TSI_LEASE_GOT) {
+        refusals += record.type == TSI_LEASE_REFUSED;
+        if (file >= 0) {
+            close(file);
+        }
+    }
+    return refusals;
+}
+
+// Of what is not there yet so many questions wait, however often they are looked at; the others are
+// told to fetch it.
+Test(lease, so_many_questions_of_a_reader_wait)
+{
+    enum { WAITING_MAX = 1024, TOO_MANY = 100 };
+    const int plain = open_plain();
+    const struct tsi_lease_record want = {.type = TSI_LEASE_WANT, .key = 1, .bytes = 2 * MIB + 1};
+    int refusals = 0;
+    is_later = true;
+    tsi_lender_turn(lender, now);
+    for (int i = 0; i < WAITING_MAX + TOO_MANY; i++) {
+        cr_assert(tsi_lease_send(plain, want, -1));
+        tsi_lender_turn(lender, now);
+        refusals += read_refusals(plain);
+        cr_assert(refusals == 0 || i >= WAITING_MAX, "only %d wait", i);
+    }
+    for (int i = 0; i < 10; i++) {
+        tsi_lender_turn(lender, now);
+        refusals += read_refusals(plain);
+    }
+    cr_assert(refusals == TOO_MANY, "%d were refused", refusals);
+    close(plain);
+    is_later = false;
+    tsi_lender_turn(lender, now);
+    struct tsi_buf *lent = borrow(1);
+    cr_assert(lent != NULL && is_all(lent, 2), "others are served");
+    tsi_buf_unref(lent);
 }
 
 // What a lender that means harm says after HELLO.
