@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/net/connection.h"
 #include "tests/support/cluster_run.h"
 
 // Tasks that may run twice: those that ran when the scheduler died, and what had been told of them
@@ -244,6 +245,37 @@ later_scheduler_wins(void)
     test_cluster_stop(&cluster);
 }
 
+// A worker has obeyed a scheduler that is gone, and then finds an older one that still runs: it
+// waits for a newer one instead, and the older one does not take it.
+static void
+older_scheduler_is_not_obeyed(void)
+{
+    struct test_cluster older;
+    struct test_cluster newer = {.scheduler = 0};
+    struct tsi_connection connection;
+    test_cluster_start(&older, 0, 1);
+    test_sleep_ms(1100); // epochs are seconds
+    snprintf(newer.file, sizeof newer.file, "%s", test_place("newer.json"));
+    const int joined = test_log_count("scheduler.log", "worker joined");
+    test_scheduler_start(&newer, NULL);
+    test_worker_start(&newer, 1, NULL);
+    test_workers_await(&newer, 1);
+    test_scheduler_kill(&newer);
+    const int refused = test_log_count("worker-0.log", "lower epoch");
+    test_check(tsi_connection_read(older.file, &connection, NULL) == TESS_OK &&
+                   unlink(newer.file) == 0 &&
+                   tsi_connection_write(newer.file, &connection, NULL) == TESS_OK,
+               "no file");
+    test_log_wait("worker-0.log", "lower epoch", refused + 1, 10000);
+    test_check(unlink(newer.file) == 0, "no file");
+    test_scheduler_start(&newer, NULL);
+    test_workers_await(&newer, 1);
+    test_check(test_log_count("scheduler.log", "worker joined") == joined + 2,
+               "the older scheduler took the worker");
+    test_cluster_stop(&newer);
+    test_cluster_stop(&older);
+}
+
 static void
 full_disk_refuses_jobs(void)
 {
@@ -281,6 +313,7 @@ main(void)
     foreign_files_are_left_alone();
     one_journal_has_one_scheduler();
     later_scheduler_wins();
+    older_scheduler_is_not_obeyed();
     full_disk_refuses_jobs();
     puts("journal: ok");
     return EXIT_SUCCESS;

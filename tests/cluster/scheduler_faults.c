@@ -10,7 +10,20 @@
 
 #include "tests/support/cluster_run.h"
 
-// A scheduler that stands still for longer than its patience does not blame the workers for it.
+// How many tasks a compute takes when nothing happens.
+static uint64_t
+tasks_undisturbed(const struct test_cluster *cluster)
+{
+    struct test_run run = test_run_start(cluster);
+    test_check(tess_future_wait(run.future, 40000) == TESS_OK, "%s",
+               tess_session_error(run.session));
+    const uint64_t tasks = tess_session_report(run.session).tasks;
+    test_run_end(&run, "nothing happened");
+    return tasks;
+}
+
+// A scheduler that stands still for longer than its patience does not blame the workers for it:
+// nobody is lost, and nothing is computed again.
 static void
 scheduler_stops_and_goes_on(void)
 {
@@ -18,13 +31,20 @@ scheduler_stops_and_goes_on(void)
     struct test_cluster cluster;
     const int lost = test_log_count("scheduler.log", "no sign of life");
     test_cluster_start_with(&cluster, flags, 2, NULL);
+    const uint64_t tasks = tasks_undisturbed(&cluster);
     struct test_run run = test_run_start(&cluster);
     test_check(test_wait_progress(run.future, 20), "the compute ended too early");
     test_signal(cluster.scheduler, SIGSTOP);
     test_sleep_ms(2500);
     test_signal(cluster.scheduler, SIGCONT);
+    test_check(tess_future_wait(run.future, 40000) == TESS_OK, "the scheduler was stopped: %s",
+               tess_session_error(run.session));
+    const uint64_t ran = tess_session_report(run.session).tasks;
+    test_check(ran == tasks, "%llu tasks were run, and %llu when nothing happens",
+               (unsigned long long)ran, (unsigned long long)tasks);
     test_run_end(&run, "the scheduler was stopped");
     test_cluster_stop(&cluster);
+    test_check(test_log_count("scheduler.log", "workers_lost=0") == 1, "workers were lost");
     test_check(test_log_count("scheduler.log", "no sign of life") == lost,
                "a scheduler that was stopped lost its workers");
 }

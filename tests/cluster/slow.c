@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Peers that do not read: a client that is stopped, one that asks for answers and never takes
-// them, a worker of that kind, and a reader of chunks. The memory of scheduler and workers stays
-// bounded, the peers are given up, and everybody else goes on.
+// them, a stranger and a worker of that kind, and a reader of chunks. The memory of scheduler and
+// workers stays bounded, the peers are given up, and everybody else goes on.
 
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +78,37 @@ ask_and_do_not_read(const struct test_cluster *cluster)
     struct test_run run = test_run_start(cluster);
     test_run_end(&run, "beside a client that does not read");
     expect_bounded(cluster->scheduler, before, 400, "a client that does not read");
+    test_stub_close(&stub);
+}
+
+// Somebody who is no member, and is told so each time, takes what waited for him in the end: of
+// many answers no more than the few that the scheduler keeps for strangers.
+static void
+knock_and_do_not_read(const struct test_cluster *cluster)
+{
+    enum { KNOCKS = 100000, ANSWERS_MAX = 30000 };
+    const int silence_ms = 1000;
+    char answer[512];
+    int answers = 0;
+    struct tsi_connection connection;
+    struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
+                                .hello = {.role = TSI_ROLE_CLIENT,
+                                          .name = "stranger",
+                                          .library = "0",
+                                          .endpoint = "ipc:///nowhere",
+                                          .host = "nowhere"}};
+    test_check(tsi_connection_read(cluster->file, &connection, NULL) == TESS_OK, "no file");
+    struct test_stub stub = test_stub_open(connection.address, &connection);
+    stub.epoch = UINT32_MAX; // it obeys no scheduler as old as this one
+    for (int i = 0; i < KNOCKS; i++) {
+        test_stub_send(&stub, &hello);
+    }
+    zmq_setsockopt(stub.socket, ZMQ_RCVTIMEO, &silence_ms, sizeof silence_ms);
+    while (zmq_recv(stub.socket, answer, sizeof answer, 0) >= 0) {
+        answers++;
+    }
+    test_check(answers > 0 && answers < ANSWERS_MAX, "%d answers were kept for a stranger",
+               answers);
     test_stub_close(&stub);
 }
 
@@ -162,10 +193,11 @@ main(int argc, char **argv)
     if (argc > 1) {
         return run_client(argv[1]);
     }
-    test_place_open(60);
+    test_place_open(90);
     test_cluster_start_with(&cluster, flags, 2, limit);
     stop_a_client(&cluster);
     ask_and_do_not_read(&cluster);
+    knock_and_do_not_read(&cluster);
     work_and_do_not_read(&cluster);
     fetch_and_do_not_read(&cluster);
     for (int i = 0; i < cluster.worker_count; i++) {

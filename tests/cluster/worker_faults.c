@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Workers that die, stop and come back while a compute runs: the result has the same bits.
+// Workers that die, stop and come back while a compute runs: the result has the same bits. And
+// tasks that fail on them: the message tells what was tried.
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/cluster_run.h"
 
@@ -68,6 +71,57 @@ worker_is_killed_in_gather(void)
     test_cluster_stop(&cluster);
 }
 
+// What the client hears of a task that fails.
+static void
+expect_failure(tess_session *session, tess_array *x, tess_status status, const char *part,
+               const char *tries)
+{
+    double out[4];
+    const tess_status found = tess_compute(x, out, sizeof out);
+    const char *text = tess_session_error(session);
+    test_check(found == status && strstr(text, part) != NULL && strstr(text, tries) != NULL,
+               "%s: “%s” has no “%s” and “%s”", tess_status_name(found), text, part, tries);
+}
+
+// An error of the disk may pass and is tried again; one that is none of the disk's is not. Both are
+// told.
+static void
+failures_tell_of_retries(void)
+{
+    char path[TEST_PATH_MAX];
+    char allowed[TEST_PATH_MAX];
+    snprintf(path, sizeof path, "%s", test_place("four.npy"));
+    snprintf(allowed, sizeof allowed, "%s", test_place("allowed"));
+    test_check(mkdir(allowed, 0700) == 0, "no directory");
+    const char *const flags[] = {"--allow-path", allowed, NULL};
+    struct test_cluster cluster;
+    tess_session *embedded = tess_session_open("embedded");
+    tess_array *four = tess_ones(embedded, TESS_SHAPE(4), TESS_CHUNKS(4), TESS_F64);
+    test_check(tess_save_npy(four, path) == TESS_OK, "%s", tess_session_error(embedded));
+    tess_session_close(embedded);
+
+    test_cluster_start_with(&cluster, NULL, 1, NULL);
+    tess_session *session = test_session(&cluster);
+    tess_array *x = tess_negative(tess_load_npy(session, path, TESS_CHUNKS(4)));
+    test_check(unlink(path) == 0, "no file");
+    expect_failure(session, x, TESS_EIO, "four.npy",
+                   "(tried 3 times, with pauses that grew from 100 ms to 200 ms)");
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+
+    embedded = tess_session_open("embedded");
+    four = tess_ones(embedded, TESS_SHAPE(4), TESS_CHUNKS(4), TESS_F64);
+    test_check(tess_save_npy(four, path) == TESS_OK, "%s", tess_session_error(embedded));
+    tess_session_close(embedded);
+    test_cluster_start_with(&cluster, NULL, 1, flags);
+    session = test_session(&cluster);
+    x = tess_negative(tess_load_npy(session, path, TESS_CHUNKS(4)));
+    expect_failure(session, x, TESS_EACCESS, "four.npy",
+                   "(not tried again: it would fail the same way)");
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+}
+
 int
 main(void)
 {
@@ -75,6 +129,7 @@ main(void)
     worker_is_killed();
     worker_stops_and_goes_on();
     worker_is_killed_in_gather();
+    failures_tell_of_retries();
     puts("ok");
     return EXIT_SUCCESS;
 }
