@@ -13,7 +13,10 @@ endfunction()
 # Mistakes for these tests, of tests/planted: functions that stand before those of the layers, by the
 # linker's --wrap, in a program that is the product's otherwise.
 function(tess_plant target source)
-    target_sources(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/planted/${source})
+    set(file ${CMAKE_CURRENT_SOURCE_DIR}/planted/${source})
+    target_sources(${target} PRIVATE ${file})
+    # The linker may take a shared library's use of a wrapped function for one of these.
+    set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS -fvisibility=default)
     list(TRANSFORM ARGN PREPEND -Wl,--wrap=)
     target_link_options(${target} PRIVATE ${ARGN})
 endfunction()
