@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -433,6 +434,68 @@ Test(lease, so_many_questions_of_a_reader_wait)
     struct tsi_buf *lent = borrow(1);
     cr_assert(lent != NULL && is_all(lent, 2), "others are served");
     tsi_buf_unref(lent);
+}
+
+Test(lease, so_many_leases_of_one_reader_are_there_at_a_time)
+{
+    enum { LEASES_MAX = 65536, TOO_MANY = 10 };
+    const int plain = open_plain();
+    const struct tsi_lease_record want = {.type = TSI_LEASE_WANT, .key = 0, .bytes = MIB};
+    int refusals = 0;
+    tsi_lender_turn(lender, now);
+    for (int i = 0; i < LEASES_MAX + TOO_MANY; i++) {
+        cr_assert(tsi_lease_send(plain, want, -1));
+        tsi_lender_turn(lender, now);
+        refusals += read_refusals(plain);
+    }
+    cr_assert(tsi_lender_count(lender) == LEASES_MAX && refusals == TOO_MANY,
+              "%zu leases, %d refusals", (size_t)tsi_lender_count(lender), refusals);
+    close(plain);
+    tsi_lender_turn(lender, now);
+    cr_assert(tsi_lender_count(lender) == 0);
+}
+
+// Whether the lender has greeted the connection, and not ended it.
+static bool
+is_let_in(int plain)
+{
+    struct tsi_lease_record record;
+    int file = -1;
+    tsi_lender_turn(lender, now);
+    const bool is_in = tsi_lease_receive(plain, &record, &file) == TSI_LEASE_GOT;
+    if (file >= 0) {
+        close(file);
+    }
+    return is_in;
+}
+
+Test(lease, so_many_readers_are_let_in)
+{
+    enum { CONNECTIONS_MAX = 1024, FILES = 2 * CONNECTIONS_MAX + 200 };
+    static int readers[CONNECTIONS_MAX];
+    struct rlimit files;
+    cr_assert(getrlimit(RLIMIT_NOFILE, &files) == 0);
+    files.rlim_cur = files.rlim_max;
+    if (files.rlim_max < FILES || setrlimit(RLIMIT_NOFILE, &files) != 0) {
+        puts("lease: this process may not have enough files");
+        return;
+    }
+    tsi_lender_turn(lender, now); // the borrower that all tests have
+    for (int i = 0; i < CONNECTIONS_MAX - 1; i++) {
+        readers[i] = open_plain();
+        cr_assert(is_let_in(readers[i]), "only %d are let in", i);
+    }
+    const int turned_away = open_plain();
+    cr_assert(!is_let_in(turned_away), "one too many");
+    close(turned_away);
+    close(readers[0]);
+    tsi_lender_turn(lender, now);
+    readers[0] = open_plain();
+    cr_assert(is_let_in(readers[0]), "there is room again");
+    for (int i = 0; i < CONNECTIONS_MAX - 1; i++) {
+        close(readers[i]);
+    }
+    tsi_lender_turn(lender, now);
 }
 
 // What a lender that means harm says after HELLO.
