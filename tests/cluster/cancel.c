@@ -13,9 +13,11 @@
 #include "tests/planted/held_task.h"
 #include "tests/support/processes.h"
 
-// A chunk of 32 MB. Two of them and what else a compute takes are more than MEMORY.
+// A chunk of 32 MB. Two of them and what else a compute takes are more than MEMORY. A worker with a
+// sanitizer takes most of that for itself.
 enum { ROWS = 2000, COLUMNS = 2000 };
 #define MEMORY "60MB"
+#define MEMORY_SANITIZED "400MB"
 #define MEMORY_BYTES 60000000
 
 static tess_array *
@@ -153,7 +155,7 @@ on_a_worker(uint64_t digest)
                                 "--nthreads",
                                 "1",
                                 "--memory-limit",
-                                MEMORY,
+                                test_is_sanitized() ? MEMORY_SANITIZED : MEMORY,
                                 "--spill-limit",
                                 "0",
                                 NULL};
