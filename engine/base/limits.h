@@ -18,6 +18,9 @@ enum {
     // Elements of one tile: 16 KiB of doubles, so that a handful of registers stays in 64 KiB of
     // first-level cache or close to it.
     TSI_TILE_ELEMENTS = 2048,
+    // Tiles of a large output that pass by the caches together: a small part of the second-level
+    // cache, and four walks of four pages.
+    TSI_PAST_BLOCK_BYTES = 64 << 10,
     // Fan-in of one node of a reduction tree.
     TSI_FOLD_FANIN = 16,
     // Executor threads of one process: OpenBLAS has 128 buffer slots (2 × 64).

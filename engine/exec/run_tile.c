@@ -7,6 +7,7 @@
 
 #include "engine/exec/box.h"
 #include "engine/exec/files.h"
+#include "engine/exec/past.h"
 #include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 #include "engine/exec/tile_drawn.h"
@@ -48,6 +49,52 @@ bind_inputs(struct tsi_run *run, struct tsi_operand **views)
     return status;
 }
 
+// Tiles that are runs of the output are made where they go, or on their way past the caches.
+static tess_status
+store_runs(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_pipeline *pipeline,
+           const int64_t *stride, size_t bytes, unsigned char *out)
+{
+    struct tsi_past past;
+    struct tsi_tile_at at;
+    tess_status status = tsi_past_open(run, &past);
+    if (status != TESS_OK) {
+        return status;
+    }
+    tsi_tiling_first(tiling, 0, &at);
+    do {
+        status = tsi_run_check(run);
+        if (status != TESS_OK) {
+            return status;
+        }
+        unsigned char *const to = out + tsi_tiling_offset(tiling, &at, stride);
+        tsi_pipeline_run(pipeline, &at, tsi_past_place(&past, to, (size_t)at.elements * bytes));
+    } while (tsi_tiling_next(tiling, &at));
+    tsi_past_close(&past);
+    return TESS_OK;
+}
+
+// Only a rectangle is not one run of the output, and it has two axes.
+static tess_status
+store_rectangles(struct tsi_run *run, const struct tsi_tiling *tiling,
+                 struct tsi_pipeline *pipeline, const struct tsi_reach *reach,
+                 const int64_t *stride, size_t bytes, unsigned char *out)
+{
+    struct tsi_tile_at at;
+    tsi_tiling_first(tiling, 0, &at);
+    do {
+        const tess_status status = tsi_run_check(run);
+        if (status != TESS_OK) {
+            return status;
+        }
+        const int64_t rows = tsi_reach_size(tiling, reach, &at, 0);
+        const int64_t columns = tsi_reach_size(tiling, reach, &at, 1);
+        tsi_kernel_copy(rows, columns, bytes, out + tsi_tiling_offset(tiling, &at, stride),
+                        reach->step[0], reach->step[1], tsi_pipeline_run(pipeline, &at, NULL),
+                        columns * (int64_t)bytes, (int64_t)bytes);
+    } while (tsi_tiling_next(tiling, &at));
+    return TESS_OK;
+}
+
 // Stores all tiles of a chunk that is not empty at `out`, in C order.
 static tess_status
 store_tiles(struct tsi_run *run, void *out)
@@ -72,24 +119,8 @@ store_tiles(struct tsi_run *run, void *out)
         return status;
     }
     tsi_pipeline_keep_rows(&pipeline);
-    struct tsi_tile_at at;
-    tsi_tiling_first(&tiling, 0, &at);
-    do {
-        status = tsi_run_check(run);
-        if (status != TESS_OK) {
-            return status;
-        }
-        unsigned char *const to = (unsigned char *)out + tsi_tiling_offset(&tiling, &at, stride);
-        const void *const made = tsi_pipeline_run(&pipeline, &at, is_run ? to : NULL);
-        if (!is_run) {
-            // Only a rectangle is not one run of the output, and it has two axes.
-            const int64_t rows = tsi_reach_size(&tiling, &reach, &at, 0);
-            const int64_t columns = tsi_reach_size(&tiling, &reach, &at, 1);
-            tsi_kernel_copy(rows, columns, bytes, to, reach.step[0], reach.step[1], made,
-                            columns * (int64_t)bytes, (int64_t)bytes);
-        }
-    } while (tsi_tiling_next(&tiling, &at));
-    return TESS_OK;
+    return is_run ? store_runs(run, &tiling, &pipeline, stride, bytes, out)
+                  : store_rectangles(run, &tiling, &pipeline, &reach, stride, bytes, out);
 }
 
 // Whether the chunk is a run of elements of one source and fits in a tile.

@@ -179,6 +179,10 @@ size_t tsi_chunk_op_bytes_max(const struct tsi_chunk_op *op);
 // Bytes that a task of `op` takes beside its inputs and its output, at most.
 size_t tsi_chunk_op_workspace_max(const struct tsi_program *program, const struct tsi_chunk_op *op);
 
+// Whether tasks of `op`, a TILE that stores, write past the caches: their output is larger than
+// the caches of a core, and memory takes longer than their arithmetic.
+bool tsi_chunk_op_passes_caches(const struct tsi_chunk_op *op);
+
 // A guess of the time of the largest task of `op`, in nanoseconds.
 uint64_t tsi_chunk_op_cost_ns(const struct tsi_program *program, const struct tsi_chunk_op *op);
 

@@ -3,10 +3,11 @@
 // Memory and time of a task, estimated from the largest chunk of its operation.
 //
 // Memory is an upper bound, for tasks start when it is reserved. Tile programs keep their
-// registers, and notes on where the chunks of an input are that may touch several. A product puts
-// such an input together in one piece first, where that is not along the axis that it adds up. A
-// reduction that tells results keeps its accumulators, and a product that tells accumulators keeps
-// the product. Sums that do not fit saturate: such a task fits no machine.
+// registers, notes on where the chunks of an input are that may touch several, and tiles of what
+// they store past the caches. A product puts such an input together in one piece first, where that
+// is not along the axis that it adds up. A reduction that tells results keeps its accumulators, and
+// a product that tells accumulators keeps the product. Sums that do not fit saturate: such a task
+// fits no machine.
 //
 // Time is a guess from one rate for each kind of work; it only has to tell cheap tasks from dear
 // ones.
@@ -147,6 +148,44 @@ fold_bytes(const struct tsi_chunk_op *op, enum tsi_reduction reduction, tess_dty
                             tsi_saturate_multiply(cast, (size_t)count));
 }
 
+// Additions that one element of a tile program takes, guessed.
+static double
+tile_flops(const struct tsi_tile *tile)
+{
+    double flops = tile->sink == TSI_SINK_WRITE ? 4 : 1;
+    for (int i = 0; i < tile->instruction_count; i++) {
+        const struct tsi_tile_instruction *step = &tile->instructions[i];
+        switch ((enum tsi_tile_code)step->code) {
+        case TSI_TILE_SOURCE:
+            flops += tsi_source_flops((enum tsi_source)tile->sources[step->operand].source);
+            break;
+        case TSI_TILE_MAP:
+            flops += tsi_op_row((enum tsi_op)step->operand)->flops;
+            break;
+        case TSI_TILE_CAST:
+            flops += TSI_CAST_FLOPS;
+            break;
+        case TSI_TILE_LOAD:
+            flops += 1;
+            break;
+        default:
+            break;
+        }
+    }
+    return flops;
+}
+
+bool
+tsi_chunk_op_passes_caches(const struct tsi_chunk_op *op)
+{
+    // What a core's second-level cache has, and what hides ordinary stores: a function, or several
+    // operations.
+    const size_t bytes_min = (size_t)2 << 20;
+    const double flops_max = 12;
+    return op->tile.sink == TSI_SINK_STORE && tsi_chunk_op_bytes_max(op) >= bytes_min &&
+           tile_flops(&op->tile) < flops_max;
+}
+
 // Registers and the notes of instructions and inputs. Constants, and loads and sources that several
 // tiles show, get registers beside those of the program, and so does a tile that is turned before
 // it is folded.
@@ -182,6 +221,7 @@ tile_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
         return 0;
     }
     size_t bytes = tsi_saturate_add(tile_bytes(op), piece_bytes(program, op));
+    bytes += tsi_chunk_op_passes_caches(op) ? TSI_PAST_BLOCK_BYTES : 0;
     if (tile->sink == TSI_SINK_REDUCE && tile->reduce.finish) {
         bytes = tsi_saturate_add(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
                                                    (tess_dtype)tile->reduce.dtype));
@@ -234,33 +274,6 @@ tsi_chunk_op_workspace_max(const struct tsi_program *program, const struct tsi_c
     default:
         return 0;
     }
-}
-
-// Additions that one element of a tile program takes, guessed.
-static double
-tile_flops(const struct tsi_tile *tile)
-{
-    double flops = tile->sink == TSI_SINK_WRITE ? 4 : 1;
-    for (int i = 0; i < tile->instruction_count; i++) {
-        const struct tsi_tile_instruction *step = &tile->instructions[i];
-        switch ((enum tsi_tile_code)step->code) {
-        case TSI_TILE_SOURCE:
-            flops += tsi_source_flops((enum tsi_source)tile->sources[step->operand].source);
-            break;
-        case TSI_TILE_MAP:
-            flops += tsi_op_row((enum tsi_op)step->operand)->flops;
-            break;
-        case TSI_TILE_CAST:
-            flops += TSI_CAST_FLOPS;
-            break;
-        case TSI_TILE_LOAD:
-            flops += 1;
-            break;
-        default:
-            break;
-        }
-    }
-    return flops;
 }
 
 static double

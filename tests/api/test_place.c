@@ -325,3 +325,35 @@ Test(api_place, little_memory_for_parts_of_rows)
     tess_session_close(s);
     free(data);
 }
+
+// Outputs of 2 MiB and more go past the caches, in blocks that are not whole lines here: rows of
+// an odd number of elements, at an odd place.
+Test(api_place, large_results_of_cheap_programs)
+{
+    enum { ROWS = 1201, COLUMNS = 1501, CELLS = ROWS * COLUMNS };
+    tess_session *s = open_embedded(2);
+    struct guarded memory = guard((size_t)CELLS * sizeof(double), 8);
+    double *in = malloc((size_t)CELLS * sizeof *in);
+    cr_assert(in != NULL);
+    for (int64_t i = 0; i < CELLS; i++) {
+        in[i] = (double)i;
+    }
+    tess_array *x = tess_from_memory(s, in, TESS_F64, TESS_SHAPE(CELLS), NULL, TESS_CHUNKS(CELLS));
+    tess_array *grid = tess_from_memory(s, in, TESS_F64, TESS_SHAPE(ROWS, COLUMNS), NULL,
+                                        TESS_CHUNKS(ROWS, COLUMNS));
+    for (int turn = 0; turn < 2; turn++) {
+        tess_array *y = turn == 0 ? x : grid;
+        cr_assert_eq(tess_compute(tess_add(y, y), memory.data, memory.bytes), TESS_OK, "%s",
+                     tess_session_error(s));
+        for (int64_t i = 0; i < CELLS; i++) {
+            double have;
+            memcpy(&have, memory.data + (size_t)i * sizeof have, sizeof have);
+            cr_assert_eq(have, 2 * (double)i, "turn %d, element %lld", turn, (long long)i);
+        }
+        check_guards(&memory);
+        memset(memory.data, 0, memory.bytes);
+    }
+    tess_session_close(s);
+    free(memory.block);
+    free(in);
+}
