@@ -13,6 +13,9 @@
 
 enum { TSI_RING_CAPACITY = 256 };
 
+// Added to a number that is to be taken along with the one before it, if that is still there.
+#define TSI_RING_ALONG UINT32_C(0x80000000)
+
 // All zero is the empty ring. The two ends are on cache lines of their own.
 struct tsi_ring {
     _Alignas(64) atomic_uint_least32_t taken;
@@ -43,21 +46,33 @@ tsi_ring_put(struct tsi_ring *ring, uint32_t number)
     return true;
 }
 
-// Takes the oldest number out; false if there is none.
-static inline bool
-tsi_ring_take(struct tsi_ring *ring, uint32_t *number)
+static inline uint32_t
+tsi_ring_at(const struct tsi_ring *ring, uint32_t place)
+{
+    return atomic_load_explicit(&ring->numbers[place % TSI_RING_CAPACITY], memory_order_relaxed);
+}
+
+// Takes the oldest number out, and the one after it if that goes along; returns how many, 0 if
+// there is none. The numbers are without the mark.
+static inline uint32_t
+tsi_ring_take_along(struct tsi_ring *ring, uint32_t numbers[2])
 {
     uint32_t taken = atomic_load_explicit(&ring->taken, memory_order_acquire);
-    while (taken != atomic_load_explicit(&ring->put, memory_order_acquire)) {
-        // Read before it is ours: if another takes it meanwhile, the exchange fails.
-        *number =
-            atomic_load_explicit(&ring->numbers[taken % TSI_RING_CAPACITY], memory_order_relaxed);
-        if (atomic_compare_exchange_weak_explicit(&ring->taken, &taken, taken + 1,
+    for (;;) {
+        const uint32_t put = atomic_load_explicit(&ring->put, memory_order_acquire);
+        if (taken == put) {
+            return 0;
+        }
+        // Read before they are ours: if another takes one meanwhile, the exchange fails.
+        numbers[0] = tsi_ring_at(ring, taken) & ~TSI_RING_ALONG;
+        numbers[1] = put - taken > 1 ? tsi_ring_at(ring, taken + 1) : 0;
+        const uint32_t count = (numbers[1] & TSI_RING_ALONG) != 0 ? 2 : 1;
+        numbers[1] &= ~TSI_RING_ALONG;
+        if (atomic_compare_exchange_weak_explicit(&ring->taken, &taken, taken + count,
                                                   memory_order_acq_rel, memory_order_acquire)) {
-            return true;
+            return count;
         }
     }
-    return false;
 }
 
 #endif

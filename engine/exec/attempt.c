@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One attempt at a task: room for the output, the task itself, and what went wrong. The clock is
+// One attempt at a task, or at two at once: room for the output, the task itself, and what went
+// wrong. The clock is
 // read when a task ends, which is when the next one begins. Reading it takes as long as a tiny
 // task, so as long as the processor's count has hardly gone on it is left for later: the tasks that
 // ended meanwhile took equal parts.
@@ -47,9 +48,9 @@ tsi_attempts_prepare(struct tsi_attempts *attempts, uint32_t run, size_t input_c
 }
 
 void
-tsi_attempts_start(struct tsi_attempts *attempts, uint32_t run)
+tsi_attempts_start(struct tsi_attempts *attempts, uint32_t run, bool is_along)
 {
-    const bool is_put = tsi_ring_put(&attempts->ring, run);
+    const bool is_put = tsi_ring_put(&attempts->ring, is_along ? run | TSI_RING_ALONG : run);
     TSI_CHECK(is_put); // a run is in the ring once
 }
 
@@ -61,41 +62,79 @@ tsi_attempts_cancel(struct tsi_attempts *attempts)
     }
 }
 
-static tess_status
-execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
+// Readies what slot->error.status then says: TESS_OK if there is a task to run, with memory for its
+// output. False if nothing is to be run.
+static bool
+prepare_task(struct tsi_attempt_slot *slot, struct tsi_files *files, struct tsi_exec_task *task)
 {
-    struct tsi_exec_task task = {.program = slot->program,
-                                 .op = slot->op,
-                                 .chunk = slot->chunk,
-                                 .chunks = slot->inputs,
-                                 .chunk_count = slot->input_count,
-                                 .cancelled = &slot->cancelled,
-                                 .files = files};
+    *task = (struct tsi_exec_task){.program = slot->program,
+                                   .op = slot->op,
+                                   .chunk = slot->chunk,
+                                   .chunks = slot->inputs,
+                                   .chunk_count = slot->input_count,
+                                   .cancelled = &slot->cancelled,
+                                   .files = files};
     // What is there already is copied to its part of an array past the caches, by whoever delivers.
-    struct tsi_buf *made = slot->place == NULL || slot->is_apart ? tsi_exec_find_made(&task) : NULL;
+    struct tsi_buf *made = slot->place == NULL || slot->is_apart ? tsi_exec_find_made(task) : NULL;
+    slot->error.status = TESS_OK;
     if (made != NULL) {
         tsi_buf_unref(slot->place);
         slot->place = NULL;
         slot->output = tsi_buf_ref(made);
-        return TESS_OK;
+        return false;
     }
     slot->output = slot->place != NULL ? slot->place : tsi_buf_new(slot->output_bytes);
     slot->place = NULL;
     if (slot->output == NULL) {
         char place[256];
-        tsi_chunk_op_place(&task.program->ops[task.op], place, sizeof place);
-        return tsi_error_set(&slot->error, TESS_ENOMEM,
-                             "%s: out of memory for a chunk of %zu bytes", place,
-                             slot->output_bytes);
+        tsi_chunk_op_place(&slot->program->ops[slot->op], place, sizeof place);
+        tsi_error_set(&slot->error, TESS_ENOMEM, "%s: out of memory for a chunk of %zu bytes",
+                      place, slot->output_bytes);
+        return false;
     }
-    task.out = slot->output->data;
-    task.out_strides = slot->is_apart ? slot->place_strides : NULL;
-    const tess_status status = tsi_exec_run(&task, &slot->error);
+    task->out = slot->output->data;
+    task->out_strides = slot->is_apart ? slot->place_strides : NULL;
+    return true;
+}
+
+static void
+end_task(struct tsi_attempt_slot *slot, tess_status status)
+{
+    slot->error.status = status;
     if (status != TESS_OK) {
         tsi_buf_unref(slot->output);
         slot->output = NULL;
     }
-    return status;
+}
+
+static void
+execute(struct tsi_attempt_slot *slot, struct tsi_files *files)
+{
+    struct tsi_exec_task task;
+    if (prepare_task(slot, files, &task)) {
+        end_task(slot, tsi_exec_run(&task, &slot->error));
+    }
+}
+
+static void
+execute_both(struct tsi_attempt_slot *first, struct tsi_attempt_slot *second,
+             struct tsi_files *files)
+{
+    struct tsi_exec_task tasks[2];
+    tess_status statuses[2];
+    const bool has_first = prepare_task(first, files, &tasks[0]);
+    const bool has_second = prepare_task(second, files, &tasks[1]);
+    if (has_first && has_second) {
+        const struct tsi_exec_task *const both[2] = {&tasks[0], &tasks[1]};
+        struct tsi_error *const errors[2] = {&first->error, &second->error};
+        tsi_exec_run_both(both, errors, statuses);
+        end_task(first, statuses[0]);
+        end_task(second, statuses[1]);
+    } else if (has_first) {
+        end_task(first, tsi_exec_run(&tasks[0], &first->error));
+    } else if (has_second) {
+        end_task(second, tsi_exec_run(&tasks[1], &second->error));
+    }
 }
 
 void
@@ -126,16 +165,21 @@ tsi_attempt_batch_end(struct tsi_attempt_batch *batch, struct tsi_attempts *atte
 bool
 tsi_attempt_batch_next(struct tsi_attempt_batch *batch, struct tsi_attempts *attempts)
 {
-    uint32_t run;
-    if (batch->count == TSI_ATTEMPT_BATCH || batch->last_ns - batch->first_ns >= GATHER_NS ||
-        !tsi_ring_take(&attempts->ring, &run)) {
+    uint32_t runs[2];
+    if (batch->count >= TSI_ATTEMPT_BATCH || batch->last_ns - batch->first_ns >= GATHER_NS) {
         return false;
     }
-    struct tsi_attempt_slot *slot = &attempts->slots[run];
-    slot->error.status = execute(slot, attempts->files);
-    batch->runs[batch->count++] = run;
-    if (tsi_clock_ticks() - batch->last_ticks >= TICKS_TOGETHER) {
+    const uint32_t count = tsi_ring_take_along(&attempts->ring, runs);
+    if (count == 2) {
+        execute_both(&attempts->slots[runs[0]], &attempts->slots[runs[1]], attempts->files);
+    } else if (count == 1) {
+        execute(&attempts->slots[runs[0]], attempts->files);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        batch->runs[batch->count++] = runs[i];
+    }
+    if (count > 0 && tsi_clock_ticks() - batch->last_ticks >= TICKS_TOGETHER) {
         tsi_attempt_batch_end(batch, attempts);
     }
-    return true;
+    return count > 0;
 }

@@ -58,19 +58,20 @@ void tsi_attempts_fini(struct tsi_attempts *attempts);
 // The slot of a run, with room for inputs, for the caller to fill in; NULL when memory is out.
 struct tsi_attempt_slot *tsi_attempts_prepare(struct tsi_attempts *attempts, uint32_t run,
                                               size_t input_count);
-// Gives it to the threads. One caller at a time.
-void tsi_attempts_start(struct tsi_attempts *attempts, uint32_t run);
+// Gives it to the threads; with `is_along`, to the one that takes what was given before, so that it
+// executes both at once, as far as that is still there. One caller at a time.
+void tsi_attempts_start(struct tsi_attempts *attempts, uint32_t run, bool is_along);
 // Makes all that is executed, or was given to the threads, end soon.
 void tsi_attempts_cancel(struct tsi_attempts *attempts);
 
 // What one thread executed and has not told of.
 struct tsi_attempt_batch {
     size_t count;
-    size_t timed;        // of them, how long they took is known
-    uint64_t first_ns;   // when it began
-    uint64_t last_ns;    // when the last one that was timed ended
-    uint64_t last_ticks; // likewise
-    uint32_t runs[TSI_ATTEMPT_BATCH];
+    size_t timed;                         // of them, how long they took is known
+    uint64_t first_ns;                    // when it began
+    uint64_t last_ns;                     // when the last one that was timed ended
+    uint64_t last_ticks;                  // likewise
+    uint32_t runs[TSI_ATTEMPT_BATCH + 1]; // the last two may come at once
 };
 
 void tsi_attempt_batch_begin(struct tsi_attempt_batch *batch);

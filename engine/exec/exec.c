@@ -14,11 +14,12 @@
 #include "engine/exec/files.h"
 #include "engine/exec/operand.h"
 #include "engine/exec/run.h"
+#include "engine/program/mirror.h"
 
 tess_status
 tsi_run_take(struct tsi_run *run, size_t bytes, void **memory)
 {
-    *memory = tsi_scratch_take(&run->scratch, bytes);
+    *memory = tsi_scratch_take(run->scratch, bytes);
     if (*memory == NULL) {
         char text[TSI_BYTES_TEXT_MAX];
         return tsi_error_set(run->error, TESS_ENOMEM, "no memory for %s of workspace",
@@ -196,24 +197,73 @@ tsi_exec_find_made(const struct tsi_exec_task *task)
     return own->bytes == tsi_chunk_op_bytes(op, task->chunk) ? own : NULL;
 }
 
+static void
+open_run(struct tsi_run *run, const struct tsi_exec_task *task, struct tsi_error *error,
+         struct tsi_scratch *scratch)
+{
+    TSI_CHECK(task->op >= 0 && task->op < task->program->op_count);
+    run->task = task;
+    run->op = &task->program->ops[task->op];
+    run->kernel = tsi_kernel();
+    run->error = error;
+    run->files = NULL;
+    run->next_chunk = 0;
+    run->scratch = scratch;
+    place_chunk(run);
+}
+
+static tess_status
+close_run(struct tsi_run *run, tess_status status)
+{
+    tsi_operand_release(run);
+    if (status != TESS_OK) {
+        name_place(run);
+    }
+    return status;
+}
+
 tess_status
 tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error)
 {
     struct tsi_run run;
-    TSI_CHECK(task->op >= 0 && task->op < task->program->op_count);
-    run.task = task;
-    run.op = &task->program->ops[task->op];
-    run.kernel = tsi_kernel();
-    run.error = error;
-    run.files = NULL;
-    run.next_chunk = 0;
-    tsi_scratch_open(&run.scratch);
-    place_chunk(&run);
-    const tess_status status = run_work(&run);
-    tsi_operand_release(&run);
-    tsi_scratch_close(&run.scratch);
-    if (status != TESS_OK) {
-        name_place(&run);
-    }
+    struct tsi_scratch scratch;
+    tsi_scratch_open(&scratch);
+    open_run(&run, task, error, &scratch);
+    const tess_status status = close_run(&run, run_work(&run));
+    tsi_scratch_close(&scratch);
     return status;
+}
+
+// Whether the two are different tasks that tsi_run_reduce_both() can fold at once.
+static bool
+are_mirrored(const struct tsi_exec_task *a, const struct tsi_exec_task *b)
+{
+    if (a->program != b->program || a->op != b->op || a->chunk == b->chunk) {
+        return false;
+    }
+    const struct tsi_chunk_op *const op = &a->program->ops[a->op];
+    const struct tsi_mirror mirror = tsi_mirror_find(op);
+    return mirror.low >= 0 && tsi_mirror_chunk(&mirror, &op->loop, a->chunk) == b->chunk;
+}
+
+void
+tsi_exec_run_both(const struct tsi_exec_task *const tasks[2], struct tsi_error *const errors[2],
+                  tess_status statuses[2])
+{
+    struct tsi_run runs[2];
+    struct tsi_scratch scratch;
+    if (!are_mirrored(tasks[0], tasks[1])) {
+        statuses[0] = tsi_exec_run(tasks[0], errors[0]);
+        statuses[1] = tsi_exec_run(tasks[1], errors[1]);
+        return;
+    }
+    tsi_scratch_open(&scratch);
+    for (int i = 0; i < 2; i++) {
+        open_run(&runs[i], tasks[i], errors[i], &scratch);
+    }
+    tsi_run_reduce_both(runs, statuses);
+    for (int i = 0; i < 2; i++) {
+        statuses[i] = close_run(&runs[i], statuses[i]);
+    }
+    tsi_scratch_close(&scratch);
 }

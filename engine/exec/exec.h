@@ -47,6 +47,12 @@ struct tsi_exec_task {
 // TESS_ECANCELLED; the message names the operation, its place and the chunk.
 tess_status tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *error);
 
+// Runs two tasks on the calling thread. Mirror images of each other (mirror.h) are run at once, so
+// that what they read comes from memory once; others one after the other. Each ends as it would by
+// itself.
+void tsi_exec_run_both(const struct tsi_exec_task *const tasks[2],
+                       struct tsi_error *const errors[2], tess_status statuses[2]);
+
 // Whether tasks of `op` can put their output's elements anywhere: those that only move elements.
 bool tsi_exec_takes_strides(const struct tsi_program *program, int op);
 

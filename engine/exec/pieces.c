@@ -134,6 +134,27 @@ look_into(const struct tsi_pieces *pieces, const int64_t *place, int64_t *stride
     return (const unsigned char *)chunk->data + offset;
 }
 
+static tess_status
+bind_input(struct tsi_run *run, int input, struct tsi_operand *view)
+{
+    bool is_in_pieces = false;
+    const tess_status status = tsi_operand_see(run, input, view, &is_in_pieces);
+    return status == TESS_OK && is_in_pieces ? tsi_pieces_make(run, input, &view->pieces) : status;
+}
+
+tess_status
+tsi_pieces_bind(struct tsi_run *run, struct tsi_operand **views)
+{
+    void *memory = NULL;
+    tess_status status =
+        tsi_run_take(run, (size_t)run->op->input_count * sizeof(struct tsi_operand), &memory);
+    *views = memory;
+    for (int i = 0; i < run->op->input_count && status == TESS_OK; i++) {
+        status = bind_input(run, i, &(*views)[i]);
+    }
+    return status;
+}
+
 void
 tsi_piece_first(const struct tsi_pieces *pieces, struct tsi_piece *piece)
 {

@@ -42,6 +42,9 @@ struct tsi_piece {
 // there are several.
 tess_status tsi_pieces_make(struct tsi_run *run, int input, const struct tsi_pieces **made);
 
+// Views of all inputs of the run, in scratch; of those in several chunks, their boxes.
+tess_status tsi_pieces_bind(struct tsi_run *run, struct tsi_operand **views);
+
 // Looks into the first box.
 void tsi_piece_first(const struct tsi_pieces *pieces, struct tsi_piece *piece);
 

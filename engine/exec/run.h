@@ -18,8 +18,8 @@ struct tsi_run {
     const struct tsi_exec_task *task;
     const struct tsi_chunk_op *op;
     const struct tsi_kernel_table *kernel;
-    struct tsi_error *error; // may be NULL
-    struct tsi_scratch scratch;
+    struct tsi_error *error;        // may be NULL
+    struct tsi_scratch *scratch;    // of the thread; two runs at once share it
     struct tsi_operand_file *files; // that views look into
     size_t next_chunk;              // of task->chunks: the first that no input has taken yet
     int64_t elements;               // of the loop chunk
@@ -29,6 +29,8 @@ struct tsi_run {
 };
 
 tess_status tsi_run_tile(struct tsi_run *run);
+tess_status tsi_run_reduce(struct tsi_run *run);                           // a TILE that reduces
+void tsi_run_reduce_both(struct tsi_run runs[2], tess_status statuses[2]); // of mirror images
 tess_status tsi_run_fold(struct tsi_run *run);
 tess_status tsi_run_matmul(struct tsi_run *run);
 tess_status tsi_run_join(struct tsi_run *run);

@@ -195,7 +195,7 @@ multiply_parts(struct tsi_run *run, struct factor factors[2], unsigned char *out
     const int64_t start = run->start[inner];
     const int64_t size = run->size[inner];
     const int64_t end = start + size;
-    const struct tsi_scratch_mark mark = tsi_scratch_mark(&run->scratch);
+    const struct tsi_scratch_mark mark = tsi_scratch_mark(run->scratch);
     tess_status status = TESS_OK;
     while (status == TESS_OK && run->start[inner] < end) {
         run->size[inner] = end - run->start[inner];
@@ -210,7 +210,7 @@ multiply_parts(struct tsi_run *run, struct factor factors[2], unsigned char *out
         if (status == TESS_OK) {
             status = multiply(run, factors, run->start[inner] > start, out);
         }
-        tsi_scratch_rewind(&run->scratch, mark);
+        tsi_scratch_rewind(run->scratch, mark);
         run->start[inner] = stop;
     }
     run->start[inner] = start;

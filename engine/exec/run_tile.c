@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a tile program over its loop chunk and gives its tiles to the sink.
+// Runs a tile program over its loop chunk and gives its tiles to the sink. Reductions are in
+// run_reduce.c.
 //
 // A program that only moves elements, such as a rechunk, a slice or a transpose, has no tiles: each
 // source chunk's part is copied to its place in the output at once.
@@ -10,8 +11,6 @@
 #include "engine/exec/past.h"
 #include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
-#include "engine/exec/tile_drawn.h"
-#include "engine/exec/tile_fold.h"
 #include "engine/io/npy.h"
 
 static bool
@@ -25,28 +24,6 @@ bool
 tsi_run_is_only_load(const struct tsi_chunk_op *op)
 {
     return op->work == TSI_WORK_TILE && op->tile.sink == TSI_SINK_STORE && is_load(op);
-}
-
-static tess_status
-bind_input(struct tsi_run *run, int input, struct tsi_operand *view)
-{
-    bool is_in_pieces = false;
-    const tess_status status = tsi_operand_see(run, input, view, &is_in_pieces);
-    return status == TESS_OK && is_in_pieces ? tsi_pieces_make(run, input, &view->pieces) : status;
-}
-
-// Views of all inputs, in scratch.
-static tess_status
-bind_inputs(struct tsi_run *run, struct tsi_operand **views)
-{
-    void *memory = NULL;
-    tess_status status =
-        tsi_run_take(run, (size_t)run->op->input_count * sizeof(struct tsi_operand), &memory);
-    *views = memory;
-    for (int i = 0; i < run->op->input_count && status == TESS_OK; i++) {
-        status = bind_input(run, i, &(*views)[i]);
-    }
-    return status;
 }
 
 // Tiles that are runs of the output are made where they go, or on their way past the caches.
@@ -100,7 +77,7 @@ static tess_status
 store_tiles(struct tsi_run *run, void *out)
 {
     struct tsi_operand *views = NULL;
-    tess_status status = bind_inputs(run, &views);
+    tess_status status = tsi_pieces_bind(run, &views);
     if (status != TESS_OK) {
         return status;
     }
@@ -161,83 +138,6 @@ store_chunk(struct tsi_run *run, void *out)
         return store_source(run, out);
     }
     return is_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
-}
-
-static void
-fold_tile(struct tsi_pipeline *pipeline, struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
-{
-    const void *made = tsi_pipeline_run(pipeline, at, NULL);
-    if (pipeline->is_open) {
-        struct tsi_tile_terms terms;
-        tsi_pipeline_terms(pipeline, at, &terms);
-        if (tsi_tile_fold_terms(fold, at, &terms)) {
-            return;
-        }
-        made = tsi_pipeline_close(pipeline, at);
-    }
-    tsi_tile_fold_take(fold, at, made);
-}
-
-// Folds all tiles of a chunk that is not empty.
-static tess_status
-fold_tiles(struct tsi_run *run, void *memory, struct tsi_tile_fold *fold)
-{
-    struct tsi_operand *views = NULL;
-    struct tsi_tiling tiling;
-    struct tsi_pipeline pipeline;
-    tess_status status = bind_inputs(run, &views);
-    if (status != TESS_OK) {
-        return status;
-    }
-    tsi_tiling_choose(run, &tiling);
-    bool is_done = false;
-    status = tsi_tile_fold_make(run, &tiling, memory, fold);
-    if (status == TESS_OK) {
-        status = tsi_tile_drawn_fold(run, fold, &is_done);
-    }
-    if (status == TESS_OK && !is_done) {
-        status = tsi_pipeline_make(run, &tiling, views, false, &pipeline);
-    }
-    if (status != TESS_OK || is_done) {
-        return status;
-    }
-    tsi_pipeline_open(run, &pipeline);
-    tsi_pipeline_keep_rows(&pipeline);
-    struct tsi_tile_at at;
-    tsi_tiling_first(&tiling, run->op->tile.reduce.axes, &at);
-    do {
-        status = tsi_run_check(run);
-        if (status != TESS_OK) {
-            return status;
-        }
-        fold_tile(&pipeline, fold, &at);
-    } while (tsi_tiling_next(&tiling, &at));
-    return TESS_OK;
-}
-
-static tess_status
-reduce_chunk(struct tsi_run *run)
-{
-    const struct tsi_tile_reduce *const reduce = &run->op->tile.reduce;
-    const enum tsi_reduction reduction = (enum tsi_reduction)reduce->reduction;
-    const tess_dtype dtype = (tess_dtype)reduce->dtype;
-    void *memory = run->task->out;
-    struct tsi_tile_fold fold;
-    if (reduce->finish) {
-        const struct tsi_acc_layout layout = tsi_acc_layout(reduction, dtype);
-        const size_t bytes = tsi_acc_offset(&layout, layout.planes, tsi_tile_fold_count(run));
-        const tess_status status = tsi_run_take(run, bytes, &memory);
-        if (status != TESS_OK) {
-            return status;
-        }
-    }
-    const tess_status status = run->elements == 0 ? tsi_tile_fold_make(run, NULL, memory, &fold)
-                                                  : fold_tiles(run, memory, &fold);
-    if (status != TESS_OK || !reduce->finish) {
-        return status;
-    }
-    const struct tsi_run_results results = {reduction, dtype, reduce->folded, reduce->ddof};
-    return tsi_run_finish(run, &results, fold.accumulators, fold.planes);
 }
 
 // Where a chunk's elements lie already as they are to be written; NULL if they have to be made.
@@ -320,7 +220,7 @@ tsi_run_tile(struct tsi_run *run)
     case TSI_SINK_STORE:
         return store_chunk(run, run->task->out);
     case TSI_SINK_REDUCE:
-        return reduce_chunk(run);
+        return tsi_run_reduce(run);
     case TSI_SINK_WRITE:
         return write_chunk(run);
     default:

@@ -191,9 +191,30 @@ tsi_tiling_first(const struct tsi_tiling *tiling, uint32_t last, struct tsi_tile
     for (int i = 0; i < tiling->ndim; i++) {
         at->at[i] = 0;
         at->count[i] = tiling->block[i];
+        at->low[i] = 0;
+        at->high[i] = tiling->size[i];
     }
     at->elements = tiling->elements;
     at->shape = 0;
+    at->skip = NULL;
+}
+
+bool
+tsi_tiling_part(const struct tsi_tiling *tiling, const int64_t *low, const int64_t *high,
+                const int64_t *skip, struct tsi_tile_at *at)
+{
+    bool has_tiles = true;
+    for (int i = 0; i < tiling->ndim; i++) {
+        has_tiles = has_tiles && low[i] < high[i];
+        at->low[i] = low[i];
+        at->high[i] = high[i];
+    }
+    at->skip = skip;
+    for (int i = 0; i < tiling->ndim && has_tiles; i++) {
+        at->at[i] = low[i];
+        count_indices(tiling, at, i);
+    }
+    return has_tiles;
 }
 
 bool
@@ -202,11 +223,11 @@ tsi_tiling_next(const struct tsi_tiling *tiling, struct tsi_tile_at *at)
     for (int k = tiling->ndim - 1; k >= 0; k--) {
         const int axis = at->order[k];
         at->at[axis] += tiling->block[axis];
-        if (at->at[axis] < tiling->size[axis]) {
+        if (at->at[axis] < at->high[axis]) {
             count_indices(tiling, at, axis);
             return true;
         }
-        at->at[axis] = 0;
+        at->at[axis] = at->low[axis];
         count_indices(tiling, at, axis);
     }
     return false;

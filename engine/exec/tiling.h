@@ -29,6 +29,10 @@ struct tsi_tile_at {
     int64_t count[TESS_NDIM_MAX]; // indices of the tile
     int64_t elements;
     uint32_t shape; // changes whenever `count` does
+    // The sweep is over the tiles that begin in this box.
+    int64_t low[TESS_NDIM_MAX];
+    int64_t high[TESS_NDIM_MAX];
+    const int64_t *skip; // of a part: how far what is read next is, in indices; NULL: the next tile
 };
 
 // An operand's steps along the axes of a box, with axes that are one run made one. Axis i of the
@@ -47,7 +51,12 @@ void tsi_tiling_choose(const struct tsi_run *run, struct tsi_tiling *tiling);
 // others.
 void tsi_tiling_first(const struct tsi_tiling *tiling, uint32_t last, struct tsi_tile_at *at);
 
-// The next tile, or false after the last.
+// Goes on with the first of the tiles that begin in a part of the chunk, in the same order of axes;
+// false if there are none. `skip` stays the caller's. All is by axis of the tiling.
+bool tsi_tiling_part(const struct tsi_tiling *tiling, const int64_t *low, const int64_t *high,
+                     const int64_t *skip, struct tsi_tile_at *at);
+
+// The next tile of the sweep, or false after the last.
 bool tsi_tiling_next(const struct tsi_tiling *tiling, struct tsi_tile_at *at);
 
 // The reach of an operand with these steps along the loop axes. Axes on both sides of the set
@@ -80,11 +89,17 @@ tsi_tiling_offset(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
 }
 
 // How far the first index of the next tile of a sweep is from that of this one, in steps like those
-// of tsi_tiling_offset(); 0 at the last tile.
+// of tsi_tiling_offset(); 0 at the last tile. In a part it is as far as `skip` says.
 static inline int64_t
 tsi_tiling_ahead(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, const int64_t *step)
 {
     int64_t ahead = 0;
+    if (at->skip != NULL) {
+        for (int i = 0; i < tiling->ndim; i++) {
+            ahead += at->skip[i] * step[tiling->axis[i]];
+        }
+        return ahead;
+    }
     for (int k = tiling->ndim - 1; k >= 0; k--) {
         const int i = at->order[k];
         const int64_t along = step[tiling->axis[i]];

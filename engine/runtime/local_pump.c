@@ -342,7 +342,7 @@ execute(struct tsi_local *local, const struct tsi_worker_action *action)
     local->long_runs += slot->is_long ? 1 : 0;
     note_cost(local, slot->is_long, action->execute.cost_ns);
     fill_inputs(job, action, slot->inputs);
-    tsi_attempts_start(&local->attempts, run);
+    tsi_attempts_start(&local->attempts, run, action->execute.is_along);
 }
 
 // Completions go to the scheduler's core as they are; small outputs need no copy in one process.

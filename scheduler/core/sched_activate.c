@@ -47,6 +47,32 @@ tsi_sched_activate_demand(struct tsi_sched *sched, struct tsi_sched_job *job, ui
     return true;
 }
 
+// The task that reads the same chunks as this one (mirror.h); itself if there is none.
+static uint32_t
+mirror_of(const struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    const struct tsi_sched_op *info = &job->ops[op];
+    return info->base + (uint32_t)tsi_mirror_chunk(&info->mirror, &job->program->ops[op].loop,
+                                                   task - info->base);
+}
+
+// The worker to whose heap a task with inputs goes. One whose mirror image was placed just before
+// goes where that went: several workers may be equally good for the two.
+static uint32_t
+choose_worker(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint32_t task)
+{
+    if (job->ops[op].mirror.low < 0) {
+        return tsi_sched_place_best(sched, job, op, task);
+    }
+    const uint32_t mirror = mirror_of(job, op, task);
+    const uint32_t slot = job->placed_slot;
+    const bool follows = mirror != task && job->placed_task == mirror && slot != TSI_SLOT_NONE &&
+                         tsi_sched_worker_is_open(sched, sched->workers.items[slot]);
+    job->placed_task = task;
+    job->placed_slot = follows ? slot : tsi_sched_place_best(sched, job, op, task);
+    return job->placed_slot;
+}
+
 // A task of which all inputs are there finds its place. With `is_new` it may go into a stripe,
 // which is in order of ranks as long as those are new.
 static void
@@ -66,7 +92,7 @@ find_place(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op, uint
     }
     const bool has_inputs = job->program->ops[op].input_count > 0;
     const uint32_t slot =
-        has_inputs && !is_loose ? tsi_sched_place_best(sched, job, op, task) : TSI_SLOT_NONE;
+        has_inputs && !is_loose ? choose_worker(sched, job, op, task) : TSI_SLOT_NONE;
     const bool in_stripe = slot == TSI_SLOT_NONE && !is_loose && is_new;
     const bool pushed = in_stripe ? tsi_sched_ready_push_stripe(sched, job, op, task)
                                   : tsi_sched_ready_push(sched, job, task, slot);
@@ -340,6 +366,23 @@ new_rank(struct tsi_sched_job *job, uint32_t op)
     return rank;
 }
 
+// The mirror image of a task that was just placed comes right after it, if it can be done at once:
+// whoever does both reads their chunks once.
+static void
+visit_mirror(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op,
+             const struct tsi_sched_visit *item)
+{
+    if (job->ops[op].mirror.low < 0) {
+        return;
+    }
+    const uint32_t mirror = mirror_of(job, op, item->task);
+    if (tsi_sched_task_state(&job->tasks[mirror]) == TSI_TASK_RELEASED &&
+        is_worth_now(job, op, mirror)) {
+        const struct tsi_sched_visit next = {mirror, item->rank, item->is_ranked};
+        visit(sched, job, &next, false);
+    }
+}
+
 static void
 visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched_visit *item,
       bool is_loose)
@@ -365,6 +408,9 @@ visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched
     const uint64_t missing = visit_inputs(sched, job, op, item, record->where);
     if (missing == 0) {
         find_place(sched, job, op, task, is_loose, !item->is_ranked);
+        if (!is_loose) {
+            visit_mirror(sched, job, op, item);
+        }
         return;
     }
     if (missing > TSI_TASK_DEPS_MAX) {

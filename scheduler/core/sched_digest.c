@@ -89,6 +89,7 @@ mix_job(uint64_t hash, const struct tsi_sched *sched, const struct tsi_sched_job
     hash = mix(hash, job->id);
     hash = mix(hash, job->client);
     hash = mix(hash, (uint64_t)job->next_rank << 32 | job->open_stripe);
+    hash = mix(hash, (uint64_t)job->placed_task << 32 | job->placed_slot);
     hash = mix(hash, job->tasks_done);
     hash = mix(hash, job->tasks_run);
     hash = mix(hash, job->targets_done);

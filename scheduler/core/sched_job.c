@@ -205,6 +205,7 @@ tsi_sched_job_new(const struct tsi_program *program)
     }
     job->program = program;
     job->open_stripe = TSI_STRIPE_NONE;
+    job->placed_slot = TSI_SLOT_NONE;
     job->ops = tsi_calloc((size_t)program->op_count, sizeof *job->ops);
     job->edges = tsi_calloc(inputs, sizeof *job->edges);
     job->identity_inputs = tsi_calloc(inputs, sizeof *job->identity_inputs);
@@ -226,6 +227,8 @@ tsi_sched_job_new(const struct tsi_program *program)
     describe_edges(job);
     for (int i = 0; i < program->op_count; i++) {
         job->ops[i].shrinks = shrinks(job, (uint32_t)i);
+        job->ops[i].mirror =
+            job->ops[i].shrinks ? tsi_mirror_find(&program->ops[i]) : (struct tsi_mirror){-1, -1};
     }
     describe_targets(job);
     if (!tsi_sched_want_init(job)) {

@@ -11,6 +11,7 @@
 
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
+#include "engine/program/mirror.h"
 #include "engine/program/program.h"
 #include "scheduler/core/sched_task.h"
 
@@ -45,6 +46,7 @@ struct tsi_sched_op {
     uint32_t kept_slot;   // of the job that made the chunks, if KEPT
     uint64_t bytes_max;
     uint64_t workspace;
+    struct tsi_mirror mirror; // none if its tasks do not shrink
 };
 
 // A task to be visited. Rank TSI_SCHED_RANK_NEW: it gets the next one; otherwise it, and what it
@@ -91,6 +93,8 @@ struct tsi_sched_job {
     uint32_t last_op;     // the operation that was looked up last
     uint32_t open_stripe; // takes more tasks, or TSI_STRIPE_NONE; it may have an owner already
     uint32_t next_rank;   // of the next task that is opened
+    uint32_t placed_task; // the last one with a mirror image that found a place,
+    uint32_t placed_slot; // and whose that is; TSI_SLOT_NONE: nobody's
 
     struct tsi_sched_task *tasks;
     uint64_t *retired;   // one bit a task: nobody will need it, unless a chunk is lost

@@ -184,6 +184,7 @@ mix_execute(uint64_t hash, const struct tsi_worker_action *action)
     hash = mix(hash, (uint64_t)action->execute.run << 32 | (uint32_t)action->execute.op);
     hash = mix(hash, (uint64_t)action->execute.job << 32 | action->execute.task);
     hash = mix(mix(hash, (uint64_t)action->execute.chunk), action->execute.output_bytes);
+    hash = mix(hash, action->execute.is_along);
     for (size_t i = 0; i < action->execute.input_count; i++) {
         hash = mix_pointer(hash, action->execute.inputs[i]);
         hash = mix(hash, action->execute.input_keys[i]);

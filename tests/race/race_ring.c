@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread puts numbers into a ring, others take them: each number comes out once, with what was
-// written before it was put.
+// One thread puts numbers into a ring, every third one to be taken along with the one before, and
+// others take them: each number comes out once, with what was written before it was put.
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,18 +23,22 @@ take(void *argument)
 {
     (void)argument;
     uint32_t last = 0;
-    uint32_t number;
+    uint32_t numbers[2];
     while (atomic_load(&left) > 0) {
-        if (!tsi_ring_take(&ring, &number)) {
-            continue;
-        }
-        const int before = atomic_fetch_add(&taken[number], 1);
-        const bool is_later = number >= last;
-        if (before != 0 || !is_later || written[number] != (int)number * 7) {
+        const uint32_t count = tsi_ring_take_along(&ring, numbers);
+        if (count == 2 && (numbers[1] != numbers[0] + 1 || numbers[1] % 3 != 0)) {
             atomic_fetch_add(&failures, 1);
         }
-        last = number;
-        atomic_fetch_sub(&left, 1);
+        for (uint32_t i = 0; i < count; i++) {
+            const uint32_t number = numbers[i];
+            const int before = atomic_fetch_add(&taken[number], 1);
+            const bool is_later = number >= last;
+            if (before != 0 || !is_later || written[number] != (int)number * 7) {
+                atomic_fetch_add(&failures, 1);
+            }
+            last = number;
+            atomic_fetch_sub(&left, 1);
+        }
     }
     return NULL;
 }
@@ -50,7 +54,7 @@ main(void)
     }
     for (uint32_t i = 0; i < NUMBERS;) {
         written[i] = (int)i * 7;
-        i += tsi_ring_put(&ring, i) ? 1 : 0;
+        i += tsi_ring_put(&ring, i % 3 == 0 ? i | TSI_RING_ALONG : i) ? 1 : 0;
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);

@@ -298,6 +298,14 @@ build_large(struct test_program_run *run)
     keep(run, covariance);
     keep(run, tess_var(tess_exp(tess_sin(x)), TESS_AXES_ALL, 0));
     keep(run, tess_argmax(tess_multiply(x, standard), TESS_AXES_ALL));
+    // Kept, so that tasks read it and its transpose in chunks that are mirror images.
+    tess_array *square = tess_random_normal(s, TESS_SHAPE(700, 700), TESS_CHUNKS(150, 150), 3, 2);
+    if (tess_persist(square) != TESS_OK) {
+        keep(run, NULL);
+    }
+    tess_array *turned = tess_transpose(square, TESS_REVERSED);
+    keep(run, tess_mean(tess_add(square, turned), TESS_AXIS(1)));
+    keep(run, tess_var(tess_subtract(square, turned), TESS_AXIS(0), 1));
     keep(run, tess_mean(tess_cast(tess_greater(standard, tess_scalar_int(s, 1)), TESS_F32),
                         TESS_AXIS(1)));
 }

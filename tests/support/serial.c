@@ -167,38 +167,85 @@ add_input(struct serial *serial, const struct tsi_chunk_op *op, int input, int64
     return true;
 }
 
-tess_status
-serial_run_task(struct serial *serial, uint32_t task, const atomic_bool *cancelled,
-                struct tsi_error *error)
+// A task with its inputs and room for its output.
+struct ready {
+    struct chunk_list list;
+    struct tsi_buf *buf;
+    struct tsi_exec_task run;
+};
+
+static bool
+make_ready(struct serial *serial, uint32_t task, const atomic_bool *cancelled, struct ready *ready)
 {
     const int index = tsi_program_op_of(serial->program, task);
     const struct tsi_chunk_op *const op = &serial->program->ops[index];
     const int64_t chunk = task - op->task_base;
-    if (op->work == TSI_WORK_HELD) {
-        return run_held(serial, op, chunk, error);
-    }
-    struct chunk_list list = {{0}, tsi_calloc((size_t)op->input_count + 1, sizeof *list.strides)};
-    struct tsi_buf *const buf = tsi_buf_new(tsi_chunk_op_bytes(op, chunk));
-    bool has_memory = list.strides != NULL && buf != NULL;
+    struct chunk_list *const list = &ready->list;
+    *list =
+        (struct chunk_list){{0}, tsi_calloc((size_t)op->input_count + 1, sizeof *list->strides)};
+    ready->buf = tsi_buf_new(tsi_chunk_op_bytes(op, chunk));
+    bool has_memory = list->strides != NULL && ready->buf != NULL;
     for (int i = 0; has_memory && i < op->input_count; i++) {
-        has_memory = add_input(serial, op, i, chunk, &list);
+        has_memory = add_input(serial, op, i, chunk, list);
     }
-    tess_status status = TESS_ENOMEM;
     if (has_memory) {
-        const struct tsi_exec_task run = {serial->program,   index,     chunk, list.chunks.items,
-                                          list.chunks.count, buf->data, NULL,  cancelled,
-                                          serial->files};
-        status = tsi_exec_run(&run, error);
+        ready->run = (struct tsi_exec_task){
+            serial->program,  index, chunk,     list->chunks.items, list->chunks.count,
+            ready->buf->data, NULL,  cancelled, serial->files};
     }
-    tsi_vec_fini(&list.chunks);
-    tsi_free(list.strides);
+    return has_memory;
+}
+
+// Keeps the output of a task that has run.
+static void
+end_ready(struct serial *serial, uint32_t task, struct ready *ready, tess_status status)
+{
+    tsi_vec_fini(&ready->list.chunks);
+    tsi_free(ready->list.strides);
     if (status != TESS_OK) {
-        tsi_buf_unref(buf);
-        return status;
+        tsi_buf_unref(ready->buf);
+        return;
     }
     tsi_buf_unref(serial->outputs[task]);
-    serial->outputs[task] = buf;
-    return TESS_OK;
+    serial->outputs[task] = ready->buf;
+}
+
+tess_status
+serial_run_task(struct serial *serial, uint32_t task, const atomic_bool *cancelled,
+                struct tsi_error *error)
+{
+    const struct tsi_chunk_op *const op =
+        &serial->program->ops[tsi_program_op_of(serial->program, task)];
+    if (op->work == TSI_WORK_HELD) {
+        return run_held(serial, op, task - op->task_base, error);
+    }
+    struct ready ready;
+    tess_status status = TESS_ENOMEM;
+    if (make_ready(serial, task, cancelled, &ready)) {
+        status = tsi_exec_run(&ready.run, error);
+    }
+    end_ready(serial, task, &ready, status);
+    return status;
+}
+
+void
+serial_run_both(struct serial *serial, const uint32_t tasks[2],
+                const atomic_bool *const cancelled[2], struct tsi_error *const errors[2],
+                tess_status statuses[2])
+{
+    struct ready ready[2];
+    bool has_memory = true;
+    for (int i = 0; i < 2; i++) {
+        has_memory = make_ready(serial, tasks[i], cancelled[i], &ready[i]) && has_memory;
+        statuses[i] = TESS_ENOMEM;
+    }
+    if (has_memory) {
+        const struct tsi_exec_task *const runs[2] = {&ready[0].run, &ready[1].run};
+        tsi_exec_run_both(runs, errors, statuses);
+    }
+    for (int i = 0; i < 2; i++) {
+        end_ready(serial, tasks[i], &ready[i], statuses[i]);
+    }
 }
 
 tess_status

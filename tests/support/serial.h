@@ -39,6 +39,12 @@ tess_status serial_run(struct serial *serial, struct tsi_error *error);
 tess_status serial_run_task(struct serial *serial, uint32_t task, const atomic_bool *cancelled,
                             struct tsi_error *error);
 
+// Runs two tasks of one operation whose inputs have been run, at once: tsi_exec_run_both().
+// `cancelled` are theirs, each may be NULL.
+void serial_run_both(struct serial *serial, const uint32_t tasks[2],
+                     const atomic_bool *const cancelled[2], struct tsi_error *const errors[2],
+                     tess_status statuses[2]);
+
 // The files that its tasks read, to be made with allowed directories before the first task; by
 // default all directories are allowed.
 void serial_allow(struct serial *serial, const char *const *allowed, int allowed_count);

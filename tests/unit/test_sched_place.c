@@ -307,3 +307,60 @@ Test(sched_place, finishing_comes_before_beginning)
     cr_assert(most <= 160, "%lu chunks at once", (unsigned long)most);
     sched_case_fini(&c, 0);
 }
+
+// x of n × n chunks, tasks 0 … n² − 1, kept; behind them the tasks of the sums of rows of x and of
+// its transpose, in the same order.
+static struct tsi_program *
+mirrored_program(int64_t n, bool is_held)
+{
+    struct test_build build = test_build_start();
+    const struct tsi_axis axis = tsi_axis_regular(n * 10, 10);
+    const struct tsi_grid grid = {2, {axis, axis}};
+    struct tsi_index_map map = tsi_index_map_identity(&grid);
+    const int x = is_held ? test_build_op(&build, TSI_WORK_HELD, TESS_F64, &grid, NULL)
+                          : test_build_normal(&build, &grid);
+    const int op = test_build_reduce(&build, &grid, x, &map, TSI_REDUCE_SUM, 2, false);
+    map.axis[0].axis = 1;
+    map.axis[1].axis = 0;
+    test_build_input(&build, op, x, &map);
+    test_build_target(&build, test_build_folds(&build, op, 2, 16), TSI_TARGET_RUN);
+    return test_build_finish(&build);
+}
+
+// Mirror images read the same two chunks: they go to one worker, one right after the other.
+static void
+check_mirrored(int64_t n, bool is_held, int workers)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    for (int i = 0; i < workers; i++) {
+        sched_case_worker(&c, 1, 0);
+    }
+    sched_case_submit(&c, client, mirrored_program(n, is_held));
+    const uint32_t base = (uint32_t)(n * n);
+    int pairs = 0;
+    for (int quiet = 0; quiet < 3;) {
+        quiet = sched_case_work(&c, 2, true) ? 0 : quiet + 1;
+        for (size_t i = 0; i < c.actions.count; i++) {
+            const struct tsi_sched_action *const action = &c.actions.items[i];
+            for (size_t k = 1; action->kind == TSI_SCHED_ASSIGN && k < action->assign.count; k++) {
+                const uint32_t a = action->assign.items[k - 1].task - base;
+                const uint32_t b = action->assign.items[k].task - base;
+                pairs += a < base && b < base && a != b && a / n == b % n && a % n == b / n;
+            }
+        }
+    }
+    cr_assert_eq(c.ended, TESS_OK);
+    // A batch may end between two.
+    cr_assert(pairs * 3 >= n * (n - 1) / 2 * 2, "%d pairs", pairs);
+    sched_case_fini(&c, 0);
+}
+
+Test(sched_place, mirror_images_follow_each_other)
+{
+    check_mirrored(8, true, 1);
+    check_mirrored(8, true, 2);
+    check_mirrored(8, false, 1);
+    check_mirrored(8, false, 2);
+}

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 
 #include "engine/base/memory.h"
+#include "tests/support/program_build.h"
 #include "tests/support/worker_case.h"
 
 static const uint64_t no_limit = UINT64_MAX;
@@ -412,4 +413,108 @@ Test(worker, equal_histories_have_equal_digests)
     cr_assert_neq(tsi_worker_digest(a.worker), fresh);
     worker_case_fini(&a);
     worker_case_fini(&b);
+}
+
+// x of 4 × 4 in chunks of 2 × 2, tasks 0–3, and the sums of the rows of x and of its transpose.
+static struct tsi_program *
+mirrored_program(void)
+{
+    struct test_build build = test_build_start();
+    const struct tsi_grid grid = {2, {tsi_axis_regular(4, 2), tsi_axis_regular(4, 2)}};
+    struct tsi_index_map map = tsi_index_map_identity(&grid);
+    const int x = test_build_normal(&build, &grid);
+    const int op = test_build_reduce(&build, &grid, x, &map, TSI_REDUCE_SUM, 2, false);
+    map.axis[0].axis = 1;
+    map.axis[1].axis = 0;
+    test_build_input(&build, op, x, &map);
+    test_build_target(&build, test_build_folds(&build, op, 2, 2), TSI_TARGET_RUN);
+    return test_build_finish(&build);
+}
+
+// A worker that holds all of x.
+static void
+open_mirrored(struct worker_case *c, int threads)
+{
+    const struct tsi_worker_config config = {
+        .threads = threads, .runs_ahead = 4, .memory_bytes = no_limit};
+    worker_case_init(c, 1, no_limit);
+    tsi_worker_free(c->worker, NULL, NULL, NULL);
+    tsi_program_free(c->program);
+    c->program = mirrored_program();
+    c->worker = tsi_worker_new(&config);
+    worker_case_feed(c, (struct tsi_worker_event){
+                            .kind = TSI_WORKER_PROGRAM,
+                            .program = {.job = CASE_JOB, .program = c->program},
+                        });
+    for (uint32_t task = 0; task < 4; task++) {
+        worker_case_assign(c, task, 0);
+    }
+    for (int done = 0; done < 4;) {
+        worker_case_poll(c);
+        for (int i = 0; i < c->action_count; i++) {
+            const struct tsi_worker_action *action = &c->actions[i].action;
+            if (action->kind == TSI_WORKER_EXECUTE) {
+                cr_assert(!action->execute.is_along);
+                worker_case_executed(c, action->execute.run);
+                done++;
+            }
+        }
+    }
+    worker_case_poll(c);
+}
+
+// Which of the tasks that the last poll started run along with the one before.
+static void
+check_along(const struct worker_case *c, int count, const uint32_t *tasks, const bool *along)
+{
+    cr_assert_eq(worker_case_count(c, TSI_WORKER_EXECUTE), count);
+    for (int i = 0, k = 0; i < c->action_count; i++) {
+        const struct tsi_worker_action *action = &c->actions[i].action;
+        if (action->kind == TSI_WORKER_EXECUTE) {
+            cr_assert_eq(action->execute.task, tasks[k]);
+            cr_assert_eq(action->execute.is_along, along[k]);
+            k++;
+        }
+    }
+}
+
+Test(worker, mirror_images_run_along_with_each_other)
+{
+    struct worker_case c;
+    open_mirrored(&c, 1);
+    // Tasks 4 + 2·i + j.
+    const uint32_t order[] = {5, 6, 4, 7};
+    for (uint32_t i = 0; i < 4; i++) {
+        worker_case_assign(&c, order[i], i);
+    }
+    worker_case_poll(&c);
+    check_along(&c, 4, order, (const bool[]){false, true, false, false});
+    worker_case_fini(&c);
+}
+
+Test(worker, mirror_images_run_apart_where_threads_have_nothing)
+{
+    struct worker_case c;
+    open_mirrored(&c, 3);
+    const uint32_t order[] = {5, 6, 4};
+    for (uint32_t i = 0; i < 3; i++) {
+        worker_case_assign(&c, order[i], i);
+    }
+    worker_case_poll(&c);
+    check_along(&c, 3, order, (const bool[]){false, false, false});
+    worker_case_fini(&c);
+}
+
+// Something else was started between the two.
+Test(worker, mirror_images_run_apart_if_they_do_not_follow_each_other)
+{
+    struct worker_case c;
+    open_mirrored(&c, 1);
+    const uint32_t order[] = {5, 4, 6};
+    for (uint32_t i = 0; i < 3; i++) {
+        worker_case_assign(&c, order[i], i);
+    }
+    worker_case_poll(&c);
+    check_along(&c, 3, order, (const bool[]){false, false, false});
+    worker_case_fini(&c);
 }

@@ -188,6 +188,9 @@ struct tsi_worker_action {
             size_t input_count;
             uint64_t output_bytes;
             uint64_t cost_ns; // how long it is expected to take
+            // It reads what the task of the EXECUTE before reads: a thread that takes both executes
+            // them best at once. They end as any other two.
+            bool is_along;
         } execute;
         struct {
             uint32_t run;

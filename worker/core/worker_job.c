@@ -148,6 +148,7 @@ tsi_worker_job_needs(struct tsi_worker_job *job, int op)
         needs->workspace = workspace < WORKSPACE_MAX ? workspace : WORKSPACE_MAX;
         needs->cost_ns = tsi_chunk_op_cost_ns(job->program, chunk_op);
         needs->is_short = needs->cost_ns <= SHORT_NS;
+        needs->mirror = tsi_mirror_find(chunk_op);
     }
     return needs;
 }

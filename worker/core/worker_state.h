@@ -19,6 +19,7 @@
 #include "engine/base/map.h"
 #include "engine/base/table.h"
 #include "engine/base/vec.h"
+#include "engine/program/mirror.h"
 #include "worker/core/worker.h"
 #include "worker/core/worker_pool.h"
 #include "worker/core/worker_queue.h"
@@ -36,6 +37,7 @@ struct tsi_worker_needs {
     uint64_t workspace; // UINT64_MAX: not asked for yet
     uint64_t cost_ns;   // how long it is expected to take
     int64_t frontier;   // no task of this chunk number or a higher one was assigned here
+    struct tsi_mirror mirror;
     bool is_short;
 };
 
@@ -137,6 +139,7 @@ struct tsi_worker_task {
     uint64_t output_bytes;
     uint64_t reserved; // while it runs: output and workspace
     bool is_short;
+    bool is_along;                   // runs at once with the one that was started before it
     struct tsi_worker_chunk *output; // once it is done
     struct tsi_completion completion;
     struct tsi_attempt end;
@@ -163,8 +166,10 @@ struct tsi_worker_lost_copy {
 
 struct tsi_worker {
     int threads;
-    size_t run_count;  // threads and runs ahead
-    size_t long_count; // tasks that run and are not short
+    size_t run_count;               // threads and runs ahead
+    size_t long_count;              // tasks that run and are not short
+    size_t along_count;             // that run along with others and take no thread of their own
+    struct tsi_worker_task *leader; // started last, so that another may run along; or NULL
     uint64_t memory_bytes;
     bool is_over; // the limit was changed, and more may be taken than that since
     size_t fetches_max;

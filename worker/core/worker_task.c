@@ -185,8 +185,25 @@ tsi_worker_task_retract(struct tsi_worker *worker, uint32_t sequence)
     }
 }
 
-struct tsi_worker_task *
-tsi_worker_task_start(struct tsi_worker *worker)
+// Whether a ready task is the mirror image (mirror.h) of the one that was started just before, and
+// there are others for threads that have nothing: then both are best executed at once.
+static bool
+goes_along(const struct tsi_worker *worker, const struct tsi_worker_task *task,
+           const struct tsi_worker_needs *needs)
+{
+    const struct tsi_worker_task *leader = worker->leader;
+    const size_t busy = worker->run_count - worker->free_run_count - worker->along_count;
+    const size_t idle = (size_t)worker->threads > busy ? (size_t)worker->threads - busy : 0;
+    return leader != NULL && needs->mirror.low >= 0 && leader->job == task->job &&
+           leader->op == task->op && leader->chunk != task->chunk &&
+           tsi_worker_queue_count(&worker->ready) > idle &&
+           tsi_mirror_chunk(&needs->mirror, &task->job->program->ops[task->op].loop,
+                            leader->chunk) == task->chunk;
+}
+
+// The next task to run, if there is one and room for it.
+static struct tsi_worker_task *
+start_next(struct tsi_worker *worker)
 {
     struct tsi_worker_entry *entry = tsi_worker_queue_first(&worker->ready);
     if (entry == NULL || worker->free_run_count == 0) {
@@ -197,8 +214,9 @@ tsi_worker_task_start(struct tsi_worker *worker)
     const struct tsi_worker_needs *needs = tsi_worker_job_needs(job, task->op);
     const uint64_t output = tsi_chunk_op_bytes(&job->program->ops[task->op], task->chunk);
     const uint64_t reserved = output + needs->workspace;
-    const size_t running = worker->run_count - worker->free_run_count;
-    const bool goes_ahead = running >= (size_t)worker->threads;
+    const bool is_along = goes_along(worker, task, needs);
+    const size_t busy = worker->run_count - worker->free_run_count - worker->along_count;
+    const bool goes_ahead = busy >= (size_t)worker->threads && !is_along;
     if (goes_ahead && (!needs->is_short || worker->long_count > 0)) {
         return NULL;
     }
@@ -222,7 +240,17 @@ tsi_worker_task_start(struct tsi_worker *worker)
     worker->bytes_counted += reserved;
     task->is_short = needs->is_short;
     worker->long_count += needs->is_short ? 0 : 1;
+    task->is_along = is_along;
+    worker->along_count += is_along ? 1 : 0;
     job->running++;
+    return task;
+}
+
+struct tsi_worker_task *
+tsi_worker_task_start(struct tsi_worker *worker)
+{
+    struct tsi_worker_task *task = start_next(worker);
+    worker->leader = task != NULL && !task->is_along ? task : NULL;
     return task;
 }
 
@@ -238,6 +266,8 @@ leave_run(struct tsi_worker *worker, struct tsi_worker_task *task)
     worker->bytes_reserved -= TSI_PLANTED(worker_leaked_memory) ? 0 : task->reserved;
     worker->bytes_counted -= task->job->detached || task->orphan ? 0 : task->reserved;
     worker->long_count -= task->is_short ? 0 : 1;
+    worker->along_count -= task->is_along ? 1 : 0;
+    worker->leader = NULL;
     task->job->running--;
 }
 

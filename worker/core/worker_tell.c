@@ -147,6 +147,7 @@ tell_execute(struct tsi_worker *worker, struct tsi_worker_action *action)
     action->execute.input_count = count;
     action->execute.output_bytes = task->output_bytes;
     action->execute.cost_ns = tsi_worker_job_needs(task->job, task->op)->cost_ns;
+    action->execute.is_along = task->is_along;
     return true;
 }
 

@@ -41,6 +41,7 @@ struct count {
     size_t ready;
     size_t unstarted;
     size_t running;
+    size_t along;
     size_t assignments;
     size_t jobs;
     uint64_t programs;
@@ -159,6 +160,7 @@ check_task(const struct tsi_worker *worker, const struct tsi_worker_task *task, 
     }
     if (task->state == TSI_WORKER_RUNNING) {
         count->running++;
+        count->along += task->is_along;
         count->bytes_reserved += task->reserved;
         const bool is_apart = task->orphan || (task->job != NULL && task->job->detached);
         count->bytes_counted += is_apart ? 0 : task->reserved;
@@ -217,7 +219,8 @@ check_sums(const struct tsi_worker *worker, const struct count *count)
     if (count->pins != count->uses) {
         return "W2: pins and uses differ";
     }
-    if (count->running + worker->free_run_count != worker->run_count) {
+    if (count->running + worker->free_run_count != worker->run_count ||
+        count->along != worker->along_count) {
         return "W5: runs are lost";
     }
     if (count->mapped != worker->chunks.count || count->unstarted != worker->sequences.count ||

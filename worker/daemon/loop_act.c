@@ -56,7 +56,8 @@ execute(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
     slot->output_bytes = (size_t)action->execute.output_bytes;
     const struct tsi_chunk_op *op = &slot->program->ops[slot->op];
     tsi_pool_start(loop->pool, run,
-                   touches_files(slot->program, op) ? UINT64_MAX : action->execute.cost_ns);
+                   touches_files(slot->program, op) ? UINT64_MAX : action->execute.cost_ns,
+                   action->execute.is_along);
 }
 
 // A task that has read memory that was taken back meanwhile has read anything. The worker starts

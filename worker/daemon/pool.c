@@ -141,11 +141,11 @@ tsi_pool_attempts(struct tsi_pool *pool)
 }
 
 void
-tsi_pool_start(struct tsi_pool *pool, uint32_t run, uint64_t cost_ns)
+tsi_pool_start(struct tsi_pool *pool, uint32_t run, uint64_t cost_ns, bool is_along)
 {
     const uint64_t room = UINT64_MAX - pool->started_ns;
     pool->started_ns += cost_ns < room ? cost_ns : room;
-    tsi_attempts_start(&pool->attempts, run);
+    tsi_attempts_start(&pool->attempts, run, is_along);
 }
 
 bool

@@ -18,8 +18,8 @@ void tsi_pool_free(struct tsi_pool *pool); // cancels what runs; what is not col
 struct tsi_attempts *tsi_pool_attempts(struct tsi_pool *pool);
 
 // Gives a run to the threads; `cost_ns` is how long it is expected to take, UINT64_MAX if it may
-// wait for something.
-void tsi_pool_start(struct tsi_pool *pool, uint32_t run, uint64_t cost_ns);
+// wait for something; `is_along` is as for tsi_attempts_start().
+void tsi_pool_start(struct tsi_pool *pool, uint32_t run, uint64_t cost_ns, bool is_along);
 
 // Executes what was started since the threads were woken, in the thread of the loop, if all of them
 // sleep and it takes less time than to wake one. True if there is something to collect.
