@@ -110,6 +110,7 @@ main(void)
     test_scheduler_start(&cluster, flags);
     workers_do_not_join(&cluster);
     clients_do_not_join(&cluster);
+    test_log_wait("scheduler.log", "client joined", 1, 8000);
     test_check(test_log_count("scheduler.log", "worker joined") == 1 &&
                    test_log_count("scheduler.log", "client joined") == 1,
                "somebody joined who was open");
