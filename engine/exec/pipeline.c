@@ -139,9 +139,12 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
     if (status != TESS_OK) {
         return status;
     }
-    *pipeline =
-        (struct tsi_pipeline){tiling, steps, tile->instruction_count,
-                              tsi_pipeline_dtype(tile, tile->instruction_count - 1), .split = -1};
+    *pipeline = (struct tsi_pipeline){tiling,
+                                      steps,
+                                      tile->instruction_count,
+                                      tsi_pipeline_dtype(tile, tile->instruction_count - 1),
+                                      .split = -1,
+                                      .square = {-1, -1}};
     for (int i = 0; i < tile->register_count; i++) {
         registers[i] = NULL;
         writer[i] = -1;

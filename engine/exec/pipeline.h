@@ -20,10 +20,11 @@ struct tsi_pipeline {
     // columns; −1 if there are none.
     int split;
     // An open pipeline leaves its last step, a sum of multiples of the values of `term`, to a fold;
-    // −1: only one.
+    // −1: only one. Or a sum of their squares, with the steps `square` that would have made them.
     bool is_open;
     int term[2];
     double scale[2];
+    int square[2];
 };
 
 // The type of what instruction `index` makes.

@@ -42,6 +42,20 @@ is_overwritten(const struct tsi_pipeline *pipeline, int index, int user)
     return false;
 }
 
+bool
+tsi_pipeline_may_absorb(const struct tsi_pipeline *pipeline, int index, int side, int user)
+{
+    struct tsi_step *const step = &pipeline->steps[index];
+    if (count_uses(pipeline, index) != 1) {
+        return false;
+    }
+    const bool was_absorbed = step->is_absorbed;
+    step->is_absorbed = true;
+    const bool is_there = !is_overwritten(pipeline, step->in[side], user);
+    step->is_absorbed = was_absorbed;
+    return is_there;
+}
+
 double
 tsi_pipeline_constant(const struct tsi_step *step)
 {
@@ -59,23 +73,19 @@ absorb(const struct tsi_tile *tile, struct tsi_pipeline *pipeline, int user, int
     struct tsi_step *const step = &pipeline->steps[user];
     const int product = step->in[k];
     struct tsi_step *const multiply = &pipeline->steps[product];
-    if (!is_map(tile, product, TSI_OP_MULTIPLY) || multiply->combine != NULL ||
-        count_uses(pipeline, product) != 1) {
+    if (!is_map(tile, product, TSI_OP_MULTIPLY) || multiply->combine != NULL) {
         return false;
     }
     for (int side = 0; side < 2; side++) {
         const int operand = multiply->in[side];
         const struct tsi_step *const constant = &pipeline->steps[multiply->in[1 - side]];
-        if (constant->code != TSI_TILE_CONST) {
-            continue;
-        }
-        multiply->is_absorbed = true;
-        if (!is_overwritten(pipeline, operand, user)) {
+        if (constant->code == TSI_TILE_CONST &&
+            tsi_pipeline_may_absorb(pipeline, product, side, user)) {
+            multiply->is_absorbed = true;
             step->in[k] = operand;
             step->scale[k] *= tsi_pipeline_constant(constant);
             return true;
         }
-        multiply->is_absorbed = false;
     }
     return false;
 }

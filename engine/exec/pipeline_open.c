@@ -3,8 +3,9 @@
 // What a pipeline does not do itself, so that elements pass the cache once less:
 //
 // - A sum or mean of floats is open: its last step, if that is a sum, a difference or a multiple,
-//   is left to a fold that computes what it adds (isa_fold_linear.c). The bits are the same, so
-//   a tile that this fold cannot take is closed: made, and folded as any other.
+//   is left to a fold that computes what it adds (isa_fold_linear.c), and so are squares before
+//   the sum. The bits are the same, so a tile that this fold cannot take is closed: made, and
+//   folded as any other.
 // - A load of several rows leaves them where they are, if its users can take rows with a step.
 //   Maps and casts do one row after the other, so rows must not be too short. All such loads of
 //   a program have the same axes in their rows.
@@ -31,6 +32,36 @@ open_with(struct tsi_pipeline *pipeline, int a, double scale_a, int b, double sc
     pipeline->scale[1] = scale_b;
 }
 
+// Whether step `index` is a square that `user` may do.
+static bool
+is_square(const struct tsi_tile *tile, const struct tsi_pipeline *pipeline, int index, int user)
+{
+    const struct tsi_step *const step = &pipeline->steps[index];
+    return is_map(tile, index, TSI_OP_MULTIPLY) && step->in[0] == step->in[1] &&
+           !step->is_absorbed &&
+           (index == user || tsi_pipeline_may_absorb(pipeline, index, 0, user));
+}
+
+// The last step as a square or the sum of two, if it is that.
+static void
+open_squares(const struct tsi_tile *tile, struct tsi_pipeline *pipeline, int last)
+{
+    struct tsi_step *const step = &pipeline->steps[last];
+    const int a = step->in[0];
+    const int b = step->in[1];
+    if (is_square(tile, pipeline, last, last)) {
+        open_with(pipeline, a, 1.0, -1, 0.0);
+        pipeline->square[0] = last;
+    } else if (is_map(tile, last, TSI_OP_ADD) && step->combine == NULL &&
+               is_square(tile, pipeline, a, last) && is_square(tile, pipeline, b, last)) {
+        open_with(pipeline, pipeline->steps[a].in[0], 1.0, pipeline->steps[b].in[0], 1.0);
+        pipeline->steps[a].is_absorbed = true;
+        pipeline->steps[b].is_absorbed = true;
+        pipeline->square[0] = a;
+        pipeline->square[1] = b;
+    }
+}
+
 // The last step as two terms, if it is that.
 static void
 open_step(const struct tsi_tile *tile, struct tsi_pipeline *pipeline, int last)
@@ -38,6 +69,11 @@ open_step(const struct tsi_tile *tile, struct tsi_pipeline *pipeline, int last)
     struct tsi_step *const step = &pipeline->steps[last];
     const int a = step->in[0];
     const int b = step->in[1];
+    open_squares(tile, pipeline, last);
+    if (pipeline->is_open) {
+        step->is_absorbed = true;
+        return;
+    }
     if (step->combine != NULL) {
         open_with(pipeline, a, step->scale[0], b, step->scale[1]);
     } else if (is_map(tile, last, TSI_OP_ADD)) {
@@ -122,8 +158,17 @@ tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at
             term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
             term->ahead = step->in_rows ? step->ahead : 0;
             term->scale = pipeline->scale[k];
+            term->is_square = pipeline->square[0] >= 0;
         }
     }
+}
+
+static void
+make_absorbed(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index)
+{
+    pipeline->steps[index].is_absorbed = false;
+    tsi_pipeline_step(pipeline, at, index, NULL);
+    pipeline->steps[index].is_absorbed = true;
 }
 
 const void *
@@ -135,10 +180,13 @@ tsi_pipeline_close(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at)
         tsi_pipeline_copy(pipeline->tiling, at, step, step->value, step->buffer);
         return step->buffer;
     }
+    for (int k = 0; k < 2; k++) {
+        if (pipeline->square[k] >= 0 && pipeline->square[k] != last) {
+            make_absorbed(pipeline, at, pipeline->square[k]);
+        }
+    }
     if (step->is_absorbed) {
-        step->is_absorbed = false;
-        tsi_pipeline_step(pipeline, at, last, NULL);
-        step->is_absorbed = true;
+        make_absorbed(pipeline, at, last);
     }
     return step->value;
 }

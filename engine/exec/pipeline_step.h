@@ -61,6 +61,10 @@ void tsi_pipeline_load(const struct tsi_pipeline *pipeline, const struct tsi_til
 void tsi_pipeline_copy(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
                        const struct tsi_step *step, const unsigned char *data, void *out);
 
+// Whether the work of step `index` may be left to `user`, a later one: nobody else needs its value,
+// and the operand that it has at `side` is still there then.
+bool tsi_pipeline_may_absorb(const struct tsi_pipeline *pipeline, int index, int side, int user);
+
 // The value of a constant of a float.
 double tsi_pipeline_constant(const struct tsi_step *step);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sums of multiples of floats that are never stored: each element is computed in registers, rounded
-// after each operation as if it were stored, and added to the accumulators in the order of
-// isa_fold_sum.c. The bits are those of the two kernels one after the other.
+// Sums of multiples or squares of floats that are never stored: each element is computed in
+// registers, rounded after each operation as if it were stored, and added to the accumulators in
+// the order of isa_fold_sum.c. The bits are those of the two kernels one after the other.
 //
 // Memory gives its elements once here, at its own pace, where a tile that is stored first leaves
 // memory idle while it is read again.
@@ -41,18 +41,20 @@ enum {
     PLAIN = 2,    // of terms that are not scaled
     ASK = 4,      // the first has rows ahead
     ASK_BOTH = 8, // both have
+    SQUARES = 16, // instead of multiples
 };
 
 static int
 form_of(const struct tsi_kernel_term *terms)
 {
     const int ask = terms[0].ahead != 0 ? ASK : 0;
+    const int squares = terms[0].is_square ? SQUARES : 0;
     if (terms[1].data == NULL) {
-        return ask;
+        return ask | squares;
     }
-    const bool is_plain = terms[0].scale == 1.0 && terms[1].scale == 1.0;
+    const bool is_plain = squares == 0 && terms[0].scale == 1.0 && terms[1].scale == 1.0;
     const int ask_both = terms[1].ahead != 0 ? ASK | ASK_BOTH : 0;
-    return TWO | ask | ask_both | (is_plain ? PLAIN : 0);
+    return TWO | ask | ask_both | squares | (is_plain ? PLAIN : 0);
 }
 
 #define FORM(function, form)                                                                       \
@@ -87,20 +89,29 @@ form_of(const struct tsi_kernel_term *terms)
     }                                                                                              \
     ALWAYS double value_##suffix(struct pair_##suffix x, int64_t at, int form)                     \
     {                                                                                              \
-        const T value = x.a[at] * x.p;                                                             \
-        return (double)((form & TWO) != 0 ? value + x.b[at] * x.q : value);                        \
+        const bool squares = (form & SQUARES) != 0;                                                \
+        const T value = x.a[at] * (squares ? x.a[at] : x.p);                                       \
+        const T other = x.b[at] * (squares ? x.b[at] : x.q);                                       \
+        return (double)((form & TWO) != 0 ? value + other : value);                                \
     }                                                                                              \
     ALWAYS tsi_vector_f64 values_##suffix(struct pair_##suffix x, int64_t at, int form)            \
     {                                                                                              \
         vector_##suffix value;                                                                     \
         vector_##suffix other;                                                                     \
         __builtin_memcpy(&value, x.a + at, sizeof(value));                                         \
-        if ((form & PLAIN) == 0) {                                                                 \
+        if ((form & SQUARES) != 0) {                                                               \
+            value = value * value;                                                                 \
+        } else if ((form & PLAIN) == 0) {                                                          \
             value = value * x.p;                                                                   \
         }                                                                                          \
         if ((form & TWO) != 0) {                                                                   \
             __builtin_memcpy(&other, x.b + at, sizeof(other));                                     \
-            value = value + ((form & PLAIN) == 0 ? other * x.q : other);                           \
+            if ((form & SQUARES) != 0) {                                                           \
+                other = other * other;                                                             \
+            } else if ((form & PLAIN) == 0) {                                                      \
+                other = other * x.q;                                                               \
+            }                                                                                      \
+            value = value + other;                                                                 \
         }                                                                                          \
         return __builtin_convertvector(value, tsi_vector_f64);                                     \
     }                                                                                              \
@@ -189,14 +200,21 @@ form_of(const struct tsi_kernel_term *terms)
             FORM(across_of_##suffix, TWO | PLAIN)                                                  \
             FORM(across_of_##suffix, TWO | PLAIN | ASK)                                            \
             FORM(across_of_##suffix, TWO | PLAIN | ASK | ASK_BOTH)                                 \
+            FORM(across_of_##suffix, SQUARES)                                                      \
+            FORM(across_of_##suffix, SQUARES | ASK)                                                \
+            FORM(across_of_##suffix, SQUARES | TWO)                                                \
+            FORM(across_of_##suffix, SQUARES | TWO | ASK)                                          \
+            FORM(across_of_##suffix, SQUARES | TWO | ASK | ASK_BOTH)                               \
         }                                                                                          \
     }                                                                                              \
     static void down_##suffix(int64_t rows, int64_t columns, const struct tsi_kernel_term *terms,  \
                               double *acc)                                                         \
     {                                                                                              \
-        switch (form_of(terms) & TWO) {                                                            \
+        switch (form_of(terms) & (TWO | SQUARES)) {                                                \
             FORM(down_of_##suffix, 0)                                                              \
             FORM(down_of_##suffix, TWO)                                                            \
+            FORM(down_of_##suffix, SQUARES)                                                        \
+            FORM(down_of_##suffix, TWO | SQUARES)                                                  \
         }                                                                                          \
     }
 

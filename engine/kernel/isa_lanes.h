@@ -259,6 +259,20 @@ tsi_lanes_choose_by(tsi_vector_u64 bits, int bit, tsi_vector_u64 x, tsi_vector_u
 #endif
 }
 
+// x − y in each lane, but z where this bit of `bits` is set.
+TSI_LANES_INLINE tsi_vector_f64
+tsi_lanes_subtract_unless(tsi_vector_u64 bits, int bit, tsi_vector_f64 x, tsi_vector_f64 y,
+                          tsi_vector_f64 z)
+{
+#if defined(TSI_ISA_avx512)
+    const __mmask8 is_clear = _mm512_testn_epi64_mask((__m512i)bits, _mm512_set1_epi64(1LL << bit));
+    return (tsi_vector_f64)_mm512_mask_sub_pd((__m512d)z, is_clear, (__m512d)x, (__m512d)y);
+#else
+    return (tsi_vector_f64)tsi_lanes_choose_by(bits, bit, (tsi_vector_u64)(x - y),
+                                               (tsi_vector_u64)z);
+#endif
+}
+
 // The numbers, rounded to nearest. Elsewhere than in AVX-512 the halves become the ends of the
 // significands of 2^52 + low and 2^84 + 2^32·high, whose difference from what was added is exact.
 TSI_LANES_INLINE tsi_vector_f64

@@ -30,9 +30,13 @@ struct reduced {
 static const double sin_c[] = {0x1.5555555555548p-3,  -0x1.111111110f75ep-7,
                                0x1.a01a019bf2523p-13, -0x1.71de355f3628cp-19,
                                0x1.ae5e549c421c3p-26, -0x1.5d8e4234a0054p-33};
-static const double cos_c[] = {0x1.5555555555555p-5,  -0x1.6c16c16c168ccp-10,
-                               0x1.a01a019f38b18p-16, -0x1.27e4fa0371482p-22,
-                               0x1.1eeb585601c4bp-29, -0x1.9073d8c03ad0dp-37};
+static const double cos_c[] = {-0.5,
+                               0x1.5555555555555p-5,
+                               -0x1.6c16c16c168ccp-10,
+                               0x1.a01a019f38b18p-16,
+                               -0x1.27e4fa0371482p-22,
+                               0x1.1eeb585601c4bp-29,
+                               -0x1.9073d8c03ad0dp-37};
 static const double short_sin_c[] = {1.0, -0x1.555545240a165p-3, 0x1.110739fa9cc66p-7,
                                      -0x1.99438783da6d4p-13};
 static const double short_cos_c[] = {1.0, -0x1.ffffffcb77e12p-2, 0x1.55553c74b369ap-5,
@@ -125,23 +129,20 @@ reduce_any(tsi_vector_f64 x, int turn)
     return r;
 }
 
-// sin(k·π/2 + r); the polynomials are those of r − sin(r) and cos(r) − 1 + r²/2.
+// sin(k·π/2 + r); the polynomials are those of (r − sin(r))/r³ and (cos(r) − 1)/r².
 TSI_LANES_INLINE tsi_vector_f64
 wave(struct reduced r)
 {
     const tsi_vector_u64 k = r.k;
     const tsi_vector_f64 s = r.high * r.high;
     const tsi_vector_f64 of_sin = tsi_math_polynomial(s, 6, sin_c);
-    const tsi_vector_f64 of_cos = tsi_math_polynomial(s, 6, cos_c);
-    const tsi_vector_f64 sin_r = r.high - tsi_lanes_fma(r.high * s, of_sin, r.low);
-    // 1 − s/2 is rounded to w; its error joins what is added to it.
-    const tsi_vector_f64 half = tsi_lanes_all_f64(-0.5);
-    const tsi_vector_f64 w = tsi_lanes_fma(half, s, tsi_lanes_all_f64(1.0));
-    const tsi_vector_f64 rest = tsi_lanes_fma(r.high, r.low, tsi_lanes_fma(half, s, 1.0 - w));
-    const tsi_vector_f64 cos_r = w + tsi_lanes_fma(s * s, of_cos, rest);
-    const tsi_vector_u64 y =
-        tsi_lanes_choose_by(k, 0, (tsi_vector_u64)sin_r, (tsi_vector_u64)cos_r);
-    return (tsi_vector_f64)(y ^ ((k << 62) & TSI_MATH_SIGN));
+    const tsi_vector_f64 of_cos = tsi_math_polynomial(s, 7, cos_c);
+    const tsi_vector_f64 less = tsi_lanes_fma(r.high * s, of_sin, r.low);
+    // The product by r² is taken in two steps, since r·of_cos has room for the low part of r, and
+    // an r² would be rounded.
+    const tsi_vector_f64 by_r = tsi_lanes_fma(r.high, of_cos, r.low);
+    const tsi_vector_f64 cos_r = tsi_lanes_fma(r.high, by_r, tsi_lanes_all_f64(1.0));
+    return tsi_lanes_flip(tsi_lanes_subtract_unless(k, 0, r.high, less, cos_r), k << 62);
 }
 
 // sin(x + turn·π/2) of float64 and of what was float32, if |x| is at most NEAR and NEAR_F32.

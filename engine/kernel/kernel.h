@@ -84,10 +84,12 @@ struct tsi_kernel_term {
     int64_t step;
     int64_t ahead;
     double scale;
+    bool is_square; // each element by itself, instead of by the scale
 };
 
 // Folds sums of terms[0]·scale + terms[1]·scale, or of the first alone if the second has no data,
-// into the accumulators of a sum or mean. The bits are those of `combine` and of the sum's fold.
+// into the accumulators of a sum or mean; either no term is a square, or all are. The bits are
+// those of `combine`, or of products and their sum, and of the sum's fold.
 typedef void tsi_kernel_fold_linear(int64_t rows, int64_t columns,
                                     const struct tsi_kernel_term *terms, double *acc);
 

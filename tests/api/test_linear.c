@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sums and means of sums of multiples, and chains over rows with a step: operands that are dense,
-// slices, transposes, broadcasts and the caller's memory with awkward strides, in shapes around the
-// sizes of tiles and of short rows, against the oracle. Elements are small whole numbers, so that
-// sums are exact in any order.
+// Sums and means of sums of multiples or squares, and chains over rows with a step: operands that
+// are dense, slices, transposes, broadcasts and the caller's memory with awkward strides, in shapes
+// around the sizes of tiles and of short rows, against the oracle. Elements are small whole
+// numbers, so that sums are exact in any order.
 
 #include "tests/support/api.h"
 
@@ -65,7 +65,7 @@ chain(struct dice *dice, tess_session *session, tess_dtype dtype, tess_array *a,
 {
     tess_array *two = tess_cast(tess_scalar(session, 2.0), dtype);
     tess_array *three = tess_cast(tess_scalar(session, -3.0), dtype);
-    switch (roll(dice, 8)) {
+    switch (roll(dice, 12)) {
     case 0:
         return a;
     case 1:
@@ -80,6 +80,16 @@ chain(struct dice *dice, tess_session *session, tess_dtype dtype, tess_array *a,
         return tess_add(tess_multiply(a, b), tess_multiply(two, b));
     case 6:
         return tess_add(tess_abs(a), b);
+    case 7:
+        return tess_multiply(a, a);
+    case 8:
+        return tess_add(tess_multiply(a, a), tess_multiply(b, b));
+    case 9: {
+        tess_array *c = tess_abs(a);
+        return tess_add(tess_multiply(c, c), tess_multiply(b, b));
+    }
+    case 10:
+        return tess_add(tess_multiply(a, a), tess_multiply(tess_multiply(a, a), b));
     default:
         return tess_add(tess_add(a, b), tess_multiply(a, two));
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sums of multiples that are not stored have the bits of those that are: every form of the linear
-// folds of every instruction set against `combine` and the fold of a sum. Rows have gaps between
+// Sums of multiples and squares that are not stored have the bits of those that are: every form of
+// the linear folds of every instruction set against `combine`, or a product and a sum, and the fold
+// of a sum. Rows have gaps between
 // them that nobody may look at, and start where no register is aligned.
 
 #include <criterion/criterion.h>
@@ -28,12 +29,26 @@ struct form {
     bool is_down;
     double scale[2];
     bool ahead[2];
+    bool squares;
 };
 
 static const char *
 row_at(const struct tsi_kernel_term *term, int64_t i)
 {
     return (const char *)term->data + i * term->step;
+}
+
+// The squares of a row, or the sum of two rows' squares.
+static void
+store_squares(const struct tsi_kernel_table *table, tess_dtype dtype, int64_t count, const void *a,
+              const void *b)
+{
+    static uint64_t other[COUNT];
+    table->map[TSI_OP_MULTIPLY][dtype](count, row, a, a, NULL);
+    if (b != NULL) {
+        table->map[TSI_OP_MULTIPLY][dtype](count, other, b, b, NULL);
+        table->map[TSI_OP_ADD][dtype](count, row, row, other, NULL);
+    }
 }
 
 // One row after the other, each combined first and then folded.
@@ -46,8 +61,12 @@ fold_stored(const struct tsi_kernel_table *table, tess_dtype dtype, const struct
     for (int64_t i = 0; i < shape->rows; i++) {
         const char *a = row_at(&terms[0], i);
         const void *b = form->two ? row_at(&terms[1], i) : (const void *)zeros;
-        table->combine[dtype](shape->columns, row, a, terms[0].scale, b,
-                              form->two ? terms[1].scale : 1.0);
+        if (form->squares) {
+            store_squares(table, dtype, shape->columns, a, form->two ? b : NULL);
+        } else {
+            table->combine[dtype](shape->columns, row, a, terms[0].scale, b,
+                                  form->two ? terms[1].scale : 1.0);
+        }
         void *planes[1] = {form->is_down ? acc : acc + i};
         (form->is_down ? sum->down : sum->across)(1, shape->columns, row, planes, &index);
     }
@@ -65,6 +84,7 @@ check_form(const struct tsi_kernel_table *table, tess_dtype dtype, const struct 
         terms[k].step = (shape->columns + (k == 0 ? shape->gap : 0)) * bytes;
         terms[k].ahead = form->ahead[k] ? INT64_C(1) << 40 : 0;
         terms[k].scale = form->scale[k];
+        terms[k].is_square = form->squares;
     }
     for (int64_t i = 0; i < kept; i++) {
         folded[0][i] = folded[1][i] = 0.25 * (double)i;
@@ -73,25 +93,26 @@ check_form(const struct tsi_kernel_table *table, tess_dtype dtype, const struct 
     const struct tsi_kernel_linear *linear = &table->linear[dtype];
     (form->is_down ? linear->down : linear->across)(shape->rows, shape->columns, terms, folded[1]);
     for (int64_t i = 0; i < kept; i++) {
-        cr_assert(
-            kernel_case_same(TESS_F64, &folded[0][i], &folded[1][i]),
-            "%s %s %lldx%lld %s, %d terms, scales %g %g: accumulator %lld is %.17g, not %.17g",
-            table->isa, tess_dtype_name(dtype), (long long)shape->rows, (long long)shape->columns,
-            form->is_down ? "down" : "across", form->two ? 2 : 1, form->scale[0], form->scale[1],
-            (long long)i, folded[1][i], folded[0][i]);
+        cr_assert(kernel_case_same(TESS_F64, &folded[0][i], &folded[1][i]),
+                  "%s %s %lldx%lld %s, %d %s, scales %g %g: accumulator %lld is %.17g, not %.17g",
+                  table->isa, tess_dtype_name(dtype), (long long)shape->rows,
+                  (long long)shape->columns, form->is_down ? "down" : "across", form->two ? 2 : 1,
+                  form->squares ? "squares" : "terms", form->scale[0], form->scale[1], (long long)i,
+                  folded[1][i], folded[0][i]);
     }
 }
 
 static void
 check_shape(const struct tsi_kernel_table *table, tess_dtype dtype, const struct shape *shape)
 {
-    static const double scales[][2] = {{1, 1}, {1, -1}, {2, 3}, {-0.75, 1}};
-    for (int which = 0; which < 64; which++) {
+    static const double scales[][2] = {{1, 1}, {1, -1}, {2, 3}, {-0.75, 1}, {1, 1}};
+    for (int which = 0; which < 80; which++) {
         const double *scale = scales[which / 16];
         const struct form form = {.two = (which & 1) != 0,
                                   .is_down = (which & 2) != 0,
                                   .scale = {scale[0], scale[1]},
-                                  .ahead = {(which & 4) != 0, (which & 8) != 0}};
+                                  .ahead = {(which & 4) != 0, (which & 8) != 0},
+                                  .squares = which >= 64};
         check_form(table, dtype, shape, &form);
     }
 }
