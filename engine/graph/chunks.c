@@ -188,6 +188,12 @@ static tess_status
 check_chunks(const struct tess_shape *shape, const struct tess_chunks *chunks,
              struct tsi_error *error)
 {
+    if (chunks->ndim < TESS_EVERY_AXIS || chunks->ndim > TESS_NDIM_MAX) {
+        return tsi_error_set(error, TESS_ECHUNKS,
+                             "chunks of %d axes, as tess_chunks_list() gives for a wrong axis, no "
+                             "list, or a negative count",
+                             chunks->ndim);
+    }
     if (chunks->ndim != shape->ndim && chunks->ndim != TESS_EVERY_AXIS) {
         return tsi_error_set(error, TESS_ECHUNKS, "%d axes of chunks for %d axes", chunks->ndim,
                              shape->ndim);
@@ -265,8 +271,12 @@ tsi_chunks_grid(struct tsi_arena *arena, const struct tess_shape *shape,
         char shape_text[TSI_SHAPE_TEXT_MAX];
         char chunks_text[CHUNKS_TEXT_MAX];
         tsi_text_shape(shape_text, shape->ndim, shape->size);
-        format_chunks(chunks_text, chunks, shape->ndim);
-        tsi_error_prefix(error, "%s in chunks of %s", shape_text, chunks_text);
+        if (chunks->ndim >= TESS_EVERY_AXIS && chunks->ndim <= TESS_NDIM_MAX) {
+            format_chunks(chunks_text, chunks, shape->ndim);
+            tsi_error_prefix(error, "%s in chunks of %s", shape_text, chunks_text);
+        } else {
+            tsi_error_prefix(error, "%s", shape_text);
+        }
     }
     return status;
 }

@@ -122,9 +122,8 @@ tsi_node_bad(struct tess_array *const *operands, int count, const char *name)
 {
     for (int i = 0; i < count; i++) {
         if (operands[i] == NULL) {
-            tsi_node_fail(first_session(operands, count), TESS_EINVAL, name, "operand %d is NULL",
-                          i);
-            return &array_of_null;
+            return tsi_node_fail(first_session(operands, count), TESS_EINVAL, name,
+                                 "operand %d is NULL", i);
         }
         if (operands[i]->status != TESS_OK) {
             return operands[i];

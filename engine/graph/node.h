@@ -110,8 +110,9 @@ struct tess_array {
 };
 
 // The failed operand among `operands` if there is one, so that constructors return it: the leftmost
-// failed one; the array for NULL if one is NULL; a failed array if they are of different sessions
-// or if the session is closed. NULL if all is well.
+// failed one; a failed array that names the operand if that is NULL, or the array for NULL where no
+// operand has a session; a failed array if they are of different sessions or if the session is
+// closed. NULL if all is well.
 struct tess_array *tsi_node_bad(struct tess_array *const *operands, int count, const char *name);
 
 // The failed array for a session in which nothing can be made: it is NULL, failed or closed. NULL

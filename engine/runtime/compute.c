@@ -6,6 +6,7 @@
 #include "tessera/compute.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/site.h"
+#include "engine/io/npy.h"
 #include "engine/plan/explain.h"
 #include "engine/program/codec.h"
 #include "engine/runtime/compute.h"
@@ -265,6 +267,7 @@ absolute_path(const char *path, char *out)
     }
     const int written =
         snprintf(out, PATH_MAX, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, name);
+    errno = ENAMETOOLONG;
     return written > 0 && written < PATH_MAX;
 }
 
@@ -283,6 +286,10 @@ tess_status(tess_save_npy)(tess_array *x, const char *path)
     }
     if (!absolute_path(path, whole)) {
         snprintf(text, sizeof text, "%.700s: %s", path, strerror(errno));
+        return tsi_compute_fail(x->session, TESS_EIO, "save_npy", text);
+    }
+    if (!tsi_npy_may_take_name(AT_FDCWD, whole)) {
+        snprintf(text, sizeof text, "cannot replace %.700s: it is no file", path);
         return tsi_compute_fail(x->session, TESS_EIO, "save_npy", text);
     }
     snprintf(temporary, sizeof temporary, "%s.%ld-%llx.part", whole, (long)getpid(),

@@ -64,7 +64,8 @@ TESS_API void tess_release(tess_array *x);
 
 // Computes `x` and writes it to an NPY file at `path`. Workers write chunk by chunk, each its own,
 // into a file beside it that takes the name when all is written, so `path` never holds half an
-// array. It must name the same directory on every worker.
+// array. It must name the same directory on every worker. A file or a link of that name is
+// replaced; a directory or a device is not: TESS_EIO.
 TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *path);
 
 // Characters of the name of a detached compute, with the zero at the end.

@@ -88,7 +88,8 @@ typedef uint64_t tess_axes;
 TESS_BEGIN
 
 // `chunks` with axis `axis` cut into `count` chunks of the sizes in `sizes`, which must outlive the
-// call that takes the result. An axis out of range gives chunks that every call refuses.
+// call that takes the result. An axis out of range (they count from the first only), `sizes` NULL
+// or a negative count give chunks that every call refuses.
 TESS_API tess_chunks tess_chunks_list(tess_chunks chunks, int axis, const int64_t *sizes,
                                       int64_t count);
 

@@ -8,10 +8,9 @@
 //   returns is a *failed array*: it holds a status and a message, has no axes and no elements, and
 //   may be given to any other call. A call with a failed operand returns that same operand, so the
 //   first mistake is the one that is reported; of two failed operands the leftmost is returned.
-// - A call that does something (compute, persist, save) returns a status. If it could not even
-// start
-//   because its array had failed, it returns the status of that array. An expression that was good
-//   stays good when running it failed, and may be computed again.
+// - A call that does something (compute, persist, save) returns a status. If its array had failed,
+//   it returns the status of that array. An expression that was good stays good when running it
+//   failed, and may be computed again.
 //
 // The message of a failed array is tess_array_error(). The message of the last call that failed in
 // a session is tess_session_error(). Messages name the operation, the shapes of its operands and

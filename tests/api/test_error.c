@@ -163,6 +163,10 @@ Test(api_error, null_and_nothing)
     cr_assert_eq(tess_persist(NULL), TESS_EINVAL);
     cr_assert_eq(tess_save_npy(NULL, "/tmp/x.npy"), TESS_EINVAL);
     cr_assert_eq(tess_array_status(tess_add(x, NULL)), TESS_EINVAL);
+    const char *text = tess_array_error(tess_where(NULL, x, x));
+    cr_assert(strstr(text, "where: operand 0 is NULL") != NULL &&
+                  strstr(text, "test_error.c:") != NULL,
+              "%s", text);
     cr_assert_eq(tess_array_status(tess_sum(NULL, TESS_AXES_ALL)), TESS_EINVAL);
     cr_assert_eq(tess_array_status(tess_zeros(NULL, TESS_SHAPE(1), TESS_CHUNKS_AUTO, TESS_F64)),
                  TESS_EINVAL);

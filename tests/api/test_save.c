@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,9 +161,35 @@ Test(api_save, places_that_are_not_there)
     long_path[10000] = '\0';
     expect_unsaved(s, x, long_path, TESS_EIO);
     free(long_path);
-    // The name of a directory.
-    expect_unsaved(s, x, directory, TESS_EIO);
     check_round_trip(s, "afterwards", x);
+    tess_session_close(s);
+}
+
+// To rename a file over a device would take the device away from everybody on the machine.
+Test(api_save, what_is_no_file_is_not_replaced)
+{
+    struct stat info;
+    tess_session *s = open_embedded(2);
+    tess_array *x = tess_ones(s, TESS_SHAPE(30), TESS_CHUNKS(7), TESS_F64);
+    expect_unsaved(s, x, directory, TESS_EIO);
+    cr_assert(strstr(tess_session_error(s), "cannot replace") != NULL, "%s", tess_session_error(s));
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_assert_eq(tess_save_npy(x, path), TESS_EIO);
+    cr_assert(strstr(tess_session_error(s), path) != NULL, "%s", tess_session_error(s));
+    cr_assert(lstat(path, &info) == 0 && S_ISFIFO(info.st_mode), "the pipe was replaced");
+    cr_assert_eq(files_in_directory(), 1);
+    tess_session_close(s);
+}
+
+// A link is a name; what it leads to is left alone.
+Test(api_save, a_link_is_replaced)
+{
+    struct stat info;
+    tess_session *s = open_embedded(2);
+    tess_array *x = tess_ones(s, TESS_SHAPE(30), TESS_CHUNKS(7), TESS_F64);
+    cr_assert_eq(symlink("/no/such/file", path), 0);
+    check_round_trip(s, "over a link", x);
+    cr_assert(lstat(path, &info) == 0 && S_ISREG(info.st_mode));
     tess_session_close(s);
 }
 

@@ -172,6 +172,8 @@ Test(graph_chunks, wrong_chunks)
     EXPECT_FAILED(zeros(shape, TESS_CHUNKS(3)), TESS_ECHUNKS, "zeros: (7, 6) in chunks of (3,)",
                   "1 axes of chunks for 2 axes");
     EXPECT_FAILED(zeros(shape, TESS_CHUNKS(3, 3, 3)), TESS_ECHUNKS, "(3, 3, 3)");
+    EXPECT_FAILED(zeros(shape, tess_chunks_list(TESS_CHUNKS(3, 3), 2, sizes, 3)), TESS_ECHUNKS,
+                  "zeros: (7, 6): chunks of 17 axes", "tess_chunks_list");
     EXPECT_FAILED(zeros(shape, TESS_CHUNKS(3, -2)), TESS_ECHUNKS, "(7, 6) in chunks of (3, -2)",
                   "axis 1: a step of -2");
     EXPECT_FAILED(zeros(shape, TESS_CHUNKS_EACH(-5)), TESS_ECHUNKS, "(-5 each)");

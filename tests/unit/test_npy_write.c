@@ -278,6 +278,22 @@ Test(npy_write, the_old_file_stays_until_the_new_one_is_whole)
     assert_file_is_array(&new);
 }
 
+Test(npy_write, a_name_that_is_no_file_is_left_alone)
+{
+    const struct tsi_npy_target target = target_of(&grids[8], TESS_F64);
+    struct tsi_error error = {0};
+    struct stat info;
+    write_all(&target, &grids[8]);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+
+    assert_io_error(tsi_npy_commit(&target, &error), &error, path);
+
+    cr_assert(lstat(path, &info) == 0 && S_ISFIFO(info.st_mode));
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(tsi_npy_commit(&target, &error), TESS_OK, "%s", error.text);
+    assert_file_is_array(&target);
+}
+
 // A writer that comes late makes a temporary file that can never take the name.
 Test(npy_write, a_late_writer_does_not_harm_the_committed_file)
 {
