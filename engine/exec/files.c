@@ -156,7 +156,7 @@ is_inside(const char *path, const char *directory)
     while (count > 0 && directory[count - 1] == '/') {
         count--;
     }
-    return strncmp(path, directory, count) == 0 && path[count] == '/';
+    return directory[0] == '/' && strncmp(path, directory, count) == 0 && path[count] == '/';
 }
 
 static tess_status

@@ -51,8 +51,8 @@ static const char help[] =
     "  --version               print the version and exit\n"
     "  --help                  print this help and exit\n"
     "\n"
-    "SIGTERM or SIGINT: take no more jobs, finish those that run, then exit; a second one stops at "
-    "once.\n"
+    "SIGTERM, SIGINT or SIGHUP: take no more jobs, finish those that run, then exit; a second one\n"
+    "stops at once.\n"
     "\n"
     "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line.\n";
 
@@ -154,7 +154,7 @@ set_option(int id, const char *value, struct tsi_scheduler_options *options, str
     case OPTION_RECORD:
         return copy(options->record_file, sizeof options->record_file, value);
     case OPTION_JOURNAL:
-        return value[0] != '\0' && copy(options->journal, sizeof options->journal, value);
+        return copy(options->journal, sizeof options->journal, value);
     case OPTION_LEASE:
         return tsi_text_parse_duration(value, &options->client_lease_ns);
     case OPTION_RESULT_LEASE:
@@ -228,7 +228,8 @@ tsi_scheduler_options_read(int argc, char **argv, struct tsi_scheduler_options *
             *exit_code = EXIT_USAGE;
             return false;
         }
-        if (!set_option(id, optarg, options, &place)) {
+        // An empty value is a variable that was not set, and not a wish for the default.
+        if ((optarg != NULL && optarg[0] == '\0') || !set_option(id, optarg, options, &place)) {
             return refuse(exit_code, table[index].name, optarg);
         }
     }

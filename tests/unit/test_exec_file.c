@@ -353,10 +353,13 @@ Test(exec_file, only_allowed_directories)
     char *const inside = name_in(&folder, "../../usr/../etc/passwd");
     const char *const other[] = {"/usr", "/tmp/tessera-exec"};
     const char *const right[] = {"/usr", folder.path};
+    const char *const empty[] = {""};
     struct exec_case c;
     exec_case_init(&c, 1);
     (void)load_program(&c, path);
     serial_allow(c.serial, other, 2);
+    expect(&c, TESS_EACCESS, path);
+    serial_allow(c.serial, empty, 1);
     expect(&c, TESS_EACCESS, path);
     serial_allow(c.serial, right, 2);
     expect(&c, TESS_OK, "");

@@ -52,9 +52,8 @@ static const char help[] =
     "  --version                 print the version and exit\n"
     "  --help                    print this help and exit\n"
     "\n"
-    "SIGTERM or SIGINT: finish what runs, hand chunks that only it holds to others, then exit; a "
-    "second\n"
-    "one stops at once.\n"
+    "SIGTERM, SIGINT or SIGHUP: finish what runs, hand chunks that only it holds to others, then\n"
+    "exit; a second one stops at once.\n"
     "\n"
     "Exit status: 0 after an orderly end, 1 after a failure, 2 for a wrong command line, 3 if "
     "there was\n"
@@ -161,8 +160,7 @@ set_option(int id, const char *value, struct tsi_worker_options *options)
     case OPTION_MEMORY:
         return tsi_text_parse_bytes(value, tsi_machine_memory_bytes(), &options->memory_bytes);
     case OPTION_SPILL_DIR:
-        return value[0] != '\0' &&
-               copy(options->spill_directory, sizeof options->spill_directory, value);
+        return copy(options->spill_directory, sizeof options->spill_directory, value);
     case OPTION_SPILL_LIMIT:
         return parse_spill_limit(value, &options->spill_bytes);
     case OPTION_NAME:
@@ -243,7 +241,8 @@ tsi_worker_options_read(int argc, char **argv, struct tsi_worker_options *option
             *exit_code = EXIT_USAGE;
             return false;
         }
-        if (!set_option(id, optarg, options)) {
+        // An empty value is a variable that was not set, and not a wish for the default.
+        if ((optarg != NULL && optarg[0] == '\0') || !set_option(id, optarg, options)) {
             return refuse(exit_code, table[index].name, optarg);
         }
     }
