@@ -99,12 +99,9 @@ tess_status tsi_npy_write_chunk(const struct tsi_npy_target *target, int64_t chu
                                 const int64_t *start, const int64_t *size, const void *data,
                                 struct tsi_error *error);
 
-// Whether a file may take the name `path`, as seen from `directory` (AT_FDCWD: the working one): if
-// nothing has it yet, or a file or a link. A directory or a device is never replaced.
-bool tsi_npy_may_take_name(int directory, const char *path);
-
 // Writes the header, makes all of the file durable and gives it its name, replacing a file that had
-// it. Fails with TESS_EIO, also if a chunk was not written; then `path` is as it was.
+// it. Fails with TESS_EIO, also if a chunk was not written or the name is that of a device or
+// directory; then `path` is as it was.
 tess_status tsi_npy_commit(const struct tsi_npy_target *target, struct tsi_error *error);
 
 #endif

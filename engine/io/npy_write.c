@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/file_name.h"
 #include "engine/base/memory.h"
 #include "engine/io/npy_file.h"
 
@@ -279,14 +280,6 @@ sync_directory(const struct tsi_npy_target *target, struct tsi_error *error)
     return status;
 }
 
-bool
-tsi_npy_may_take_name(int directory, const char *path)
-{
-    struct stat info;
-    return fstatat(directory, path, &info, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(info.st_mode) ||
-           S_ISLNK(info.st_mode);
-}
-
 tess_status
 tsi_npy_commit(const struct tsi_npy_target *target, struct tsi_error *error)
 {
@@ -296,7 +289,7 @@ tsi_npy_commit(const struct tsi_npy_target *target, struct tsi_error *error)
         return status;
     }
     const int directory = directory_of(target);
-    if (!tsi_npy_may_take_name(directory, name_of(target, target->path))) {
+    if (!tsi_file_name_is_free(directory, name_of(target, target->path))) {
         return tsi_error_set(error, TESS_EIO, "cannot replace %s: it is no file", target->path);
     }
     const int file = openat(directory, name_of(target, target->temporary),

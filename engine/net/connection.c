@@ -19,6 +19,7 @@
 #include <zmq.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/file_name.h"
 #include "engine/base/memory.h"
 
 #define FORMAT 1
@@ -295,7 +296,9 @@ replace_file(const char *path, const char *temporary, const char *text, struct t
     unlink(temporary); // of a process that had the same number and died
     const int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
-        return fail_file(error, path);
+        const tess_status status = fail_file(error, path);
+        tsi_error_prefix(error, "cannot write the connection file");
+        return status;
     }
     const bool ok = fchmod(file, 0600) == 0 && write_whole(file, text, strlen(text)) &&
                     rename(temporary, path) == 0;
@@ -315,6 +318,9 @@ tsi_connection_write(const char *path, const struct tsi_connection *connection,
     if (is_taken(path, connection)) {
         return tsi_error_set(error, TESS_EACCESS, "%s: belongs to a newer scheduler that runs",
                              path);
+    }
+    if (!tsi_file_name_is_free(AT_FDCWD, path)) {
+        return tsi_error_set(error, TESS_EIO, "cannot replace %s: it is no file", path);
     }
     const int length = snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof temporary) {

@@ -51,8 +51,10 @@ struct tsi_net {
 static tess_status
 fail_zmq(struct tsi_error *error, const char *what, const char *address)
 {
+    // What ZeroMQ says of a name that it cannot resolve, "No such device", misleads.
+    const char *text = errno == ENODEV ? "no such host or interface" : zmq_strerror(errno);
     return tsi_error_set(error, errno == ENOMEM ? TESS_ENOMEM : TESS_ECONNECT, "%s %s: %s", what,
-                         address, zmq_strerror(errno));
+                         address, text);
 }
 
 static void

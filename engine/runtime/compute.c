@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/file_name.h"
 #include "engine/base/memory.h"
 #include "engine/base/site.h"
-#include "engine/io/npy.h"
 #include "engine/plan/explain.h"
 #include "engine/program/codec.h"
 #include "engine/runtime/compute.h"
@@ -288,7 +288,7 @@ tess_status(tess_save_npy)(tess_array *x, const char *path)
         snprintf(text, sizeof text, "%.700s: %s", path, strerror(errno));
         return tsi_compute_fail(x->session, TESS_EIO, "save_npy", text);
     }
-    if (!tsi_npy_may_take_name(AT_FDCWD, whole)) {
+    if (!tsi_file_name_is_free(AT_FDCWD, whole)) {
         snprintf(text, sizeof text, "cannot replace %.700s: it is no file", path);
         return tsi_compute_fail(x->session, TESS_EIO, "save_npy", text);
     }

@@ -8,12 +8,14 @@
 #include "scheduler/daemon/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/file_name.h"
 #include "engine/base/memory.h"
 #include "engine/base/signals.h"
 #include "engine/net/interface.h"
@@ -127,14 +129,20 @@ write_pid(struct tsi_loop *loop, struct tsi_error *error)
     if (path[0] == '\0') {
         return TESS_OK;
     }
+    // It is removed at the end.
+    if (!tsi_file_name_is_free(AT_FDCWD, path)) {
+        return tsi_error_set(error, TESS_EIO,
+                             "cannot write the process number to %s: it is no file", path);
+    }
     FILE *file = fopen(path, "we");
     if (file == NULL) {
-        return tsi_error_set(error, TESS_EIO, "%s: %s", path, strerror(errno));
+        return tsi_error_set(error, TESS_EIO, "cannot write the process number to %s: %s", path,
+                             strerror(errno));
     }
     loop->has_pid_file = true;
     const bool ok = fprintf(file, "%ld\n", (long)getpid()) > 0;
     if (fclose(file) != 0 || !ok) {
-        return tsi_error_set(error, TESS_EIO, "%s: cannot write the process number", path);
+        return tsi_error_set(error, TESS_EIO, "cannot write the process number to %s", path);
     }
     return TESS_OK;
 }

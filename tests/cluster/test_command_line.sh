@@ -39,12 +39,24 @@ runs 2 "$bin/tessera-worker" --memory-limit lots
 runs 2 "$bin/tessera-worker" --memory-limit -5
 runs 2 "$bin/tessera-worker" --death-timeout never
 
+# An empty value is refused, not taken for the default: an empty path would allow all files.
+runs 2 "$bin/tessera-worker" --allow-path ""
+says "--allow-path: cannot use ''"
+runs 2 "$bin/tessera-scheduler" --host ""
+runs 2 "$bin/tessera-scheduler" --scheduler-file=
+
 # Places that cannot be used.
 runs 1 "$bin/tessera-scheduler" --scheduler-file "$room/none/scheduler.json"
 says "$room/none/scheduler.json"
 runs 1 "$bin/tessera-scheduler" --pid-file "$room/none/pid" --scheduler-file "$room/x.json"
 says "$room/none/pid"
 [ ! -e "$room/x.json" ] || fail "a scheduler that could not start left its file"
+mkfifo "$room/pipe"
+runs 1 "$bin/tessera-scheduler" --scheduler-file "$room/pipe"
+says "cannot replace $room/pipe"
+runs 1 "$bin/tessera-scheduler" --pid-file "$room/pipe" --scheduler-file "$room/x.json"
+says "$room/pipe: it is no file"
+[ -p "$room/pipe" ] || fail "a pipe was replaced by a file"
 runs 1 "$bin/tessera-scheduler" --host 203.0.113.77 --scheduler-file "$room/x.json"
 says "203.0.113.77"
 runs 1 "$bin/tessera-worker" --local-directory "$room/none"
@@ -56,7 +68,8 @@ says "nobody else may enter"
 # No scheduler within the time.
 runs 3 "$bin/tessera-worker" --scheduler-file "$room/none.json" --death-timeout 300ms
 says "no scheduler"
-runs 3 "$bin/tessera-worker" tcp://127.0.0.1:9 --insecure --death-timeout 300ms
+runs 3 "$bin/tessera-worker" tcp://127.0.0.1:9 --insecure --death-timeout 2300ms
+says "none answers at tcp://127.0.0.1:9"
 
 # Without its keys a tcp address is refused at once, and the message says where they are.
 runs 1 "$bin/tessera-worker" tcp://127.0.0.1:9
