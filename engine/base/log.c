@@ -180,7 +180,7 @@ put_plain(struct line *line, const char *level, const char *event, const char *t
     put_text(line, " ");
     put_escaped(line, event, false);
     if (text[0] != '\0') {
-        put_text(line, " ");
+        put_text(line, ": ");
         put_escaped(line, text, false);
     }
     put_end(line, line->full ? "…\n" : "\n");

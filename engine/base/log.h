@@ -4,7 +4,7 @@
 //
 //     tsi_log(TSI_LOG_INFO, "worker joined", "name=%s threads=%d", name, threads);
 //
-// prints `2026-01-31T12:00:00.000Z info worker joined name=w1 threads=2`, or as JSON
+// prints `2026-01-31T12:00:00.000Z info worker joined: name=w1 threads=2`, or as JSON
 // `{"time":"…","level":"info","event":"worker joined","text":"name=w1 threads=2"}`. Text from peers
 // is escaped, so that a line is always one line. Calls from several threads do not mix their lines.
 

@@ -69,7 +69,7 @@ workers_hand_over(void)
     tess_session_close(session);
     test_cluster_stop(&cluster);
     // Every chunk was handed over: 48 tasks made the chunks, 48 passed them on, none ran again.
-    test_log_wait("scheduler.log", "scheduler ended tasks=96 workers_lost=0", 1, 1000);
+    test_log_wait("scheduler.log", "scheduler ended: tasks=96 workers_lost=0", 1, 1000);
 }
 
 // Nobody can take the chunks of the only worker; it ends all the same.

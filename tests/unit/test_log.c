@@ -82,7 +82,7 @@ Test(log, a_plain_line_has_time_level_event_and_text)
     tsi_log_setup(TSI_LOG_INFO, false);
     capture();
     tsi_log(TSI_LOG_INFO, "worker joined", "name=%s threads=%d", "w1", 2);
-    assert_plain(captured(), " info worker joined name=w1 threads=2\n");
+    assert_plain(captured(), " info worker joined: name=w1 threads=2\n");
 }
 
 Test(log, a_json_line_is_one_object)
@@ -133,7 +133,7 @@ Test(log, hostile_text_is_escaped_in_plain_lines)
     tsi_log_setup(TSI_LOG_INFO, false);
     capture();
     tsi_log(TSI_LOG_INFO, "x", "%s", hostile);
-    assert_plain(captured(), " info x a\\nb\\tc\\r\\x1b[31m\\x7f \\x85 \xc3\xa4 \\xff\\xc3 "
+    assert_plain(captured(), " info x: a\\nb\\tc\\r\\x1b[31m\\x7f \\x85 \xc3\xa4 \\xff\\xc3 "
                              "\\xed\\xa0\\x80 \\\\\n");
 }
 
@@ -153,7 +153,7 @@ Test(log, utf8_is_told_from_what_only_looks_like_it)
     capture();
     tsi_log(TSI_LOG_INFO, "x", "%s",
             "\xf0\x9f\x98\x80 \xe2\x82\xac \xc0\xaf \xe0\x80\xaf \xf4\x90\x80\x80 \xf8 \xe2\x82");
-    assert_plain(captured(), " info x \xf0\x9f\x98\x80 \xe2\x82\xac \\xc0\\xaf \\xe0\\x80\\xaf "
+    assert_plain(captured(), " info x: \xf0\x9f\x98\x80 \xe2\x82\xac \\xc0\\xaf \\xe0\\x80\\xaf "
                              "\\xf4\\x90\\x80\\x80 \\xf8 \\xe2\\x82\n");
 }
 
@@ -209,8 +209,8 @@ Test(log, lines_of_threads_do_not_mix)
     for (const char *line = strtok(captured(), "\n"); line != NULL; line = strtok(NULL, "\n")) {
         assert_time(line);
         const char *rest = line + strlen(TIME_TEXT);
-        cr_assert(strcmp(rest, " info from aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") == 0 ||
-                      strcmp(rest, " info from bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb") == 0,
+        cr_assert(strcmp(rest, " info from: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") == 0 ||
+                      strcmp(rest, " info from: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb") == 0,
                   "'%s'", rest);
         lines++;
     }

@@ -23,6 +23,9 @@ enum {
     RETRY_MS = 200, // between tries to find a scheduler
 };
 
+// The silence after a hello after which the log says whose answer is waited for.
+#define ANSWER_NS (2 * TSI_SECOND)
+
 // How long a worker that drains waits while nothing moves.
 #define DRAIN_PATIENCE_NS (60 * TSI_SECOND)
 
@@ -67,7 +70,8 @@ start(struct tsi_worker_loop *loop, struct tsi_error *error)
 {
     const struct tsi_worker_options *options = loop->options;
     if (options->local_directory[0] != '\0' && chdir(options->local_directory) != 0) {
-        return tsi_error_set(error, TESS_EIO, "%s: %s", options->local_directory, strerror(errno));
+        return tsi_error_set(error, TESS_EIO, "cannot work in %s: %s", options->local_directory,
+                             strerror(errno));
     }
     loop->threads = options->threads > 0 ? options->threads : tsi_machine_processors();
     loop->threads = loop->threads < TSI_THREADS_MAX ? loop->threads : TSI_THREADS_MAX;
@@ -196,7 +200,7 @@ look_for_scheduler(struct tsi_worker_loop *loop, uint64_t now)
     tsi_worker_loop_act(loop); // runs from before end
     tsi_link_watch_grace(loop, now);
     if (patience != 0 && now > loop->alone_since_ns + patience) {
-        tsi_log(TSI_LOG_ERROR, "no scheduler", "none within the death timeout");
+        tsi_log(TSI_LOG_ERROR, "no scheduler", "none came within the death timeout");
         loop->stopping = true;
         loop->exit_code = TSI_WORKER_EXIT_NO_SCHEDULER;
         return;
@@ -236,6 +240,17 @@ watch_drain(struct tsi_worker_loop *loop, uint64_t now)
     }
 }
 
+// A hello to an address where nobody listens gets no error, only no answer.
+static void
+tell_waiting(struct tsi_worker_loop *loop, uint64_t now)
+{
+    if (loop->peer == 0 && !loop->told_waiting && now > loop->heard_ns + ANSWER_NS) {
+        tsi_log(TSI_LOG_INFO, "waiting for a scheduler", "none answers at %s",
+                loop->connection.address);
+        loop->told_waiting = true;
+    }
+}
+
 // Whether it is no use to wait for the answer to the hello any longer.
 static bool
 gave_up_waiting(struct tsi_worker_loop *loop, uint64_t now)
@@ -261,6 +276,7 @@ turn(struct tsi_worker_loop *loop)
     beat(loop, now);
     watch_drain(loop, now);
     tsi_link_watch_grace(loop, now);
+    tell_waiting(loop, now);
     if (loop->heard_ns == 0 || tsi_link_is_lost(loop, now)) {
         // One that was never joined is tried again in silence.
         tsi_log(loop->peer != 0 ? TSI_LOG_WARNING : TSI_LOG_DEBUG, "scheduler lost", "scheduler=%s",
@@ -314,6 +330,7 @@ tsi_worker_loop_run(const struct tsi_worker_options *options)
 {
     struct tsi_worker_loop loop = {.options = options, .signals = -1, .spill_fd = -1};
     struct tsi_error error = {.status = TESS_OK};
+    bool has_run = false;
     if (start(&loop, &error) != TESS_OK) {
         tsi_log(TSI_LOG_ERROR, "cannot start", "%s", error.text);
         loop.exit_code = EXIT_FAILURE;
@@ -325,10 +342,13 @@ tsi_worker_loop_run(const struct tsi_worker_options *options)
         while (!loop.stopping) {
             turn(&loop);
         }
+        has_run = true;
     }
     finish(&loop);
-    tsi_log(TSI_LOG_INFO, "worker ended", "name=%s borrowed=%llu damaged=%llu bad_frames=%llu",
-            loop.name, (unsigned long long)loop.borrowed, (unsigned long long)loop.damaged,
-            (unsigned long long)loop.bad_frames);
+    if (has_run) {
+        tsi_log(TSI_LOG_INFO, "worker ended", "name=%s borrowed=%llu damaged=%llu bad_frames=%llu",
+                loop.name, (unsigned long long)loop.borrowed, (unsigned long long)loop.damaged,
+                (unsigned long long)loop.bad_frames);
+    }
     return loop.exit_code;
 }

@@ -23,6 +23,7 @@
 
 #include "engine/base/signals.h"
 #include "engine/net/net.h"
+#include "worker/daemon/loop.h"
 
 #define MARK "TESSERA_WORKER_IS_WATCHED"
 
@@ -98,6 +99,15 @@ describe(const siginfo_t *info, bool memory_was_short, char *out, size_t bytes)
              memory_was_short ? "; the kernel killed for want of memory while it ran" : "");
 }
 
+// Whether the exit status is one that the worker gives itself, after a line in its log.
+static bool
+has_said_why(const siginfo_t *info)
+{
+    return info->si_code == CLD_EXITED &&
+           (info->si_status == EXIT_FAILURE || info->si_status == TSI_WORKER_EXIT_NO_SCHEDULER ||
+            info->si_status == TSI_WORKER_EXIT_REFUSED);
+}
+
 static void
 send_obituary(const struct tsi_worker_options *options, pid_t child, const char *text)
 {
@@ -145,7 +155,7 @@ tsi_nanny_run(char **argv, const struct tsi_worker_options *options)
     }
     char text[256];
     describe(&info, count_memory_kills() > kills, text, sizeof text);
-    tsi_log(TSI_LOG_ERROR, "worker died", "%s", text);
+    tsi_log(has_said_why(&info) ? TSI_LOG_DEBUG : TSI_LOG_ERROR, "worker died", "%s", text);
     send_obituary(options, child, text);
     return info.si_code == CLD_EXITED ? info.si_status : EXIT_BY_SIGNAL + info.si_status;
 }
