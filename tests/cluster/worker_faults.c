@@ -43,22 +43,33 @@ worker_stops_and_goes_on(void)
     test_cluster_stop(&cluster);
 }
 
-// The killed worker has chunks of the result that are not fetched yet.
+// The killed worker has chunks of the result that are not fetched yet. Elements are turned over an
+// even number of times, so that the client hears of progress before all are there. On a machine
+// that is fast, or busy with something else, the compute may be over before it is looked at; then
+// there is another.
 static void
 worker_is_killed_in_gather(void)
 {
-    enum { COUNT = 20000000 };
+    enum { COUNT = 20000000, NEGATIONS = 50, TRIES = 20 };
     static const char *const flags[] = {"--memory-limit", "60MB", NULL};
     struct test_cluster cluster;
     test_cluster_start_with(&cluster, NULL, 3, flags);
     tess_session *session = test_session(&cluster);
     tess_array *x = tess_arange(session, 0, COUNT, 1, TESS_CHUNKS(200000), TESS_F64);
+    for (int i = 0; i < NEGATIONS; i++) {
+        x = tess_negative(x);
+    }
     size_t bytes = tess_array_bytes(x);
     double *out = malloc(bytes);
     void *outs = out;
     test_check(out != NULL, "out of memory");
     tess_future *future = tess_submit(&x, &outs, &bytes, 1);
-    test_check(test_wait_progress(future, 20), "the compute ended too early");
+    int tries = 1;
+    for (; tries < TRIES && !test_wait_progress(future, 5); tries++) {
+        tess_future_free(future);
+        future = tess_submit(&x, &outs, &bytes, 1);
+    }
+    test_check(tries < TRIES, "each compute ended too early");
     test_worker_kill(&cluster, 2);
     const tess_status status = tess_future_wait(future, 9000);
     test_check(status == TESS_OK, "while gathering: %s", tess_session_error(session));
