@@ -20,13 +20,18 @@
 #include <unistd.h>
 
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 #include "engine/base/vec.h"
 #include "engine/io/npy.h"
 
 // Each takes a file descriptor.
 #define FILES_KEPT 64
-// Smaller files may stay in memory.
+// Smaller files may stay in memory, as long as all that are kept take no more than this part of
+// what the process expects to take.
 #define RELEASE_BYTES_MIN ((int64_t)64 << 20)
+#define KEPT_PART 16
+// A process that expects to take less reads files rather than map them.
+#define MAPPING_BYTES_MIN ((uint64_t)1 << 30)
 
 struct tsi_mapped_file {
     struct tsi_npy_map map;
@@ -345,6 +350,31 @@ tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op *op,
     return TESS_OK;
 }
 
+// Whether its pages are to leave this process's memory when they have been read.
+static bool
+is_released(const struct tsi_mapped_file *file)
+{
+    const uint64_t expected = tsi_pages_expected();
+    return file->map.header.data_bytes >= RELEASE_BYTES_MIN ||
+           (expected > 0 &&
+            (uint64_t)file->map.header.data_bytes > expected / (FILES_KEPT * KEPT_PART));
+}
+
+bool
+tsi_files_may_map(const struct tsi_mapped_file *file)
+{
+    const uint64_t expected = tsi_pages_expected();
+    return file->map.data != NULL &&
+           (expected == 0 || expected >= MAPPING_BYTES_MIN || !is_released(file));
+}
+
+tess_status
+tsi_files_read(const struct tsi_mapped_file *file, int64_t offset, size_t bytes, void *out,
+               struct tsi_error *error)
+{
+    return tsi_npy_map_read(&file->map, offset, bytes, out, error);
+}
+
 const unsigned char *
 tsi_files_data(const struct tsi_mapped_file *file)
 {
@@ -357,29 +387,28 @@ tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t high)
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t first = (uintptr_t)(file->map.data + low) / page * page;
     const uintptr_t end = (uintptr_t)(file->map.data + high);
-    if (low < high && file->map.header.data_bytes >= RELEASE_BYTES_MIN) {
+    if (low < high && is_released(file)) {
         const size_t skipped = first - (uintptr_t)file->map.pages;
         (void)madvise((unsigned char *)file->map.pages + skipped, end - first, MADV_POPULATE_READ);
     }
 }
 
-// Only whole pages between the two; advice that is not taken does no harm.
+// With the pages at both ends, which would stay else when their other parts have been read as well:
+// whoever reads these now finds them again. Advice that is not taken does no harm.
 static void
 release_pages(const struct tsi_mapped_file *file, int64_t low, int64_t high)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)(file->map.data + low) + page - 1) / page * page;
-    const uintptr_t last = (uintptr_t)(file->map.data + high) / page * page;
-    if (first < last) {
-        const size_t skipped = first - (uintptr_t)file->map.pages;
-        (void)madvise((unsigned char *)file->map.pages + skipped, last - first, MADV_DONTNEED);
-    }
+    const uintptr_t first = (uintptr_t)(file->map.data + low) / page * page;
+    const size_t skipped = first - (uintptr_t)file->map.pages;
+    const size_t bytes = (uintptr_t)(file->map.data + high) - first;
+    (void)madvise((unsigned char *)file->map.pages + skipped, bytes, MADV_DONTNEED);
 }
 
 void
 tsi_files_release(struct tsi_files *files, struct tsi_mapped_file *file, int64_t low, int64_t high)
 {
-    if (low < high && file->map.header.data_bytes >= RELEASE_BYTES_MIN) {
+    if (low < high && is_released(file)) {
         release_pages(file, low, high);
     }
     (void)pthread_mutex_lock(&files->mutex);

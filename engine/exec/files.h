@@ -5,6 +5,7 @@
 #ifndef TSI_EXEC_FILES_H
 #define TSI_EXEC_FILES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/exec/exec.h"
@@ -18,13 +19,23 @@ struct tsi_mapped_file;
 tess_status tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op *op,
                               struct tsi_mapped_file **file, struct tsi_error *error);
 
-// The first element; NULL if there is none.
+// The first element; NULL if there is none, or the file is not mapped.
 const unsigned char *tsi_files_data(const struct tsi_mapped_file *file);
 
 // The bytes from `low` to `high` of the elements will be read now: the pages of a large file come
 // into this process's memory at once rather than one after another. Advice: what cannot be read is
 // found when it is.
 void tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t high);
+
+// Whether the elements of the file may be seen where they are mapped: then all of its pages that a
+// task touches are this process's while it reads them. Where the process has not much memory, or
+// not enough addresses, they are to be read instead.
+bool tsi_files_may_map(const struct tsi_mapped_file *file);
+
+// Copies `bytes` bytes of the elements from byte `offset` on to `out`, without the mapping. In a
+// control group without much room the system keeps nothing of them. Fails with TESS_EIO.
+tess_status tsi_files_read(const struct tsi_mapped_file *file, int64_t offset, size_t bytes,
+                           void *out, struct tsi_error *error);
 
 // Gives the reference back. The bytes from `low` to `high` of the elements have been read: of a
 // large file their pages leave this process's memory.

@@ -5,12 +5,13 @@
 // here. An input that lies in several chunks is gathered: each chunk's part of the loop is a box,
 // for the map is linear on each axis, and is copied to its place in one dense block.
 //
-// Files are one chunk. Their mapping is held until the run ends, then the pages between the first
-// and the last byte that views could see are given back.
+// Files are one chunk, seen where it is mapped, or read. A mapping is held until the run ends, then
+// the pages between the first and the last byte that views could see are given back.
 
 #include "engine/exec/operand.h"
 
 #include "engine/exec/box.h"
+#include "engine/exec/file_box.h"
 #include "engine/exec/files.h"
 
 // Arrays of at least so many bytes are not in a cache when they are complete.
@@ -85,10 +86,11 @@ clear_strides(const struct tsi_run *run, struct tsi_operand *view)
     }
 }
 
-// The view of a window that lies in one chunk.
-static void
-look_into(const struct tsi_run *run, const struct tsi_index_map *map, const struct window *window,
-          const void *data, const int64_t *strides, struct tsi_operand *view)
+// The strides of the view of a window that lies in one chunk. Returns how many bytes its first
+// element is behind that of the chunk.
+static int64_t
+find_view(const struct tsi_run *run, const struct tsi_index_map *map, const struct window *window,
+          const int64_t *strides, struct tsi_operand *view)
 {
     int64_t offset = 0;
     clear_strides(run, view);
@@ -99,7 +101,7 @@ look_into(const struct tsi_run *run, const struct tsi_index_map *map, const stru
             view->stride[rule->axis] = rule->stride * strides[i];
         }
     }
-    view->data = (const unsigned char *)data + offset;
+    return offset;
 }
 
 // The next chunk of the task, NULL at the end.
@@ -127,9 +129,9 @@ reach_of(const struct tsi_run *run, const struct tsi_operand *view, int64_t *low
     }
 }
 
+// Takes the file that `source` is, until the run ends.
 static tess_status
-bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
-          struct tsi_operand *view)
+take_file(struct tsi_run *run, const struct tsi_chunk_op *source, struct tsi_operand_file **out)
 {
     void *memory = NULL;
     if (run->task->files == NULL) {
@@ -140,12 +142,20 @@ bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct t
         return status;
     }
     struct tsi_operand_file *const use = memory;
+    *use = (struct tsi_operand_file){.next = run->files};
     status = tsi_files_acquire(run->task->files, source, &use->file, run->error);
-    if (status != TESS_OK) {
-        return status;
+    if (status == TESS_OK) {
+        run->files = use;
+        *out = use;
     }
-    use->next = run->files;
-    run->files = use;
+    return status;
+}
+
+// The strides of the loop chunk's elements in the file. Returns the place of the first.
+static int64_t
+find_in_file(const struct tsi_run *run, const struct tsi_chunk_op *source,
+             const struct tsi_index_map *map, struct tsi_operand *view)
+{
     int64_t strides[TESS_NDIM_MAX];
     int64_t step = (int64_t)view->bytes;
     for (int i = 0; i < map->ndim; i++) {
@@ -160,16 +170,104 @@ bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct t
         window.first[i] =
             rule->offset + (rule->axis < 0 ? 0 : rule->stride * run->start[rule->axis]);
     }
-    const unsigned char *const data = tsi_files_data(use->file);
-    look_into(run, map, &window, data, strides, view);
     view->swapped = source->file.swapped;
-    reach_of(run, view, &use->low, &use->high);
-    use->low += view->data - data;
-    use->high += view->data - data;
-    if (use->high - use->low <= run->elements * (int64_t)view->bytes) {
-        tsi_files_prepare(use->file, use->low, use->high);
+    return find_view(run, map, &window, strides, view);
+}
+
+static struct tsi_file_box
+box_of(const struct tsi_run *run, int64_t offset, const struct tsi_operand *view)
+{
+    return (struct tsi_file_box){.ndim = run->op->loop.ndim,
+                                 .size = run->size,
+                                 .bytes = view->bytes,
+                                 .offset = offset,
+                                 .stride = view->stride};
+}
+
+// Reads what a view with these strides sees into a dense block, which it sees then.
+static tess_status
+read_view(struct tsi_run *run, const struct tsi_operand_file *use, int64_t offset,
+          struct tsi_operand *view)
+{
+    int64_t stride[TESS_NDIM_MAX];
+    void *block = NULL;
+    const struct tsi_file_box box = box_of(run, offset, view);
+    // Repeated elements are read once.
+    int64_t size[TESS_NDIM_MAX];
+    const size_t bytes = tsi_file_box_dense(&box, stride);
+    for (int i = 0; i < box.ndim; i++) {
+        size[i] = stride[i] == 0 ? 1 : run->size[i];
     }
+    struct tsi_file_box once = box;
+    once.size = size;
+    tess_status status = tsi_run_take(run, bytes, &block);
+    if (status == TESS_OK) {
+        status = tsi_file_box_read(&once, use->file, block, stride, run->error);
+    }
+    view->data = block;
+    for (int i = 0; i < box.ndim; i++) {
+        view->stride[i] = stride[i];
+    }
+    return status;
+}
+
+// Elements that lie side by side are seen where they are mapped, if the process has room for their
+// pages. Others are read: their pages would be many times what is wanted of them.
+static tess_status
+bring_view(struct tsi_run *run, struct tsi_operand_file *use, int64_t offset,
+           struct tsi_operand *view)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    reach_of(run, view, &low, &high);
+    if (high - low > run->elements * (int64_t)view->bytes || !tsi_files_may_map(use->file)) {
+        return read_view(run, use, offset, view);
+    }
+    use->low = offset + low;
+    use->high = offset + high;
+    view->data = tsi_files_data(use->file) + offset;
+    tsi_files_prepare(use->file, use->low, use->high);
     return TESS_OK;
+}
+
+static tess_status
+bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
+          struct tsi_operand *view)
+{
+    struct tsi_operand_file *use = NULL;
+    const tess_status status = take_file(run, source, &use);
+    if (status != TESS_OK) {
+        return status;
+    }
+    return bring_view(run, use, find_in_file(run, source, map, view), view);
+}
+
+// Puts the loop chunk's elements of a file into `out`, straight from it where their order is the
+// same.
+static tess_status
+copy_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
+          void *out, const int64_t *stride)
+{
+    struct tsi_operand_file *use = NULL;
+    struct tsi_operand view = {.bytes = tess_dtype_bytes((tess_dtype)source->dtype)};
+    tess_status status = take_file(run, source, &use);
+    if (status != TESS_OK) {
+        return status;
+    }
+    const int64_t offset = find_in_file(run, source, map, &view);
+    const struct tsi_file_box box = box_of(run, offset, &view);
+    if (tsi_file_box_is_in_order(&box, stride)) {
+        status = tsi_file_box_read(&box, use->file, out, stride, run->error);
+    } else {
+        status = bring_view(run, use, offset, &view);
+        if (status == TESS_OK) {
+            tsi_box_copy(box.ndim, run->size, view.bytes, out, stride, view.data, view.stride);
+        }
+    }
+    if (status == TESS_OK && view.swapped) {
+        tsi_kernel_swap(run->elements, out, view.bytes);
+    }
+    return status;
 }
 
 // The box of the loop chunk whose elements are in the source chunk at `low` of `size`; false if
@@ -356,7 +454,8 @@ tsi_operand_see(struct tsi_run *run, int input, struct tsi_operand *view, bool *
         tsi_box_strides(source->array.ndim, window.size, view->bytes, dense);
         strides = dense;
     }
-    look_into(run, &from->map, &window, chunk->data, strides, view);
+    view->data =
+        (const unsigned char *)chunk->data + find_view(run, &from->map, &window, strides, view);
     return TESS_OK;
 }
 
@@ -436,20 +535,14 @@ tsi_operand_copy(struct tsi_run *run, int input, void *out)
         return TESS_OK;
     }
     tsi_box_strides(run->op->loop.ndim, run->size, bytes, stride);
-    if (source->work != TSI_WORK_FILE && !from->map.is_explicit) {
-        const int64_t *const wanted = run->task->out_strides;
-        return gather(run, input, bytes, out, wanted != NULL ? wanted : stride);
+    if (from->map.is_explicit) {
+        return tsi_run_internal(run, "it reads elements through a list of chunks");
     }
-    struct tsi_operand view;
-    const tess_status status = tsi_operand_bind(run, input, &view);
-    if (status != TESS_OK) {
-        return status;
+    if (source->work == TSI_WORK_FILE) {
+        return copy_file(run, source, &from->map, out, stride);
     }
-    tsi_box_copy(run->op->loop.ndim, run->size, bytes, out, stride, view.data, view.stride);
-    if (view.swapped) {
-        tsi_kernel_swap(run->elements, out, bytes);
-    }
-    return TESS_OK;
+    const int64_t *const wanted = run->task->out_strides;
+    return gather(run, input, bytes, out, wanted != NULL ? wanted : stride);
 }
 
 void

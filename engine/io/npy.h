@@ -49,7 +49,8 @@ size_t tsi_npy_format_header(tess_dtype dtype, const tess_shape *shape, unsigned
 tess_status tsi_npy_read_header(const char *path, struct tsi_npy_header *header,
                                 struct tsi_error *error);
 
-// A file that is mapped to be read. `data` is the first element, NULL if the file has none.
+// A file that is mapped to be read. `data` is the first element, NULL if the file has none, or if
+// this process has too few addresses left: then it can only be read by tsi_npy_map_read().
 // Elements are as unaligned as data_offset is.
 //
 // A mapped file that somebody cuts while it is read ends the process with SIGBUS at the first page

@@ -10,6 +10,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "engine/io/uncached.h"
+
+// What the system keeps at once of what nobody wants it to keep.
+#define UNCACHED_BYTES_MAX ((size_t)1 << 20)
+
 tess_status
 tsi_npy_file_failed(struct tsi_error *error, const char *verb, const char *path)
 {
@@ -23,10 +28,15 @@ tess_status
 tsi_npy_file_read(int file, const char *path, int64_t offset, void *out, size_t count,
                   struct tsi_error *error)
 {
+    const bool is_uncached = tsi_uncached_is_wanted();
+    const size_t most = is_uncached ? UNCACHED_BYTES_MAX : count;
     size_t done = 0;
     while (done < count) {
-        const ssize_t got =
-            pread(file, (char *)out + done, count - done, (off_t)(offset + (int64_t)done));
+        const size_t left = count - done < most ? count - done : most;
+        const off_t at = (off_t)(offset + (int64_t)done);
+        const ssize_t got = is_uncached
+                                ? tsi_uncached_read(file, (char *)out + done, left, (uint64_t)at)
+                                : pread(file, (char *)out + done, left, at);
         if (got < 0 && errno == EINTR) {
             continue;
         }

@@ -124,7 +124,7 @@ same_header(const struct tsi_npy_header *a, const struct tsi_npy_header *b)
 }
 
 // A mapping starts on a page, and the first byte of the file does; so all of it before the elements
-// is mapped too.
+// is mapped too. Where addresses do not suffice for that the file can still be read.
 static tess_status
 map_pages(struct tsi_npy_map *map, struct tsi_error *error)
 {
@@ -133,6 +133,9 @@ map_pages(struct tsi_npy_map *map, struct tsi_error *error)
     }
     const size_t bytes = (size_t)(map->header.data_offset + map->header.data_bytes);
     void *pages = mmap(NULL, bytes, PROT_READ, MAP_SHARED, map->file, 0);
+    if (pages == MAP_FAILED && errno == ENOMEM) {
+        return TESS_OK;
+    }
     if (pages == MAP_FAILED) {
         return tsi_npy_file_failed(error, "map", map->path);
     }

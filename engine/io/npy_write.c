@@ -24,8 +24,11 @@
 #include "engine/base/file_name.h"
 #include "engine/base/memory.h"
 #include "engine/io/npy_file.h"
+#include "engine/io/uncached.h"
 
 enum { WRITTEN = 1, MARK_STEP = 4096 };
+
+#define CACHED_BYTES_MAX ((int64_t)1 << 20)
 
 struct layout {
     int64_t header_bytes;
@@ -108,6 +111,25 @@ next_run(int64_t *coords, const int64_t *size, int axes)
     return false;
 }
 
+// Writes one run of a chunk. With `writes` its pages are let go, some at a time: a control group
+// that has not much room beside what the process takes would be killed for them.
+static tess_status
+write_run(int file, const char *path, int64_t offset, const char *from, int64_t bytes,
+          struct tsi_uncached_writes *writes, struct tsi_error *error)
+{
+    const int64_t most = writes != NULL ? CACHED_BYTES_MAX : bytes;
+    tess_status status = TESS_OK;
+    for (int64_t done = 0; done < bytes && status == TESS_OK; done += most) {
+        const int64_t count = bytes - done < most ? bytes - done : most;
+        const int64_t at = offset + done;
+        status = tsi_npy_file_write(file, path, at, from + done, (size_t)count, error);
+        if (writes != NULL) {
+            tsi_uncached_note(writes, file, (uint64_t)at, (uint64_t)count);
+        }
+    }
+    return status;
+}
+
 static tess_status
 write_box(int file, const struct tsi_npy_target *target, const struct layout *layout,
           const int64_t *start, const int64_t *size, const void *data, struct tsi_error *error)
@@ -120,6 +142,8 @@ write_box(int file, const struct tsi_npy_target *target, const struct layout *la
     }
     int64_t coords[TESS_NDIM_MAX] = {0};
     const char *from = data;
+    struct tsi_uncached_writes noted = {.count = 0};
+    struct tsi_uncached_writes *writes = tsi_uncached_is_wanted() ? &noted : NULL;
     do {
         int64_t element = 0;
         for (int i = 0; i < shape->ndim; i++) {
@@ -128,12 +152,13 @@ write_box(int file, const struct tsi_npy_target *target, const struct layout *la
         const int64_t offset =
             layout->header_bytes + element * (int64_t)tess_dtype_bytes(target->dtype);
         const tess_status status =
-            tsi_npy_file_write(file, target->temporary, offset, from, (size_t)run_bytes, error);
+            write_run(file, target->temporary, offset, from, run_bytes, writes, error);
         if (status != TESS_OK) {
             return status;
         }
         from += run_bytes;
     } while (next_run(coords, size, axes));
+    tsi_uncached_flush(&noted, file);
     return TESS_OK;
 }
 

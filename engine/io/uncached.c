@@ -6,19 +6,37 @@
 #include "engine/io/uncached.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "engine/base/cgroup.h"
+#include "engine/base/clock.h"
 #include "engine/base/pages.h"
 
 // Of what this process expects to take, the multiple from which on a group has room for more.
 #define ROOMY_TIMES 4
+// Groups are looked at as often as that, since their limits can change.
+#define LOOK_NS (1 * TSI_SECOND)
+// What may be noted before it is let go.
+#define NOTED_BYTES_MAX ((uint64_t)1 << 20)
+
+static atomic_uint_fast64_t group_bytes;
+static atomic_uint_fast64_t next_look_ns; // 0: nobody has looked yet
 
 bool
 tsi_uncached_is_wanted(void)
 {
+    const uint64_t now = tsi_clock_ns();
+    if (now >= atomic_load_explicit(&next_look_ns, memory_order_acquire)) {
+        atomic_store_explicit(&group_bytes, tsi_cgroup_limits("").memory_bytes,
+                              memory_order_relaxed);
+        atomic_store_explicit(&next_look_ns, now + LOOK_NS, memory_order_release);
+    }
     const uint64_t expected = tsi_pages_expected();
-    return expected > 0 && tsi_cgroup_limits("").memory_bytes / ROOMY_TIMES < expected;
+    return expected > 0 &&
+           atomic_load_explicit(&group_bytes, memory_order_relaxed) / ROOMY_TIMES < expected;
 }
 
 int
@@ -36,4 +54,60 @@ tsi_uncached_let_go(int file, uint64_t offset, uint64_t bytes)
                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
                               SYNC_FILE_RANGE_WAIT_AFTER);
     (void)posix_fadvise(file, (off_t)offset, (off_t)bytes, POSIX_FADV_DONTNEED);
+}
+
+// Only whole pages are dropped, so both ends are moved outward.
+static void
+drop_pages(int file, uint64_t offset, uint64_t bytes)
+{
+    const uint64_t first = offset / TSI_UNCACHED_STEP * TSI_UNCACHED_STEP;
+    const uint64_t end =
+        (offset + bytes + TSI_UNCACHED_STEP - 1) / TSI_UNCACHED_STEP * TSI_UNCACHED_STEP;
+    (void)posix_fadvise(file, (off_t)first, (off_t)(end - first), POSIX_FADV_DONTNEED);
+}
+
+// Beside what is wanted the system would read ahead, also where it is not to wait for it.
+ssize_t
+tsi_uncached_read(int file, void *out, size_t bytes, uint64_t offset)
+{
+    const struct iovec part = {.iov_base = out, .iov_len = bytes};
+    (void)posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM);
+    const ssize_t kept = preadv2(file, &part, 1, (off_t)offset, RWF_NOWAIT);
+    if (kept > 0 || bytes == 0) {
+        return kept;
+    }
+    const ssize_t count = pread(file, out, bytes, (off_t)offset);
+    if (count > 0) {
+        drop_pages(file, offset, (uint64_t)count);
+    }
+    return count;
+}
+
+void
+tsi_uncached_flush(struct tsi_uncached_writes *writes, int file)
+{
+    for (int i = 0; i < writes->count; i++) {
+        (void)sync_file_range(file, (off_t)writes->ranges[i].offset, (off_t)writes->ranges[i].bytes,
+                              SYNC_FILE_RANGE_WRITE);
+    }
+    for (int i = 0; i < writes->count; i++) {
+        (void)sync_file_range(file, (off_t)writes->ranges[i].offset, (off_t)writes->ranges[i].bytes,
+                              SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                  SYNC_FILE_RANGE_WAIT_AFTER);
+        drop_pages(file, writes->ranges[i].offset, writes->ranges[i].bytes);
+    }
+    writes->count = 0;
+    writes->bytes = 0;
+}
+
+void
+tsi_uncached_note(struct tsi_uncached_writes *writes, int file, uint64_t offset, uint64_t bytes)
+{
+    writes->ranges[writes->count].offset = offset;
+    writes->ranges[writes->count].bytes = bytes;
+    writes->count++;
+    writes->bytes += bytes + TSI_UNCACHED_STEP;
+    if (writes->count == TSI_UNCACHED_RANGES || writes->bytes >= NOTED_BYTES_MAX) {
+        tsi_uncached_flush(writes, file);
+    }
 }

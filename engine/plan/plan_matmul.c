@@ -13,7 +13,6 @@
 
 // A block takes so many chunks of the inner axis at most, and as many bytes of both operands. Both
 // are bounds of what a task has to have in memory at once.
-#define GROUP_MAX 4
 #define GROUP_BYTES_MAX ((int64_t)256 << 20)
 
 // Blocks are not put together if there are fewer of them then, since they are what runs side by
@@ -112,7 +111,7 @@ choose_group(const struct tsi_grid *loop, tess_dtype dtype)
         beside = tsi_saturate_multiply_i64(beside, loop->axis[i].count);
     }
     int64_t group = 1;
-    while (group < count && 2 * group <= GROUP_MAX &&
+    while (group < count && 2 * group <= TSI_MATMUL_GROUP_MAX &&
            tsi_saturate_multiply_i64(2 * group, bytes) <= GROUP_BYTES_MAX &&
            tsi_saturate_multiply_i64(beside, (count - 1) / (2 * group) + 1) >= BLOCKS_MIN) {
         group *= 2;

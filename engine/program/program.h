@@ -100,6 +100,9 @@ struct tsi_work_fold {
 // have the type of the product. `finish`: k is one chunk, the array is batch …, i, j and holds the
 // product; otherwise the array has an axis k of one element a chunk, and holds accumulators of SUM
 // (bool: ANY) of the products.
+#define TSI_MATMUL_GROUP_MAX                                                                       \
+    4 // chunks of the inner axis that a planner puts into one block at most
+
 struct tsi_work_matmul {
     bool finish;
 };
@@ -182,6 +185,10 @@ size_t tsi_chunk_op_workspace_max(const struct tsi_program *program, const struc
 // Whether tasks of `op`, a TILE that stores, write past the caches: their output is larger than
 // the caches of a core, and memory takes longer than their arithmetic.
 bool tsi_chunk_op_passes_caches(const struct tsi_chunk_op *op);
+
+// Bytes that the library which multiplies matrices of floats takes on each thread that runs tasks
+// of `program`, and keeps afterwards, at most; 0 if there is no such product.
+size_t tsi_program_library_bytes(const struct tsi_program *program);
 
 // A guess of the time of the largest task of `op`, in nanoseconds.
 uint64_t tsi_chunk_op_cost_ns(const struct tsi_program *program, const struct tsi_chunk_op *op);

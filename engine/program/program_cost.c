@@ -5,9 +5,10 @@
 // Memory is an upper bound, for tasks start when it is reserved. Tile programs keep their
 // registers, notes on where the chunks of an input are that may touch several, and tiles of what
 // they store past the caches. A product puts such an input together in one piece first, where that
-// is not along the axis that it adds up. A reduction that tells results keeps its accumulators, and
-// a product that tells accumulators keeps the product. Sums that do not fit saturate: such a task
-// fits no machine.
+// is not along the axis that it adds up. What is read of a file takes memory too, be it as pages of
+// the file, unless it goes straight to the output. A reduction that tells results keeps its
+// accumulators, and a product that tells accumulators keeps the product. Sums that do not fit
+// saturate: such a task fits no machine.
 //
 // Time is a guess from one rate for each kind of work; it only has to tell cheap tasks from dear
 // ones.
@@ -205,6 +206,37 @@ tile_bytes(const struct tsi_chunk_op *op)
            (size_t)(tile->instruction_count + op->input_count) * note_bytes;
 }
 
+// Whether a loop chunk sees the elements of a file in the file's own order.
+static bool
+is_in_file_order(const struct tsi_chunk_op *file, const struct tsi_index_map *map)
+{
+    int last = -1;
+    for (int i = 0; i < map->ndim; i++) {
+        const int axis = map->axis[file->file.fortran_order ? map->ndim - 1 - i : i].axis;
+        if (axis >= 0 && axis <= last) {
+            return false;
+        }
+        last = axis >= 0 ? axis : last;
+    }
+    return true;
+}
+
+// Bytes of what is read of files: their pages, or a block of the elements.
+static size_t
+file_bytes(const struct tsi_program *program, const struct tsi_chunk_op *op)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < op->input_count; i++) {
+        const struct tsi_input *input = &op->inputs[i];
+        if (program->ops[input->op].work == TSI_WORK_FILE) {
+            const size_t elements = view_elements(program, op, input);
+            bytes = tsi_saturate_add(
+                bytes, tsi_saturate_multiply(elements, input_element_bytes(program, input)));
+        }
+    }
+    return bytes;
+}
+
 // A program that only moves elements puts each piece straight to its place.
 static bool
 is_only_load(const struct tsi_chunk_op *op)
@@ -218,10 +250,15 @@ tile_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
     const struct tsi_tile *tile = &op->tile;
     if (is_only_load(op) && tile->sink == TSI_SINK_STORE) {
-        return 0;
+        const struct tsi_input *input = &op->inputs[0];
+        const struct tsi_chunk_op *source = &program->ops[input->op];
+        const bool is_turned =
+            source->work == TSI_WORK_FILE && !is_in_file_order(source, &input->map);
+        return is_turned ? file_bytes(program, op) : 0;
     }
     size_t bytes = tsi_saturate_add(tile_bytes(op), piece_bytes(program, op));
     bytes += tsi_chunk_op_passes_caches(op) ? TSI_PAST_BLOCK_BYTES : 0;
+    bytes = tsi_saturate_add(bytes, file_bytes(program, op));
     if (tile->sink == TSI_SINK_REDUCE && tile->reduce.finish) {
         bytes = tsi_saturate_add(bytes, fold_bytes(op, (enum tsi_reduction)tile->reduce.reduction,
                                                    (tess_dtype)tile->reduce.dtype));
@@ -250,8 +287,9 @@ static size_t
 matmul_workspace(const struct tsi_program *program, const struct tsi_chunk_op *op)
 {
     const tess_dtype dtype = (tess_dtype)op->dtype;
-    const size_t blocks = tsi_saturate_add(factor_bytes(program, op, &op->inputs[0]),
-                                           factor_bytes(program, op, &op->inputs[1]));
+    const size_t factors = tsi_saturate_add(factor_bytes(program, op, &op->inputs[0]),
+                                            factor_bytes(program, op, &op->inputs[1]));
+    const size_t blocks = tsi_saturate_add(factors, file_bytes(program, op));
     if (op->matmul.finish || tsi_acc_layout(op->plane_reduction, dtype).dtype[0] == dtype) {
         return blocks;
     }
@@ -274,6 +312,41 @@ tsi_chunk_op_workspace_max(const struct tsi_program *program, const struct tsi_c
     default:
         return 0;
     }
+}
+
+// OpenBLAS packs blocks of both matrices: of one of them as much as a cache holds, of the other all
+// its rows or columns, and of the inner axis a part of at most 4 KiB. docs/decisions/0018 has what
+// was seen.
+static size_t
+library_bytes(const struct tsi_chunk_op *op)
+{
+    const size_t part_bytes_max = 4096;
+    const size_t beside = 512;
+    const size_t buffer_bytes = (size_t)128 << 20;
+    const int k = op->loop.ndim - 1;
+    const size_t rows = (size_t)tsi_axis_chunk_size_max(&op->loop.axis[k - 2]);
+    const size_t columns = (size_t)tsi_axis_chunk_size_max(&op->loop.axis[k - 1]);
+    const size_t inner = tsi_saturate_multiply((size_t)tsi_axis_chunk_size_max(&op->loop.axis[k]),
+                                               tess_dtype_bytes((tess_dtype)op->dtype));
+    const size_t longest = tsi_saturate_add(rows > columns ? rows : columns, beside);
+    const size_t bytes =
+        tsi_saturate_multiply(longest, inner < part_bytes_max ? inner : part_bytes_max);
+    return bytes < buffer_bytes ? bytes : buffer_bytes;
+}
+
+size_t
+tsi_program_library_bytes(const struct tsi_program *program)
+{
+    size_t most = 0;
+    for (int i = 0; i < program->op_count; i++) {
+        const struct tsi_chunk_op *op = &program->ops[i];
+        const bool is_float = op->dtype == TESS_F32 || op->dtype == TESS_F64;
+        if (op->work == TSI_WORK_MATMUL && op->loop.ndim >= 3 && is_float) {
+            const size_t bytes = library_bytes(op);
+            most = bytes > most ? bytes : most;
+        }
+    }
+    return most;
 }
 
 static double

@@ -33,8 +33,9 @@ typedef struct tess_session_options {
     int threads;
 
     // Bytes that chunks may take in the embedded runtime, freed memory that waits for the next
-    // chunk included. Code, stacks, records and a workspace of 512 KiB a thread are beside it. 0,
-    // or more than that: what the machine, its control groups and its resource limits leave.
+    // chunk included. Code, stacks, records, a workspace of 512 KiB a thread and what OpenBLAS
+    // keeps are beside it. 0, or more than that: what the machine, its control groups and its
+    // resource limits leave.
     uint64_t memory_limit_bytes;
 
     // The seed of all random arrays of the session. The same seed gives the same arrays.

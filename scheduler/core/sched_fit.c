@@ -8,9 +8,10 @@
 // beside it. So where the most that the index maps allow would not fit, the chunks are looked at
 // one by one; elsewhere, which is nearly always, they need not be.
 //
-// A refusal also tells a chunk shape that would fit: the longest axis is halved until it does. It
-// is reckoned with arrays that are cut as the operation is, and so become smaller with it; of
-// others whole chunks are read, however little is used of them. All roundings are upwards.
+// A refusal also tells a chunk shape that would fit: the longest axis is halved until it does. A
+// product takes several chunks of its inner axis at once, so that one is proposed smaller by as
+// many. It is reckoned with arrays that are cut as the operation is, and so become smaller with it;
+// of others whole chunks are read, however little is used of them. All roundings are upwards.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,6 +267,37 @@ tie_all_axes(const struct tsi_program *program, const struct tsi_chunk_op *op,
     }
 }
 
+// Whether a loop axis is the inner one of a product. A block takes several chunks of it, as many as
+// before or more if they are smaller.
+static bool
+is_inner(const struct tsi_chunk_op *op, int axis)
+{
+    return op->work == TSI_WORK_MATMUL && axis == op->loop.ndim - 1;
+}
+
+// The axis to be halved; the inner one of a product only if there is nothing else.
+static int
+longest_axis(const struct tsi_chunk_op *op, const int64_t size[TESS_NDIM_MAX])
+{
+    int longest = 0;
+    for (int i = 1; i < op->loop.ndim; i++) {
+        const bool is_longer = size[i] > size[longest];
+        longest = is_longer && (!is_inner(op, i) || size[longest] == 1) ? i : longest;
+    }
+    return longest;
+}
+
+// The chunks of an inner axis of `all` elements of which a block takes `block` elements. A block
+// that has all of them now has all of them then: parts of a product are added up in tasks of their
+// own, which need more.
+static int64_t
+inner_chunk(int64_t block, int64_t all)
+{
+    const int64_t up = block == all ? TSI_MATMUL_GROUP_MAX - 1 : 0;
+    const int64_t chunk = (block + up) / TSI_MATMUL_GROUP_MAX;
+    return chunk > 0 ? chunk : 1;
+}
+
 // Makes `size` smaller until a task fits; false if none does.
 static bool
 find_fitting(const struct tsi_program *program, const struct need *need, uint64_t limit,
@@ -273,16 +305,17 @@ find_fitting(const struct tsi_program *program, const struct need *need, uint64_
 {
     const struct tsi_chunk_op *op = &program->ops[need->op];
     do {
-        int longest = 0;
-        for (int i = 1; i < op->loop.ndim; i++) {
-            longest = size[i] > size[longest] ? i : longest;
-        }
+        const int longest = longest_axis(op, size);
         if (op->loop.ndim == 0 || size[longest] <= 1) {
             return false;
         }
         size[longest] = (size[longest] + 1) / 2;
         tie_all_axes(program, op, size);
     } while (bytes_if_cut(program, op, need->chunk, size) > (double)limit);
+    if (op->work == TSI_WORK_MATMUL) {
+        const int inner = op->loop.ndim - 1;
+        size[inner] = inner_chunk(size[inner], op->loop.axis[inner].size);
+    }
     return true;
 }
 

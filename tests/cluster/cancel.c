@@ -16,7 +16,7 @@
 // A chunk of 32 MB. Two of them and what else a compute takes are more than MEMORY. A worker with a
 // sanitizer takes most of that for itself.
 enum { ROWS = 2000, COLUMNS = 2000 };
-#define MEMORY "60MB"
+#define MEMORY "72MB"
 #define MEMORY_SANITIZED "400MB"
 #define MEMORY_BYTES 60000000
 

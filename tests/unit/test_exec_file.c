@@ -11,6 +11,7 @@
 
 #include "engine/base/machine.h"
 #include "engine/base/memory.h"
+#include "engine/base/pages.h"
 #include "engine/io/npy.h"
 #include "engine/kernel/kernel.h"
 #include "tests/support/exec_case.h"
@@ -192,6 +193,20 @@ Test(exec_file, reads_every_type_and_order)
     for (uint64_t seed = 1; seed <= 300; seed++) {
         run_read(path, seed);
     }
+    free(path);
+    remove_folder(&folder);
+}
+
+// Where there is no room for pages of files, all of them are read.
+Test(exec_file, reads_every_type_and_order_without_mapping)
+{
+    const struct folder folder = make_folder();
+    char *const path = name_in(&folder, "a.npy");
+    tsi_pages_expect(4096);
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        run_read(path, seed);
+    }
+    tsi_pages_expect(-4096);
     free(path);
     remove_folder(&folder);
 }

@@ -176,6 +176,25 @@ is_final(const struct tsi_worker_loop *loop, tess_status status)
     return status != TESS_OK && !may_come;
 }
 
+static void
+tell_limit(struct tsi_worker_loop *loop)
+{
+    struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
+    event.limited.memory_bytes = loop->room.chunk_bytes_now;
+    tsi_worker_loop_event(loop, &event);
+}
+
+void
+tsi_worker_loop_reserve(struct tsi_worker_loop *loop, const struct tsi_program *program)
+{
+    if (tsi_room_reserve(&loop->room, tsi_program_library_bytes(program), loop->threads)) {
+        tsi_log(TSI_LOG_INFO, "memory reserved for products", "bytes=%llu memory=%llu",
+                (unsigned long long)loop->room.library_bytes,
+                (unsigned long long)loop->room.chunk_bytes_now);
+        tell_limit(loop);
+    }
+}
+
 // The limits of a process and of its control groups can be changed while it runs.
 static void
 watch_limit(struct tsi_worker_loop *loop, uint64_t now)
@@ -186,9 +205,7 @@ watch_limit(struct tsi_worker_loop *loop, uint64_t now)
     }
     tsi_log(TSI_LOG_WARNING, "memory limit changed", "from=%llu to=%llu",
             (unsigned long long)before, (unsigned long long)loop->room.limit_bytes);
-    struct tsi_worker_event event = {.kind = TSI_WORKER_LIMITED};
-    event.limited.memory_bytes = loop->room.chunk_bytes_now;
-    tsi_worker_loop_event(loop, &event);
+    tell_limit(loop);
 }
 
 // Tries to find a scheduler; gives up after the death timeout.

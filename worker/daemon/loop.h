@@ -87,6 +87,9 @@ bool tsi_link_is_lost(const struct tsi_worker_loop *loop, uint64_t now);
 // now: the file that a scheduler leaves when it is killed names an address at which nobody is.
 bool tsi_link_is_stale(struct tsi_worker_loop *loop, uint64_t now);
 
+// loop.c: keeps memory free for what tasks of the program need that is no chunk.
+void tsi_worker_loop_reserve(struct tsi_worker_loop *loop, const struct tsi_program *program);
+
 // loop_receive.c
 void tsi_worker_loop_receive(struct tsi_worker_loop *loop);
 void tsi_worker_loop_event(struct tsi_worker_loop *loop, struct tsi_worker_event *event);

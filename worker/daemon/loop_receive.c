@@ -128,6 +128,7 @@ take_program(struct tsi_worker_loop *loop, const struct tsi_message *message)
                 error.text);
         return;
     }
+    tsi_worker_loop_reserve(loop, program);
     struct tsi_worker_event event = {.kind = TSI_WORKER_PROGRAM};
     event.program.job = message->program.job;
     event.program.program = program;

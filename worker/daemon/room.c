@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <pthread.h>
 
+#include "engine/base/cgroup.h"
 #include "engine/base/clock.h"
 #include "engine/base/machine.h"
 #include "engine/base/pages.h"
@@ -20,8 +21,10 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-#define LATER_BYTES (6 * MIB)      // by code that is used later, records, sockets
+#define LATER_BYTES (7 * MIB)      // by code that is used later, records, sockets
 #define THREAD_BYTES (3 * MIB / 4) // by a thread: its workspace is 512 KiB
+#define LIBRARY_BYTES (4 * MIB)    // by the code of OpenBLAS
+#define GROUP_BYTES (1 * MIB)      // in a control group: the nanny, and what the kernel charges
 #define CHUNK_BYTES_MIN (8 * MIB)
 #define WIRE_BYTES_MIN (1 * MIB)
 #define WIRE_BYTES_MAX (64 * MIB)
@@ -102,6 +105,9 @@ tsi_room_find(struct tsi_room *room, uint64_t wanted_bytes, int threads, struct 
         .limit_bytes = limit, .most_bytes = limit, .wire_bytes = least(wire, WIRE_BYTES_MAX)};
     room->reserve_bytes = tsi_machine_resident_bytes() + LATER_BYTES +
                           (uint64_t)threads * THREAD_BYTES + room->wire_bytes + limit / 64;
+    if (limit >= tsi_cgroup_limits("").memory_bytes) {
+        room->reserve_bytes += GROUP_BYTES;
+    }
     room->pages_bytes = less(limit, room->reserve_bytes);
     fit_addresses(room, threads);
     // Blocks are whole pages, and may have got more by an earlier use.
@@ -130,6 +136,32 @@ trim(const struct tsi_room *room)
     }
 }
 
+// Cuts what chunks may take now to the limit and the reserve. What the process had at its start is
+// the most.
+static void
+fit_limit(struct tsi_room *room)
+{
+    const uint64_t left = less(room->limit_bytes, room->reserve_bytes);
+    const uint64_t pages = least(left > MIB ? left : MIB, room->pages_bytes);
+    tsi_pages_expect((int64_t)pages - (int64_t)room->pages_bytes_now);
+    room->pages_bytes_now = pages;
+    room->chunk_bytes_now = pages - pages / 32;
+}
+
+bool
+tsi_room_reserve(struct tsi_room *room, uint64_t bytes, int threads)
+{
+    const uint64_t all = bytes == 0 ? 0 : LIBRARY_BYTES + (uint64_t)threads * bytes;
+    const uint64_t before = room->chunk_bytes_now;
+    if (all <= room->library_bytes) {
+        return false;
+    }
+    room->reserve_bytes += all - room->library_bytes;
+    room->library_bytes = all;
+    fit_limit(room);
+    return room->chunk_bytes_now != before;
+}
+
 bool
 tsi_room_watch(struct tsi_room *room, uint64_t wanted_bytes, uint64_t now_ns)
 {
@@ -145,11 +177,7 @@ tsi_room_watch(struct tsi_room *room, uint64_t wanted_bytes, uint64_t now_ns)
     if (limit == room->limit_bytes) {
         return false;
     }
-    const uint64_t left = less(limit, room->reserve_bytes);
-    const uint64_t pages = least(left > MIB ? left : MIB, room->pages_bytes);
-    tsi_pages_expect((int64_t)pages - (int64_t)room->pages_bytes_now);
     room->limit_bytes = limit;
-    room->pages_bytes_now = pages;
-    room->chunk_bytes_now = pages - pages / 32;
+    fit_limit(room);
     return true;
 }

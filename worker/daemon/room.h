@@ -15,6 +15,7 @@
 struct tsi_room {
     uint64_t limit_bytes;   // of resident memory, now
     uint64_t reserve_bytes; // of it, for all but chunks
+    uint64_t library_bytes; // of that, for products of matrices, once there are some
     uint64_t most_bytes;    // the limit at the start
     uint64_t pages_bytes_now;
     uint64_t pages_bytes;     // what is left: all memory of chunks, in use or kept
@@ -34,6 +35,10 @@ void tsi_room_prepare(void);
 // TESS_EMEMLIMIT if nothing is left for chunks.
 tess_status tsi_room_find(struct tsi_room *room, uint64_t wanted_bytes, int threads,
                           struct tsi_error *error);
+
+// Reserves what a library takes that multiplies matrices, `bytes` on each of so many threads, and
+// keeps from then on; 0 is nothing. True if less is left to chunks by that.
+bool tsi_room_reserve(struct tsi_room *room, uint64_t bytes, int threads);
 
 // Looks now and then whether the process comes near its limit; then gives back all that is free.
 // True if the limit itself has changed. A higher one than at the start changes nothing.
