@@ -53,6 +53,29 @@ uncount_ahead(struct tsi_source *source, uint64_t bytes)
     source->bounds->ahead_bytes -= bytes;
 }
 
+// What is asked for counts as if it were here: it can come at any time, and nobody asks for room
+// then.
+static bool
+want(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    if (!tsi_borrower_want(source->borrower, fetch->key, fetch->bytes)) {
+        return false;
+    }
+    fetch->gets = 1;
+    fetch->heard_ns = tsi_clock_ns();
+    source->wanted_asked++;
+    tsi_pages_count((int64_t)fetch->bytes);
+    return true;
+}
+
+static void
+uncount_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
+{
+    source->wanted_asked -= fetch->gets;
+    tsi_pages_count(fetch->gets > 0 ? -(int64_t)fetch->bytes : 0);
+    fetch->gets = 0;
+}
+
 void
 tsi_source_free_fetches(struct tsi_fetch *fetch)
 {
@@ -83,6 +106,9 @@ tsi_source_free(struct tsi_source *source)
     tsi_source_disconnect(source);
     tsi_borrower_free(source->borrower, true);
     tsi_source_free_fetches(source->first);
+    for (struct tsi_fetch *fetch = source->wanted_first; fetch != NULL; fetch = fetch->next) {
+        uncount_wanted(source, fetch);
+    }
     tsi_source_free_fetches(source->wanted_first);
     tsi_map_fini(&source->by_key);
     tsi_wire_buf_fini(&source->out);
@@ -144,9 +170,7 @@ tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
     if (source->wanted_asking == fetch) {
         source->wanted_asking = fetch->next;
     }
-    source->wanted_asked -= fetch->gets;
-    source->wanted_bytes -= fetch->gets > 0 ? fetch->bytes : 0;
-    fetch->gets = 0;
+    uncount_wanted(source, fetch);
     fetch->is_wanted = false;
     fetch->next = fetch->before = NULL;
     tsi_map_remove(&source->by_key, fetch->key);
@@ -157,17 +181,13 @@ tsi_source_ask_wanted(struct tsi_source *source)
 {
     while (source->wanted_asking != NULL && source->wanted_asked < WANTS_MAX) {
         struct tsi_fetch *fetch = source->wanted_asking;
-        if (!tsi_pages_has_room((size_t)(source->wanted_bytes + fetch->bytes))) {
+        if (!tsi_pages_has_room((size_t)fetch->bytes)) {
             source->waits = true;
             break;
         }
-        if (!tsi_borrower_want(source->borrower, fetch->key, fetch->bytes)) {
+        if (!want(source, fetch)) {
             return false;
         }
-        fetch->gets = 1;
-        fetch->heard_ns = tsi_clock_ns();
-        source->wanted_asked++;
-        source->wanted_bytes += fetch->bytes;
         source->wanted_asking = fetch->next;
     }
     return true;

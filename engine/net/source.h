@@ -45,7 +45,6 @@ struct tsi_source {
     struct tsi_fetch *wanted_last;
     struct tsi_fetch *wanted_asking; // all before it have been asked for
     uint32_t wanted_asked;           // how many these are
-    uint64_t wanted_bytes;           // and how large together
     bool waits;                      // for memory, with the next to be asked for
     void *socket;                    // NULL until it is needed
     void *monitor;
