@@ -45,10 +45,10 @@
 
 #define FILE_STEP ((uint64_t)64 << 20)
 
-// How long a thread waits for memory to come back from other processes, and how long none does
-// after one waited in vain.
-#define WAIT_NS (1 * TSI_SECOND)
-#define VAIN_NS (1 * TSI_SECOND)
+// How long a thread waits for memory to come back from other processes. Who has waited in vain goes
+// beyond what is expected, but only one in so much time: what all the others wait for may be what
+// this one gives back.
+#define WAIT_NS (2 * TSI_SECOND)
 
 struct block {
     void *pages;
@@ -74,7 +74,7 @@ static struct tsi_extents extents;
 static pthread_cond_t returned = PTHREAD_COND_INITIALIZER;
 static int watch_fd = -1;
 static int waiting;
-static uint64_t vain_until_ns;
+static uint64_t vain_ns;          // when somebody last went beyond what is expected
 static uint64_t no_room_since_ns; // that somebody asked for; 0: there was room
 static _Thread_local bool may_wait;
 
@@ -268,29 +268,46 @@ ask_back(void)
     }
 }
 
+static uint64_t
+later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+// Whether who waits since `start` may take what is beyond, now. The mutex is held.
+static bool
+goes_beyond(uint64_t start)
+{
+    const uint64_t now = tsi_clock_ns();
+    const bool may = now >= later(start, vain_ns) + WAIT_NS;
+    vain_ns = may ? now : vain_ns;
+    return may;
+}
+
+static void
+sleep_until(uint64_t ns)
+{
+    const struct timespec deadline = {(time_t)(ns / TSI_SECOND), (long)(ns % TSI_SECOND)};
+    (void)pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
+}
+
 // Waits for what others read of this process's memory, or other threads take. What is waited for
 // is not counted as taken, since several may wait. The mutex is held, but not all the time.
 static void
 wait_for_room(uint64_t bytes)
 {
-    const uint64_t now = tsi_clock_ns();
-    if (!may_wait || !is_beyond(bytes) || now < vain_until_ns) {
+    if (!may_wait || !is_beyond(bytes)) {
         return;
     }
-    const uint64_t until = now + WAIT_NS;
-    const struct timespec deadline = {(time_t)(until / TSI_SECOND), (long)(until % TSI_SECOND)};
-    int failed = 0;
+    const uint64_t start = tsi_clock_ns();
     waiting++;
     ask_back();
-    while (failed == 0 && is_beyond(bytes)) {
-        failed = drop_something()
-                     ? 0
-                     : pthread_cond_clockwait(&returned, &mutex, CLOCK_MONOTONIC, &deadline);
+    while (is_beyond(bytes) && !goes_beyond(start)) {
+        if (!drop_something()) {
+            sleep_until(later(start, vain_ns) + WAIT_NS);
+        }
     }
     waiting--;
-    if (failed != 0) {
-        vain_until_ns = tsi_clock_ns() + VAIN_NS;
-    }
 }
 
 void *
@@ -454,23 +471,19 @@ tsi_pages_may_wait(void)
 
 // The mutex is held.
 static bool
-has_room(uint64_t bytes, uint64_t now)
+has_room(uint64_t bytes)
 {
-    return expected == 0 || all_bytes() - kept.bytes - mapped.bytes + bytes <= expected ||
-           now < vain_until_ns;
+    return expected == 0 || all_bytes() - kept.bytes - mapped.bytes + bytes <= expected;
 }
 
 bool
 tsi_pages_has_room(size_t bytes)
 {
-    const uint64_t now = tsi_clock_ns();
     pthread_mutex_lock(&mutex);
-    bool is_enough = has_room(whole_pages(bytes), now);
-    if (!is_enough && no_room_since_ns == 0) {
-        no_room_since_ns = now;
-    } else if (!is_enough && now >= no_room_since_ns + WAIT_NS) {
-        vain_until_ns = now + VAIN_NS;
-        is_enough = true;
+    bool is_enough = has_room(whole_pages(bytes));
+    if (!is_enough) {
+        no_room_since_ns = no_room_since_ns != 0 ? no_room_since_ns : tsi_clock_ns();
+        is_enough = goes_beyond(no_room_since_ns);
     }
     if (is_enough) {
         no_room_since_ns = 0;

@@ -121,12 +121,14 @@ free_jobs(struct tsi_local *local)
     tsi_map_fini(&local->jobs_by_number);
 }
 
-// What the session takes at most, of which there may be several.
+// What the session takes at most, of which there may be several: its chunks, and what their blocks
+// are larger than they. Threads that write to disk would else wait for what nobody gives back.
 static int64_t
 expected_bytes(const struct tsi_local *local)
 {
     const uint64_t most = (uint64_t)1 << 50;
-    return (int64_t)(local->memory_bytes < most ? local->memory_bytes : most);
+    const uint64_t bytes = local->memory_bytes < most ? local->memory_bytes : most;
+    return (int64_t)(bytes + bytes / 32);
 }
 
 static void
