@@ -18,7 +18,7 @@
 #define TSI_BUF_TINY 8
 
 // Buffers of at least so many bytes have pages of their own.
-#define TSI_BUF_PAGES_MIN ((size_t)64 << 10)
+#define TSI_BUF_PAGES_MIN ((size_t)32 << 10)
 
 struct tsi_buf {
     unsigned char *data;
