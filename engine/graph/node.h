@@ -16,8 +16,9 @@
 //   element is one chunk. The result is cut on i as the first operand is, on j as the second; the
 //   two may be cut differently on k.
 // - The operand of a VIEW is never a VIEW or a CONST, and a SOURCE only where a random one is
-//   repeated, since making its elements again and again costs more than reading them. All other
-//   views of these are nodes of their kind. A VIEW never leaves all as it was.
+//   repeated or kept, since making its elements again and again, or in another order, costs more
+//   than reading them. All other views of these are nodes of their kind. A VIEW never leaves all
+//   as it was.
 // - A CAST changes the dtype, and its operand is no CONST.
 // - No operand is weak.
 

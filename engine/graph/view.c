@@ -144,7 +144,8 @@ make(struct tess_array *base, const struct tsi_node_view *view, const struct tsi
     if (base->kind == TSI_NODE_CONST) {
         draft = *base;
         draft.grid = *grid;
-    } else if (is_source && !(is_random(base->source.source) && repeats(view, ndim, grid))) {
+    } else if (is_source &&
+               !(is_random(base->source.source) && (base->kept || repeats(view, ndim, grid)))) {
         draft = *base;
         draft.grid = *grid;
         draft.source = view_source(&base->source, view, ndim, grid);

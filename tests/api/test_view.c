@@ -296,6 +296,27 @@ Test(api_view, of_results)
     }
 }
 
+// What was made before x was kept, or while it was, means the same at any time.
+Test(api_view, of_random_numbers_that_are_kept)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        tess_session *s = open_embedded(2);
+        tess_array *x =
+            tess_random_normal(s, TESS_SHAPE(9, 4, 7), TESS_CHUNKS(4, 3, 5), (double)seed, 1);
+        check_views("random numbers", x, seed);
+        cr_assert_eq(tess_persist(x), TESS_OK);
+        tess_array *turned = tess_transpose(x, TESS_REVERSED);
+        check_views("kept random numbers", x, seed);
+        check_views("kept random numbers", turned, seed);
+        cr_assert_not_null(strstr(tess_explain(turned), "kept"), "%s", tess_explain(turned));
+        tess_release(x);
+        check_views("random numbers, kept no more", x, seed);
+        check_views("random numbers, kept no more", turned, seed);
+        cr_assert_null(strstr(tess_explain(turned), "kept"), "%s", tess_explain(turned));
+        tess_session_close(s);
+    }
+}
+
 // The same elements read at different places of the loop in one task.
 Test(api_view, neighbours)
 {
