@@ -8,14 +8,6 @@
 
 #include "engine/base/memory.h"
 
-enum { PAGE_BITS = 8, PAGE_ITEMS = 1 << PAGE_BITS };
-
-struct tsi_table_page {
-    uint64_t number; // of its members, without the low bits
-    size_t count;    // members
-    void *items[PAGE_ITEMS];
-};
-
 void
 tsi_table_fini(struct tsi_table *table)
 {
@@ -33,7 +25,7 @@ tsi_table_fini(struct tsi_table *table)
 static struct tsi_table_page *
 find(const struct tsi_table *table, uint64_t number)
 {
-    const uint64_t page = number >> PAGE_BITS;
+    const uint64_t page = number >> TSI_TABLE_PAGE_BITS;
     if (table->last != NULL && table->last->number == page) {
         return table->last;
     }
@@ -42,10 +34,10 @@ find(const struct tsi_table *table, uint64_t number)
 }
 
 void *
-tsi_table_get(const struct tsi_table *table, uint64_t number)
+tsi_table_get_far(const struct tsi_table *table, uint64_t number)
 {
     const struct tsi_table_page *page = find(table, number);
-    return page != NULL ? page->items[number % PAGE_ITEMS] : NULL;
+    return page != NULL ? page->items[number % TSI_TABLE_PAGE_ITEMS] : NULL;
 }
 
 // Adds the empty page that `number` is to be in; NULL when memory is out.
@@ -56,16 +48,17 @@ add_page(struct tsi_table *table, uint64_t number)
         table->spare = tsi_calloc(1, sizeof *table->spare);
     }
     struct tsi_table_page *page = table->spare;
-    if (page == NULL || !tsi_map_put(&table->pages, number >> PAGE_BITS, (uintptr_t)page)) {
+    if (page == NULL ||
+        !tsi_map_put(&table->pages, number >> TSI_TABLE_PAGE_BITS, (uintptr_t)page)) {
         return NULL;
     }
-    page->number = number >> PAGE_BITS;
+    page->number = number >> TSI_TABLE_PAGE_BITS;
     table->spare = NULL;
     return page;
 }
 
 bool
-tsi_table_put(struct tsi_table *table, uint64_t number, void *item)
+tsi_table_put_far(struct tsi_table *table, uint64_t number, void *item)
 {
     struct tsi_table_page *page = find(table, number);
     if (page == NULL) {
@@ -74,22 +67,18 @@ tsi_table_put(struct tsi_table *table, uint64_t number, void *item)
     if (page == NULL) {
         return false;
     }
-    void **place = &page->items[number % PAGE_ITEMS];
     table->last = page;
-    table->count += *place == NULL ? 1 : 0;
-    page->count += *place == NULL ? 1 : 0;
-    *place = item;
-    return true;
+    return tsi_table_put(table, number, item);
 }
 
 void
-tsi_table_remove(struct tsi_table *table, uint64_t number)
+tsi_table_remove_far(struct tsi_table *table, uint64_t number)
 {
     struct tsi_table_page *page = find(table, number);
-    if (page == NULL || page->items[number % PAGE_ITEMS] == NULL) {
+    if (page == NULL || page->items[number % TSI_TABLE_PAGE_ITEMS] == NULL) {
         return;
     }
-    page->items[number % PAGE_ITEMS] = NULL;
+    page->items[number % TSI_TABLE_PAGE_ITEMS] = NULL;
     table->count--;
     table->last = page;
     if (--page->count == 0) {
