@@ -25,24 +25,23 @@ enum {
 static_assert((int)TSI_ATTEMPT_SLOTS <= (int)TSI_RING_CAPACITY, "there is room for all runs");
 
 // From its start until its end is told, a slot is the thread's that took its number, but for
-// `cancelled`.
+// `cancelled`. What every task needs comes first.
 struct tsi_attempt_slot {
     const struct tsi_program *program;
-    int op;
     int64_t chunk;
     size_t output_bytes;
-    bool is_long;          // the driver's, who expects that it takes long
     struct tsi_buf *place; // where the output goes, a reference; NULL: memory of its own
-    bool is_apart;         // the place is a part of a larger array, with these strides
-    int64_t place_strides[TESS_NDIM_MAX];
     struct tsi_exec_chunk *inputs;
     size_t input_count;
     size_t input_capacity;
-    atomic_bool cancelled;
-    // How it ended. The text of the error is set if its status is not TESS_OK.
-    struct tsi_buf *output;
+    struct tsi_buf *output; // how it ended: this, the duration, the error
     uint32_t duration_us;
-    struct tsi_error error;
+    int op;
+    bool is_long;  // the driver's, who expects that it takes long
+    bool is_apart; // the place is a part of a larger array, with the strides below
+    atomic_bool cancelled;
+    struct tsi_error error; // its text is set if its status is not TESS_OK
+    int64_t place_strides[TESS_NDIM_MAX];
 };
 
 // All zero but `files` is ready for use.

@@ -85,8 +85,8 @@ tsi_local_place(struct tsi_local_job *job, struct tsi_attempt_slot *slot)
     const struct tsi_program *program = job->plan.program;
     const struct tsi_chunk_op *made = &program->ops[slot->op];
     const size_t bytes = slot->output_bytes;
-    if (job->future == NULL || job->ends || made->work != TSI_WORK_TILE || made->is_planes ||
-        bytes < PLACED_BYTES_MIN) {
+    if (bytes < PLACED_BYTES_MIN || job->future == NULL || job->ends ||
+        made->work != TSI_WORK_TILE || made->is_planes) {
         return;
     }
     void *array = tsi_future_place(job->future, slot->op);

@@ -375,9 +375,34 @@ release_program(struct tsi_local *local, const struct tsi_program *program)
 }
 
 static void
+report_dropped(struct tsi_local *local, const struct tsi_worker_action *action)
+{
+    struct tsi_sched_event event = {.kind = TSI_SCHED_DROPPED, .peer = TSI_LOCAL_WORKER};
+    event.dropped.keys = action->dropped.keys;
+    event.dropped.count = action->dropped.count;
+    tsi_local_sched_event(local, &event);
+}
+
+static void
+report_ended(struct tsi_local *local, const struct tsi_worker_action *action)
+{
+    struct tsi_sched_event event = {.kind = TSI_SCHED_ATTEMPT_ENDED, .peer = TSI_LOCAL_WORKER};
+    event.attempt = action->ended;
+    tsi_local_sched_event(local, &event);
+}
+
+static void
+report_copied(struct tsi_local *local, const struct tsi_worker_action *action)
+{
+    struct tsi_sched_event event = {.kind = TSI_SCHED_COPIED, .peer = TSI_LOCAL_WORKER};
+    event.copied.keys = action->copied.keys;
+    event.copied.count = action->copied.count;
+    tsi_local_sched_event(local, &event);
+}
+
+static void
 take_worker_action(struct tsi_local *local, const struct tsi_worker_action *action)
 {
-    struct tsi_sched_event event = {.peer = TSI_LOCAL_WORKER};
     switch (action->kind) {
     case TSI_WORKER_EXECUTE:
         execute(local, action);
@@ -407,21 +432,13 @@ take_worker_action(struct tsi_local *local, const struct tsi_worker_action *acti
         report_done(local, action);
         break;
     case TSI_WORKER_REPORT_DROPPED:
-        event.kind = TSI_SCHED_DROPPED;
-        event.dropped.keys = action->dropped.keys;
-        event.dropped.count = action->dropped.count;
-        tsi_local_sched_event(local, &event);
+        report_dropped(local, action);
         break;
     case TSI_WORKER_REPORT_ENDED:
-        event.kind = TSI_SCHED_ATTEMPT_ENDED;
-        event.attempt = action->ended;
-        tsi_local_sched_event(local, &event);
+        report_ended(local, action);
         break;
     case TSI_WORKER_REPORT_COPIED:
-        event.kind = TSI_SCHED_COPIED;
-        event.copied.keys = action->copied.keys;
-        event.copied.count = action->copied.count;
-        tsi_local_sched_event(local, &event);
+        report_copied(local, action);
         break;
     case TSI_WORKER_REPORT_HELD:
         break; // there was no scheduler before this one

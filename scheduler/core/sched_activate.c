@@ -405,7 +405,8 @@ visit(struct tsi_sched *sched, struct tsi_sched_job *job, const struct tsi_sched
         visit_kept(sched, job, op, task);
         return;
     }
-    const uint64_t missing = visit_inputs(sched, job, op, item, record->where);
+    const uint64_t missing =
+        tsi_sched_walk_has_deps(job, op) ? visit_inputs(sched, job, op, item, record->where) : 0;
     if (missing == 0) {
         find_place(sched, job, op, task, is_loose, !item->is_ranked);
         if (!is_loose) {

@@ -199,7 +199,8 @@ give_next(struct tsi_sched *sched, struct tsi_sched_worker *worker)
     const uint32_t op = tsi_sched_job_op(job, pick.task);
     const size_t location_first = worker->locations.count;
     struct missing missing = {0};
-    const bool listed = list_locations(sched, worker, job, op, pick.task, &missing);
+    const bool listed = !tsi_sched_walk_has_deps(job, op) ||
+                        list_locations(sched, worker, job, op, pick.task, &missing);
     const uint64_t bytes =
         missing.bytes + tsi_sched_job_bytes(job, op, pick.task) + job->ops[op].workspace;
     if (!listed || !fits(worker, bytes)) {

@@ -49,6 +49,9 @@ tsi_sched_hold_claims(struct tsi_sched_job *job, uint32_t op, uint32_t task)
         // A target that was made as an input before its turn came is not made again.
         return 0;
     }
+    if (!tsi_sched_walk_has_users(job, op)) {
+        return claims;
+    }
     if (!job->disturbed && are_users_wanted(job, op)) {
         // No user can be done before the first time that its input is made.
         return claims + tsi_sched_walk_user_count(job, op, task);

@@ -316,32 +316,6 @@ tsi_sched_job_set_retired(struct tsi_sched_job *job, uint32_t task, bool retired
 }
 
 void
-tsi_sched_job_move(struct tsi_sched_job *job, uint32_t op, uint32_t task, enum tsi_task_state to)
-{
-    struct tsi_sched_task *record = &job->tasks[task];
-    const enum tsi_task_state from = tsi_sched_task_state(record);
-    TSI_CHECK(tsi_sched_task_may_move(from, to));
-    TSI_CHECK(to != TSI_TASK_QUEUED || tsi_sched_task_count(record) == 0);
-    if (from == TSI_TASK_RELEASED) {
-        job->active[task / TSI_SCHED_BLOCK]++;
-    }
-    if (to == TSI_TASK_RELEASED) {
-        job->active[task / TSI_SCHED_BLOCK]--;
-        record->where = 0;
-        record->link = 0;
-        record->users_left = 0;
-        tsi_sched_task_set_count(record, 0);
-    }
-    if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
-        job->targets_active += tsi_sched_task_is_pending(to) ? 1 : 0;
-        job->targets_active -= tsi_sched_task_is_pending(from) ? 1 : 0;
-    }
-    job->counts[from]--;
-    job->counts[to]++;
-    record->bits = (record->bits & ~UINT32_C(0xFF)) | (uint32_t)to;
-}
-
-void
 tsi_sched_job_doom(struct tsi_sched *sched, struct tsi_sched_job *job, tess_status status,
                    const char *format, ...)
 {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/check.h"
 #include "engine/base/map.h"
 #include "engine/base/vec.h"
 #include "engine/program/mirror.h"
@@ -77,6 +78,13 @@ struct tsi_sched_death {
     char *text;
 };
 
+// How long stripes of an operation are, for so many workers; all zero is no answer.
+struct tsi_sched_stripe_length {
+    uint32_t op;
+    uint32_t workers;
+    size_t length;
+};
+
 struct tsi_sched_job {
     uint32_t id;
     uint32_t slot;
@@ -92,7 +100,8 @@ struct tsi_sched_job {
     bool *identity_inputs;
     uint32_t last_op;     // the operation that was looked up last
     uint32_t open_stripe; // takes more tasks, or TSI_STRIPE_NONE; it may have an owner already
-    uint32_t next_rank;   // of the next task that is opened
+    struct tsi_sched_stripe_length stripe_length; // that was asked for last
+    uint32_t next_rank;                           // of the next task that is opened
     uint32_t placed_task; // the last one with a mirror image that found a place,
     uint32_t placed_slot; // and whose that is; TSI_SLOT_NONE: nobody's
 
@@ -197,8 +206,31 @@ tsi_sched_job_is_satisfied(const struct tsi_sched_job *job, uint32_t task)
 void tsi_sched_job_set_retired(struct tsi_sched_job *job, uint32_t task, bool retired);
 
 // Changes the state of a task of operation `op`. The one place that does.
-void tsi_sched_job_move(struct tsi_sched_job *job, uint32_t op, uint32_t task,
-                        enum tsi_task_state to);
+static inline void
+tsi_sched_job_move(struct tsi_sched_job *job, uint32_t op, uint32_t task, enum tsi_task_state to)
+{
+    struct tsi_sched_task *record = &job->tasks[task];
+    const enum tsi_task_state from = tsi_sched_task_state(record);
+    TSI_CHECK(tsi_sched_task_may_move(from, to));
+    TSI_CHECK(to != TSI_TASK_QUEUED || tsi_sched_task_count(record) == 0);
+    if (from == TSI_TASK_RELEASED) {
+        job->active[task / TSI_SCHED_BLOCK]++;
+    }
+    if (to == TSI_TASK_RELEASED) {
+        job->active[task / TSI_SCHED_BLOCK]--;
+        record->where = 0;
+        record->link = 0;
+        record->users_left = 0;
+        tsi_sched_task_set_count(record, 0);
+    }
+    if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
+        job->targets_active += tsi_sched_task_is_pending(to) ? 1 : 0;
+        job->targets_active -= tsi_sched_task_is_pending(from) ? 1 : 0;
+    }
+    job->counts[from]--;
+    job->counts[to]++;
+    record->bits = (record->bits & ~UINT32_C(0xFF)) | (uint32_t)to;
+}
 
 // Marks the job to be ended with a status and a message; the first mark stays.
 void tsi_sched_job_doom(struct tsi_sched *sched, struct tsi_sched_job *job, tess_status status,

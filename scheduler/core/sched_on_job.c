@@ -9,7 +9,7 @@
 
 // A place in the list of jobs, TSI_SLOT_NONE when memory is out.
 static uint32_t
-free_slot(struct tsi_sched *sched)
+free_job_slot(struct tsi_sched *sched)
 {
     for (size_t i = 0; i < sched->jobs.count; i++) {
         if (sched->jobs.items[i] == NULL) {
@@ -65,7 +65,7 @@ bool
 tsi_sched_job_add(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t client,
                   uint32_t number)
 {
-    const uint32_t slot = free_slot(sched);
+    const uint32_t slot = free_job_slot(sched);
     const uint32_t id = number >= sched->next_job ? number : sched->next_job;
     sched->next_job = id + 1;
     if (slot == TSI_SLOT_NONE || !tsi_map_put(&sched->job_slots, id, slot)) {
@@ -127,7 +127,7 @@ tsi_sched_on_job_submitted(struct tsi_sched *sched, const struct tsi_sched_event
 
 // The job of an event, if it is one of the client that the event is from.
 static struct tsi_sched_job *
-job_of(struct tsi_sched *sched, const struct tsi_sched_event *event, uint32_t id)
+job_of_event(struct tsi_sched *sched, const struct tsi_sched_event *event, uint32_t id)
 {
     struct tsi_sched_job *job = tsi_sched_job_find(sched, id);
     if (job == NULL || job->client != event->peer) {
@@ -140,7 +140,7 @@ job_of(struct tsi_sched *sched, const struct tsi_sched_event *event, uint32_t id
 void
 tsi_sched_on_job_cancelled(struct tsi_sched *sched, const struct tsi_sched_event *event)
 {
-    struct tsi_sched_job *job = job_of(sched, event, event->job.job);
+    struct tsi_sched_job *job = job_of_event(sched, event, event->job.job);
     if (job != NULL) {
         tsi_sched_job_doom(sched, job, TESS_ECANCELLED, "cancelled");
     }
@@ -149,7 +149,7 @@ tsi_sched_on_job_cancelled(struct tsi_sched *sched, const struct tsi_sched_event
 void
 tsi_sched_on_job_released(struct tsi_sched *sched, const struct tsi_sched_event *event)
 {
-    struct tsi_sched_job *job = job_of(sched, event, event->job.job);
+    struct tsi_sched_job *job = job_of_event(sched, event, event->job.job);
     if (job != NULL) {
         job->released = true;
         sched->settle_due = true;
@@ -159,7 +159,7 @@ tsi_sched_on_job_released(struct tsi_sched *sched, const struct tsi_sched_event 
 void
 tsi_sched_on_targets_taken(struct tsi_sched *sched, const struct tsi_sched_event *event)
 {
-    struct tsi_sched_job *job = job_of(sched, event, event->targets_taken.job);
+    struct tsi_sched_job *job = job_of_event(sched, event, event->targets_taken.job);
     for (size_t i = 0; job != NULL && i < event->targets_taken.count; i++) {
         const uint32_t task = event->targets_taken.tasks[i];
         const uint32_t op = task < job->program->task_count ? tsi_sched_job_op(job, task) : 0;

@@ -145,14 +145,17 @@ on_done(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     note_duration(sched, &job->ops[op], completion->duration_us);
     tsi_sched_peak_measured(worker, job, completion->peak_bytes);
     store_output(sched, worker, job, op, completion);
-    adopt_inputs(sched, worker, job, op, task);
-    tsi_sched_hold_drop_inputs(sched, job, op, task);
-
+    if (tsi_sched_walk_has_deps(job, op)) {
+        adopt_inputs(sched, worker, job, op, task);
+        tsi_sched_hold_drop_inputs(sched, job, op, task);
+    }
     if (record->users_left == 0) {
         tsi_sched_hold_unwanted(sched, job, op, task);
         return;
     }
-    tsi_sched_activate_users(sched, job, op, task, rank);
+    if (tsi_sched_walk_has_users(job, op)) {
+        tsi_sched_activate_users(sched, job, op, task, rank);
+    }
     if (job->ops[op].target_mode != TSI_SCHED_NO_TARGET) {
         tsi_sched_target_reached(sched, job, op, task);
     }
@@ -272,7 +275,7 @@ count_report(struct tsi_sched *sched, struct tsi_sched_job *maker, uint32_t task
 
 // A worker has a chunk no more, whatever the books say.
 static void
-forget_holder(struct tsi_sched *sched, struct tsi_sched_job *maker, uint32_t task,
+strike_holder(struct tsi_sched *sched, struct tsi_sched_job *maker, uint32_t task,
               struct tsi_sched_worker *holder)
 {
     struct tsi_sched_task *record = &maker->tasks[task];
@@ -306,7 +309,7 @@ suspect_holder(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     if (tsi_sched_task_is_there(record) && maker->ops[op].work != TSI_WORK_KEPT &&
         tsi_sched_chunk_is_at(sched, record, holder->slot) &&
         (is_own || count_report(sched, maker, task, holder->slot))) {
-        forget_holder(sched, maker, task, holder);
+        strike_holder(sched, maker, task, holder);
     }
 }
 

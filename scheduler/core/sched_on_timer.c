@@ -68,7 +68,7 @@ suspect(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 }
 
 static void
-lose(struct tsi_sched *sched, struct tsi_sched_worker *worker)
+lose_worker(struct tsi_sched *sched, struct tsi_sched_worker *worker)
 {
     static const char text[] = "gave no sign of life";
     // There is room: it was made when the worker joined.
@@ -91,7 +91,7 @@ look_for_silence(struct tsi_sched *sched)
         }
         const uint64_t silence = sched->now_ns - worker->heard_ns;
         if (sched->config.lost_ns > 0 && silence >= sched->config.lost_ns) {
-            lose(sched, worker);
+            lose_worker(sched, worker);
         } else if (sched->config.suspect_ns > 0 && silence >= sched->config.suspect_ns) {
             suspect(sched, worker);
         }

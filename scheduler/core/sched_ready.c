@@ -133,14 +133,25 @@ tsi_sched_ready_steer(struct tsi_sched *sched, struct tsi_sched_job *job, uint32
     return true;
 }
 
-// How many tasks of operation `op` make a stripe.
 static size_t
-stripe_length(const struct tsi_sched *sched, const struct tsi_sched_job *job, uint32_t op)
+reckon_length(const struct tsi_sched_job *job, uint32_t op, uint64_t workers)
 {
-    const uint64_t workers = sched->worker_count > 0 ? sched->worker_count : 1;
     uint64_t length = (job->ops[op].count + 2 * workers - 1) / (2 * workers);
     length = length < STRIPE_TASKS_MAX ? length : STRIPE_TASKS_MAX;
     return (size_t)(length < TSI_FOLD_FANIN ? length : length / TSI_FOLD_FANIN * TSI_FOLD_FANIN);
+}
+
+// How many tasks of operation `op` make a stripe. The last answer is remembered: it takes
+// divisions.
+static size_t
+stripe_length(const struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t op)
+{
+    const uint32_t workers = sched->worker_count > 0 ? sched->worker_count : 1;
+    struct tsi_sched_stripe_length *known = &job->stripe_length;
+    if (known->op != op || known->workers != workers) {
+        *known = (struct tsi_sched_stripe_length){op, workers, reckon_length(job, op, workers)};
+    }
+    return known->length;
 }
 
 // Puts a stripe among those without an owner, mostly at the end.
@@ -459,6 +470,9 @@ peek_own(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sc
 {
     struct tsi_sched_pick found[4];
     int count = 0;
+    if (worker->heap.places.count + worker->steered.places.count + sched->loose.places.count == 0) {
+        return peek_stripes(sched, worker, pick);
+    }
     if (worker->heap.places.count > 0) {
         count += peek_heap(sched, &worker->heap, true, TSI_PICK_OWN, &found[count]) ? 1 : 0;
     }

@@ -23,7 +23,7 @@ unconst(const struct tsi_verify *verify)
 }
 
 static bool
-has_claim(struct tsi_sched_job *job, uint32_t op, uint32_t task)
+still_claims(struct tsi_sched_job *job, uint32_t op, uint32_t task)
 {
     const enum tsi_task_state state = tsi_sched_task_state(&job->tasks[task]);
     return tsi_sched_task_is_pending(state) ||
@@ -42,7 +42,7 @@ check_claims(struct tsi_verify *verify, struct tsi_sched_job *job, uint32_t op, 
     uint32_t user = 0;
     tsi_sched_walk_users(&walk, job, op, task);
     while (tsi_sched_walk_next_user(&walk, &user)) {
-        claims += has_claim(job, walk.op, user) ? 1 : 0;
+        claims += still_claims(job, walk.op, user) ? 1 : 0;
     }
     tsi_verify_that(verify, claims == record->users_left, "I4: claims add up");
     tsi_verify_that(verify, claims > 0 || tsi_sched_task_state(record) == TSI_TASK_ASSIGNED,

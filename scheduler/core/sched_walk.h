@@ -59,6 +59,19 @@ tsi_sched_walk_next_dep(struct tsi_sched_walk *walk, uint32_t *task)
     return !tsi_sched_walk_is_over(walk) && tsi_sched_walk_step_dep(walk, task);
 }
 
+// Whether the tasks of an operation read none, or are read by none; what would walk need not begin.
+static inline bool
+tsi_sched_walk_has_deps(const struct tsi_sched_job *job, uint32_t op)
+{
+    return job->program->ops[op].input_count > 0;
+}
+
+static inline bool
+tsi_sched_walk_has_users(const struct tsi_sched_job *job, uint32_t op)
+{
+    return job->ops[op].edge_count > 0;
+}
+
 // The tasks that read `task` of operation `op`, once for each input that does.
 static inline void
 tsi_sched_walk_users(struct tsi_sched_walk *walk, const struct tsi_sched_job *job, uint32_t op,

@@ -131,23 +131,28 @@ resolve(struct tsi_worker_task *task)
     return op->work != TSI_WORK_HELD && op->work != TSI_WORK_KEPT && op->work != TSI_WORK_FILE;
 }
 
+// A record as it is before anything is known but what the assignment says. What is set when the
+// task starts or ends stays as it was in its last use, and so does the room for inputs.
 static struct tsi_worker_task *
-new_record(struct tsi_worker *worker, const struct tsi_assignment *item)
+new_task(struct tsi_worker *worker, const struct tsi_assignment *item)
 {
     struct tsi_worker_task *task = tsi_worker_pool_take(&worker->task_pool);
     struct tsi_worker_job *job = tsi_worker_job_find(worker, item->job);
-    struct tsi_worker_input *inputs = task->inputs.items;
-    const size_t capacity = task->inputs.capacity;
-    *task = (struct tsi_worker_task){
-        .entry = {item->rank, item->sequence, TSI_WORKER_NOT_QUEUED},
-        .job = job,
-        .task = item->task,
-        .sequence = item->sequence,
-        .rank = item->rank,
-        .end.job = item->job,
-    };
-    task->inputs.items = inputs;
-    task->inputs.capacity = capacity;
+    task->entry = (struct tsi_worker_entry){item->rank, item->sequence, TSI_WORKER_NOT_QUEUED};
+    task->job = job;
+    task->next = NULL;
+    task->previous = NULL;
+    tsi_vec_clear(&task->inputs);
+    task->missing = 0;
+    task->task = item->task;
+    task->sequence = item->sequence;
+    task->rank = item->rank;
+    task->run = 0;
+    task->state = TSI_WORKER_NEEDS_INPUTS;
+    task->orphan = false;
+    task->output = NULL;
+    task->end.job = item->job;
+    task->text = NULL;
     if (job != NULL) {
         task->next = job->tasks;
         job->tasks = task;
@@ -162,12 +167,13 @@ new_record(struct tsi_worker *worker, const struct tsi_assignment *item)
 static void
 assign(struct tsi_worker *worker, const struct tsi_assignment *item, struct places *places)
 {
-    struct tsi_worker_task *task = new_record(worker, item);
+    struct tsi_worker_task *task = new_task(worker, item);
     if (!resolve(task) || tsi_table_get(&worker->sequences, task->sequence) != NULL) {
         tsi_worker_task_end(worker, task, TSI_ATTEMPT_FAILED, TESS_EPROTOCOL, "no such task");
         return;
     }
-    enum added added = add_inputs(worker, task, places);
+    const bool has_inputs = task->job->program->ops[task->op].input_count > 0;
+    enum added added = has_inputs ? add_inputs(worker, task, places) : ADDED;
     if (added == ADDED && !tsi_table_put(&worker->sequences, task->sequence, task)) {
         added = NO_MEMORY;
     }

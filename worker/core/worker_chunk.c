@@ -47,18 +47,17 @@ new_record(struct tsi_worker *worker, tsi_key key, struct tsi_worker_job *job)
         !tsi_worker_queue_reserve(&worker->fetches, worker->chunk_pool.used_count + 1)) {
         return NULL;
     }
-    struct tsi_worker_chunk *chunk = tsi_worker_pool_take(&worker->chunk_pool);
+    struct tsi_worker_chunk *chunk = tsi_worker_pool_take_clear(&worker->chunk_pool);
     if (!tsi_table_put(&worker->chunks, key, chunk)) {
         tsi_worker_pool_give(&worker->chunk_pool, chunk);
         return NULL;
     }
-    *chunk = (struct tsi_worker_chunk){
-        .entry = {.at = TSI_WORKER_NOT_QUEUED, .order = worker->fetch_order++},
-        .key = key,
-        .job = job,
-        .next = job->chunks,
-        .mapped = true,
-    };
+    chunk->entry.at = TSI_WORKER_NOT_QUEUED;
+    chunk->entry.order = worker->fetch_order++;
+    chunk->key = key;
+    chunk->job = job;
+    chunk->next = job->chunks;
+    chunk->mapped = true;
     if (chunk->next != NULL) {
         chunk->next->previous = chunk;
     }
@@ -240,7 +239,9 @@ void
 tsi_worker_chunk_arrived(struct tsi_worker *worker, struct tsi_worker_chunk *chunk, void *handle,
                          uint64_t bytes)
 {
-    tsi_worker_chunk_stop(worker, chunk);
+    if (chunk->state != TSI_WORKER_NOWHERE) {
+        tsi_worker_chunk_stop(worker, chunk);
+    }
     chunk->state = TSI_WORKER_HELD;
     chunk->handle = handle;
     chunk->bytes = bytes;

@@ -44,7 +44,7 @@ tsi_worker_job_add(struct tsi_worker *worker, uint32_t number)
 }
 
 static void
-remove_record(struct tsi_worker *worker, struct tsi_worker_job *job)
+remove_job(struct tsi_worker *worker, struct tsi_worker_job *job)
 {
     if (!job->detached) {
         tsi_map_remove(&worker->jobs, job->number);
@@ -77,7 +77,7 @@ tsi_worker_job_settle(struct tsi_worker *worker, struct tsi_worker_job *job)
         job->drops = NULL;
     }
     if (job->program == NULL && job->tasks == NULL && job->chunks == NULL) {
-        remove_record(worker, job);
+        remove_job(worker, job);
     }
 }
 

@@ -26,6 +26,8 @@ bool tsi_worker_pool_reserve(struct tsi_worker_pool *pool, size_t count);
 // A record, which must have been reserved. A fresh one is zero; one that was given back is as it
 // was, but for its first pointer.
 void *tsi_worker_pool_take(struct tsi_worker_pool *pool);
+// The same with all of it zero.
+void *tsi_worker_pool_take_clear(struct tsi_worker_pool *pool);
 void tsi_worker_pool_give(struct tsi_worker_pool *pool, void *record);
 
 // Frees all records, used ones too.

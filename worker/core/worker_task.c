@@ -279,6 +279,7 @@ put_output(struct tsi_worker *worker, struct tsi_worker_chunk *output,
     if (output->state == TSI_WORKER_HELD) {
         // A copy from elsewhere is as good: a chunk is the same wherever it was computed.
         (void)tsi_vec_push(&worker->releases, event->executed.handle);
+        tsi_worker_chunk_count(worker, output);
     } else {
         tsi_worker_chunk_arrived(worker, output, event->executed.handle, event->executed.bytes);
     }
@@ -300,14 +301,13 @@ static void
 finish(struct tsi_worker *worker, struct tsi_worker_task *task, struct tsi_worker_chunk *output,
        const struct tsi_worker_event *event)
 {
+    output->freed = false;
     put_output(worker, output, event);
     output->known = true;
     output->told = true; // before it can leave, by its lock
-    output->freed = false;
     output->unclaimed = false;
     output->pins++;
     output->locks++;
-    tsi_worker_chunk_count(worker, output);
     task->output = output;
     task->state = TSI_WORKER_DONE;
     task->completion = (struct tsi_completion){
