@@ -48,8 +48,10 @@ endfunction()
 
 # A layer: the static library tess_NAME of the .c files in `folder`, which stands on the layers
 # after DEPENDS and the libraries after LIBRARIES. A folder without sources is a layer of headers.
+# With WHOLE an optimized build compiles all its files as one, so that calls from one to another are
+# as cheap as those within a file; no two of them may then use one name for two things.
 function(tess_layer name folder)
-    cmake_parse_arguments(layer "" "" "DEPENDS;LIBRARIES" ${ARGN})
+    cmake_parse_arguments(layer "WHOLE" "" "DEPENDS;LIBRARIES" ${ARGN})
     list(TRANSFORM layer_DEPENDS PREPEND tess_)
     set(needs ${layer_DEPENDS} ${layer_LIBRARIES})
     tess_sources(${folder} sources)
@@ -64,6 +66,10 @@ function(tess_layer name folder)
     if(sources OR objects)
         add_library(tess_${name} STATIC ${sources} ${objects})
         target_link_libraries(tess_${name} PRIVATE tess_warnings PUBLIC tess_settings ${needs})
+        if(layer_WHOLE AND CMAKE_BUILD_TYPE STREQUAL "Release")
+            set_target_properties(tess_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+            target_compile_options(tess_${name} PRIVATE -O3)
+        endif()
         set_property(GLOBAL APPEND PROPERTY TESS_LAYERS ${name})
         set_property(GLOBAL APPEND PROPERTY TESS_OBJECTS ${objects})
         if(sources)

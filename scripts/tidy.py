@@ -123,7 +123,7 @@ def read_layers(cmake):
         name, folder, rest = words[0], words[1], words[2:]
         rest = rest[: rest.index("LIBRARIES")] if "LIBRARIES" in rest else rest
         folders[name] = folder
-        needs[name] = [word for word in rest if word != "DEPENDS"]
+        needs[name] = [word for word in rest if word not in ("DEPENDS", "WHOLE")]
 
     def reach(name, seen):
         for need in needs[name]:
