@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pages of pointers under the high bits of their numbers. The page that was changed last is tried
-// first. One page that became empty is kept, so that a window of numbers that moves on and on takes
-// no memory in turn.
+// first. A few pages that became empty are kept, so that a window of numbers that moves on and on
+// takes no memory in turn.
 
 #include "engine/base/table.h"
 
 #include "engine/base/memory.h"
+
+// Empty pages that are kept. Those who put may be a few pages ahead of those who take out.
+enum { SPARES_MAX = 8 };
 
 void
 tsi_table_fini(struct tsi_table *table)
@@ -17,7 +20,11 @@ tsi_table_fini(struct tsi_table *table)
     while (tsi_map_next(&table->pages, &cursor, &key, &value)) {
         tsi_free((void *)(uintptr_t)value);
     }
-    tsi_free(table->spare);
+    while (table->spare != NULL) {
+        struct tsi_table_page *next = table->spare->next;
+        tsi_free(table->spare);
+        table->spare = next;
+    }
     tsi_map_fini(&table->pages);
     *table = (struct tsi_table){0};
 }
@@ -46,15 +53,32 @@ add_page(struct tsi_table *table, uint64_t number)
 {
     if (table->spare == NULL) {
         table->spare = tsi_calloc(1, sizeof *table->spare);
+        table->spare_count = table->spare != NULL ? 1 : 0;
     }
     struct tsi_table_page *page = table->spare;
-    if (page == NULL ||
-        !tsi_map_put(&table->pages, number >> TSI_TABLE_PAGE_BITS, (uintptr_t)page)) {
+    const uint64_t place = number >> TSI_TABLE_PAGE_BITS;
+    if (page == NULL || !tsi_map_put(&table->pages, place, (uintptr_t)page)) {
         return NULL;
     }
-    page->number = number >> TSI_TABLE_PAGE_BITS;
-    table->spare = NULL;
+    page->number = place;
+    table->spare = page->next;
+    table->spare_count--;
     return page;
+}
+
+// A page is empty.
+static void
+remove_page(struct tsi_table *table, struct tsi_table_page *page)
+{
+    tsi_map_remove(&table->pages, page->number);
+    table->last = NULL;
+    if (table->spare_count == SPARES_MAX) {
+        tsi_free(page);
+        return;
+    }
+    page->next = table->spare;
+    table->spare = page;
+    table->spare_count++;
 }
 
 bool
@@ -82,9 +106,6 @@ tsi_table_remove_far(struct tsi_table *table, uint64_t number)
     table->count--;
     table->last = page;
     if (--page->count == 0) {
-        tsi_map_remove(&table->pages, page->number);
-        tsi_free(table->spare);
-        table->spare = page;
-        table->last = NULL;
+        remove_page(table, page);
     }
 }

@@ -16,8 +16,9 @@
 enum { TSI_TABLE_PAGE_BITS = 8, TSI_TABLE_PAGE_ITEMS = 1 << TSI_TABLE_PAGE_BITS };
 
 struct tsi_table_page {
-    uint64_t number; // of its members, without the low bits
-    size_t count;    // members
+    uint64_t number;             // of its members, without the low bits
+    size_t count;                // members
+    struct tsi_table_page *next; // of the empty ones
     void *items[TSI_TABLE_PAGE_ITEMS];
 };
 
@@ -25,7 +26,8 @@ struct tsi_table_page {
 struct tsi_table {
     struct tsi_map pages;         // by the number of their first member
     struct tsi_table_page *last;  // the page that was changed last, or NULL
-    struct tsi_table_page *spare; // an empty page, or NULL
+    struct tsi_table_page *spare; // empty pages
+    size_t spare_count;
     size_t count;
 };
 

@@ -1,61 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // In its steady state a session takes memory from the C library by what is open at once and not by
-// how many tasks there are. The allocator's functions are counted on their way to the C library's.
+// how many tasks there are. What the two cores take alone, tests/unit/test_cores_steady.c counts.
 
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 
 #include "tessera.h"
+#include "tests/support/allocations.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_OWN_ALLOCATOR
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_OWN_ALLOCATOR
-#endif
-
-#if defined(__GLIBC__) && !defined(HAS_OWN_ALLOCATOR)
-
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-void *__libc_memalign(size_t alignment, size_t bytes);
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
-
-static atomic_long calls;
-
-void *
-malloc(size_t bytes)
-{
-    atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
-    return __libc_malloc(bytes);
-}
-
-void *
-calloc(size_t count, size_t bytes)
-{
-    atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
-    return __libc_calloc(count, bytes);
-}
-
-void *
-realloc(void *old, size_t bytes)
-{
-    atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
-    return __libc_realloc(old, bytes);
-}
-
-void *
-aligned_alloc(size_t alignment, size_t bytes)
-{
-    atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
-    return __libc_memalign(alignment, bytes);
-}
+#ifdef ALLOCATIONS_ARE_COUNTED
 
 // The sum of `count` chunks of one element; how many allocations that took. A new number makes it a
 // new expression, so that nothing is found again.
@@ -63,12 +16,12 @@ static long
 count_calls(tess_session *session, int64_t count, double each)
 {
     double sum = 0;
-    const long before = atomic_load(&calls);
+    const long before = atomic_load(&allocations);
     tess_array *x = tess_full(session, TESS_SHAPE(count), TESS_CHUNKS(1), TESS_F64, each);
     const tess_status status = tess_compute(tess_sum(x, TESS_AXES_ALL), &sum, sizeof sum);
     cr_assert_eq(status, TESS_OK);
     cr_assert_eq(sum, (double)count * each);
-    return atomic_load(&calls) - before;
+    return atomic_load(&allocations) - before;
 }
 
 static void
@@ -90,7 +43,7 @@ check_steady(int threads)
 Test(steady, allocations_do_not_grow_by_the_number_of_tasks)
 {
     void *volatile one = malloc(1);
-    cr_assert_gt(atomic_load(&calls), 0, "nothing is counted");
+    cr_assert_gt(atomic_load(&allocations), 0, "nothing is counted");
     free(one);
     check_steady(1);
     check_steady(2);
