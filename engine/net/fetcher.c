@@ -35,6 +35,11 @@ enum {
     EVENTS_PER_TURN = 64,
 };
 
+// Bytes of a segment that is asked for. Far fewer than a segment may have: libzmq makes memory for
+// each message, with encryption three times, and what the C library takes from the kernel anew each
+// time costs more than all copies.
+#define SEGMENT_BYTES ((uint64_t)256 << 10)
+
 // When what waits for memory is looked at again.
 #define WAIT_NS (2 * TSI_MILLISECOND)
 
@@ -69,7 +74,7 @@ tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context)
         fetcher->net = net;
         fetcher->done = done;
         fetcher->context = context;
-        fetcher->bounds = (struct tsi_source_bounds){TSI_WIRE_SEGMENT_MAX, UINT64_MAX, 0};
+        fetcher->bounds = (struct tsi_source_bounds){SEGMENT_BYTES, UINT64_MAX, 0};
         fetcher->events = epoll_create1(EPOLL_CLOEXEC);
     }
     return fetcher;
@@ -81,9 +86,9 @@ tsi_fetcher_bound(struct tsi_fetcher *fetcher, uint64_t bytes)
     const uint64_t least = (uint64_t)128 << 10;
     const uint64_t part = bytes / 4;
     fetcher->bounds.ahead_bytes_max = bytes;
-    fetcher->bounds.segment_bytes = part < least                  ? least
-                                    : part < TSI_WIRE_SEGMENT_MAX ? part
-                                                                  : TSI_WIRE_SEGMENT_MAX;
+    fetcher->bounds.segment_bytes = part < least           ? least
+                                    : part < SEGMENT_BYTES ? part
+                                                           : SEGMENT_BYTES;
 }
 
 void

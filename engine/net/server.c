@@ -25,7 +25,7 @@ enum {
     LINE_MAX_REQUESTS = 1024, // that wait for one reader; more are dropped
 };
 
-// Bytes of segments that may wait for one reader, twice what a fetcher asks for at once, and bytes
+// Bytes of segments that may wait for one reader, more than a fetcher asks for at once, and bytes
 // of the chunks that they are parts of. One chunk may be larger.
 #define QUEUED_BYTES_MAX (8 * (uint64_t)TSI_WIRE_SEGMENT_MAX)
 #define PINNED_BYTES_MAX ((uint64_t)64 << 20)

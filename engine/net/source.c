@@ -21,8 +21,6 @@ enum {
     BREAKS_MAX = 3,
 };
 
-enum { SEGMENTS_AHEAD = 4 };
-
 struct tsi_source *
 tsi_source_new(struct tsi_net *net, struct tsi_source_bounds *bounds, uint32_t peer,
                const char *endpoint, bool may_borrow)
@@ -247,7 +245,6 @@ may_ask(const struct tsi_source *source)
 {
     const struct tsi_source_bounds *bounds = source->bounds;
     return source->gets < GETS_MAX &&
-           source->bytes_ahead < SEGMENTS_AHEAD * bounds->segment_bytes &&
            (source->bytes_ahead == 0 || bounds->ahead_bytes < bounds->ahead_bytes_max);
 }
 

@@ -3,7 +3,7 @@
 // Chunks between processes: whoever needs one pulls it from whoever has it.
 //
 // A server answers GET with SEGMENTs, sent straight from the chunk's memory. A fetcher has one
-// DEALER for each peer that it pulls from, asks for a few segments ahead, and puts them together in
+// DEALER for each peer that it pulls from, asks for some segments ahead, and puts them together in
 // a fresh chunk. Large chunks of a peer on the same host are borrowed instead (lease.h): what the
 // fetcher gives is then the peer's own memory, which cannot be written. Both belong to the thread
 // that makes them, which polls their sockets.
@@ -53,7 +53,7 @@ typedef void tsi_fetcher_done(void *context, tsi_key key, uint32_t peer, struct 
 struct tsi_fetcher *tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context);
 
 // Lets at most `bytes` be under way, in smaller segments where that is little. Without a call it is
-// four segments from each peer. Before fetches start.
+// 8 MiB from each peer. Before fetches start.
 void tsi_fetcher_bound(struct tsi_fetcher *fetcher, uint64_t bytes);
 void tsi_fetcher_free(struct tsi_fetcher *fetcher); // fetches under way are forgotten
 
