@@ -122,10 +122,11 @@ start_worker(struct bench_cluster *cluster)
 static pid_t
 start_scheduler(const struct bench_cluster *cluster, enum bench_wire wire)
 {
+    const bool is_tcp = wire == BENCH_TCP_OPEN || wire == BENCH_TCP_CURVE;
     char *const words[] = {"tessera-scheduler",
                            "--scheduler-file",
                            (char *)(uintptr_t)cluster->file,
-                           wire == BENCH_IPC ? NULL : "--host",
+                           is_tcp ? "--host" : NULL,
                            "127.0.0.1",
                            "--port",
                            "0",
@@ -150,6 +151,9 @@ bench_cluster_start(int workers, enum bench_wire wire)
     }
     snprintf(cluster->file, sizeof cluster->file, "%s/scheduler.json", cluster->directory);
     snprintf(cluster->log, sizeof cluster->log, "%s/scheduler.log", cluster->directory);
+    if (wire != BENCH_IPC) {
+        setenv("TESSERA_SHARE_MEMORY", "0", 1);
+    }
     cluster->scheduler = start_scheduler(cluster, wire);
     for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
         cluster->workers[cluster->worker_count++] = start_worker(cluster);

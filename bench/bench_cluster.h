@@ -11,10 +11,12 @@
 
 struct bench_cluster;
 
-// How its processes are joined.
-enum bench_wire { BENCH_IPC, BENCH_TCP_CURVE, BENCH_TCP_OPEN };
+// How its processes are joined, each way with one thing more than the one before. Memory is lent by
+// the first alone; the others send chunks in segments, as members on different hosts must.
+enum bench_wire { BENCH_IPC, BENCH_IPC_SENT, BENCH_TCP_OPEN, BENCH_TCP_CURVE };
 
-// Returns when all workers have joined; NULL on failure, after bench_fail().
+// Returns when all workers have joined; NULL on failure, after bench_fail(). Whether memory is lent
+// is set in this process's environment, for the daemons and for the session of this process.
 struct bench_cluster *bench_cluster_start(int workers, enum bench_wire wire);
 
 // Kills the first worker by SIGKILL, and starts another one in its place. False after bench_fail().

@@ -33,7 +33,7 @@ packages_of()
     bench)
         packages_of build
         echo python3-numpy python3-numexpr python3-dask python3-distributed openmpi-bin \
-            python3-mpi4py python3-celery python3-redis redis-server
+            python3-mpi4py python3-cryptography python3-celery python3-redis redis-server
         ;;
     *)
         echo "install-deps.sh: no group is called $1; there are build, test, check, aarch64, bench" >&2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Dask's distributed scheduler with two worker processes of one thread each (one for jobs between a
-# client and a worker).
+# client and a worker), over tcp; jobs whose names end with _tls over TLS, as their names without it.
 
 from peer import JOB, SIZE, need, percentile, serve_job, timed
 
@@ -10,6 +10,7 @@ ROUND_TRIPS_MAX = 100
 CUTS = 8
 RECHUNK_CUTS = 32
 CHUNKS = 16
+TLS = "_tls"
 
 
 def inc(x):
@@ -69,6 +70,19 @@ def jobs_of(client):
         futures = client.scatter(pieces(), hash=False)
         return lambda: SIZE * 8 / timed(lambda: client.gather(futures))
 
+    def broadcast():
+        names = list(client.scheduler_info()["workers"])
+
+        def work():
+            # New each time: a worker keeps what it has fetched.
+            x = client.submit(np.random.default_rng(1).random, SIZE, workers=names[:1], pure=False)
+            wait(x)
+            return timed(lambda: client.gather([
+                client.submit(np.sum, x, workers=[name], pure=False) for name in names
+            ]))
+
+        return work
+
     return {
         "normal_mean": normal_mean,
         "transpose_add": lambda: kept(False, lambda x: (x + x.T).mean(axis=1)),
@@ -80,17 +94,23 @@ def jobs_of(client):
         "vector_add": vector_add,
         "scatter": scatter,
         "gather": gather,
+        "broadcast": broadcast,
     }
 
 
 def main():
     distributed = need("distributed")
-    workers = 1 if JOB == "vector_add" else 2
+    workers = 1 if JOB.startswith("vector_add") else 2
+    way = {}
+    if JOB.endswith(TLS):
+        need("cryptography")
+        way = {"protocol": "tls://", "security": True}
     with distributed.LocalCluster(n_workers=workers, threads_per_worker=1,
-                                  dashboard_address=None) as cluster:
+                                  dashboard_address=None, **way) as cluster:
         with distributed.Client(cluster) as client:
             client.wait_for_workers(workers)
-            serve_job(jobs_of(client))
+            jobs = jobs_of(client)
+            serve_job({**jobs, **{name + TLS: job for name, job in jobs.items()}})
 
 
 if __name__ == "__main__":

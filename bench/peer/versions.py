@@ -11,7 +11,8 @@ import subprocess
 versions = {"Python": platform.python_version()}
 for title, name in (("NumPy", "numpy"), ("numexpr", "numexpr"), ("Dask", "dask"),
                     ("Dask distributed", "distributed"), ("mpi4py", "mpi4py"),
-                    ("Celery", "celery"), ("redis (Python)", "redis")):
+                    ("Celery", "celery"), ("redis (Python)", "redis"),
+                    ("cryptography", "cryptography")):
     try:
         versions[title] = importlib.import_module(name).__version__
     except Exception:  # not installed, or broken: it has no version either way
