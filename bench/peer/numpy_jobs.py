@@ -3,6 +3,8 @@
 # NumPy, by one thread but for its matrix product, and numexpr with its threads: the same work on the
 # same sizes.
 
+import os
+
 from peer import SIZE, THREADS, need, scratch_file, serve_job, timed
 
 np = need("numpy")
@@ -127,19 +129,38 @@ def transpose():
     return lambda: timed(lambda: np.copyto(out, x.T))
 
 
-def npy_file(save):
+def npy_sum(mmap_mode):
+    def prepare():
+        path = scratch_file()
+        np.save(path, square())
+        return lambda: timed(lambda: np.load(path, mmap_mode=mmap_mode).sum(axis=1))
+
+    return prepare
+
+
+def sync(path):
+    file = os.open(path, os.O_RDONLY)
+    os.fsync(file)
+    os.close(file)
+
+
+def save_durably(path, x):
+    """As Tessera saves: whole and on the disk before it takes the name, and then the name is."""
+    temporary = path + ".part"
+    with open(temporary, "wb") as file:
+        np.save(file, x)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync(os.path.dirname(path))
+
+
+def npy_save(save):
     def prepare():
         path = scratch_file()
         x = square()
-        np.save(path, x)
-
-        def again():
-            if save:
-                np.save(path, x)
-            else:
-                np.load(path, mmap_mode="r").sum(axis=1)
-
-        return lambda: timed(again)
+        save(path, x)
+        return lambda: timed(lambda: save(path, x))
 
     return prepare
 
@@ -175,6 +196,8 @@ serve_job({
     "transpose_add": of_matrix(lambda x: (x + x.T).mean(axis=1), square),
     "transpose": transpose,
     "strided_sum": of_matrix(lambda x: x[::2, ::3].sum(axis=1), square),
-    "npy_sum": npy_file(False),
-    "npy_save": npy_file(True),
+    "npy_sum": npy_sum("r"),
+    "npy_sum_read": npy_sum(None),
+    "npy_save": npy_save(np.save),
+    "npy_save_durably": npy_save(save_durably),
 })
