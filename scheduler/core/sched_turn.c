@@ -113,7 +113,7 @@ static bool
 run_job(struct tsi_sched *sched, struct tsi_sched_job *job, uint64_t queued_max, bool crowded)
 {
     if (job->doomed || job->dropping || job->counts[TSI_TASK_QUEUED] >= queued_max ||
-        !tsi_sched_fit_check(sched, job)) {
+        (!job->fits_checked && !tsi_sched_fit_check(sched, job))) {
         return false;
     }
     if (job->stack.count == 0 && !open_next(sched, job, crowded)) {

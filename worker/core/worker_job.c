@@ -138,6 +138,17 @@ tsi_worker_job_drop(struct tsi_worker *worker, struct tsi_worker_job *job)
 // More than any machine has, and so little that sums of it do not overflow.
 #define WORKSPACE_MAX (UINT64_C(1) << 56)
 
+// Bytes of each output of an operation, UINT64_MAX if not all have the same.
+static uint64_t
+even_bytes(const struct tsi_chunk_op *op)
+{
+    const int64_t largest = tsi_grid_chunk_elements_max(&op->array);
+    int64_t all = 0;
+    const bool is_even = !__builtin_mul_overflow(largest, (int64_t)op->task_count, &all) &&
+                         all == tsi_grid_element_count(&op->array);
+    return is_even ? tsi_chunk_op_bytes_max(op) : UINT64_MAX;
+}
+
 const struct tsi_worker_needs *
 tsi_worker_job_needs(struct tsi_worker_job *job, int op)
 {
@@ -147,6 +158,7 @@ tsi_worker_job_needs(struct tsi_worker_job *job, int op)
         const uint64_t workspace = tsi_chunk_op_workspace_max(job->program, chunk_op);
         needs->workspace = workspace < WORKSPACE_MAX ? workspace : WORKSPACE_MAX;
         needs->cost_ns = tsi_chunk_op_cost_ns(job->program, chunk_op);
+        needs->even_bytes = even_bytes(chunk_op);
         needs->is_short = needs->cost_ns <= SHORT_NS;
         needs->mirror = tsi_mirror_find(chunk_op);
     }

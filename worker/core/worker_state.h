@@ -34,9 +34,10 @@ struct tsi_worker_task;
 
 // What a task of an operation takes, found when the first one starts.
 struct tsi_worker_needs {
-    uint64_t workspace; // UINT64_MAX: not asked for yet
-    uint64_t cost_ns;   // how long it is expected to take
-    int64_t frontier;   // no task of this chunk number or a higher one was assigned here
+    uint64_t workspace;  // UINT64_MAX: not asked for yet
+    uint64_t cost_ns;    // how long it is expected to take
+    uint64_t even_bytes; // of each output; UINT64_MAX: not all have the same
+    int64_t frontier;    // no task of this chunk number or a higher one was assigned here
     struct tsi_mirror mirror;
     bool is_short;
 };

@@ -212,7 +212,9 @@ start_next(struct tsi_worker *worker)
     struct tsi_worker_task *task = (struct tsi_worker_task *)(void *)entry;
     struct tsi_worker_job *job = task->job;
     const struct tsi_worker_needs *needs = tsi_worker_job_needs(job, task->op);
-    const uint64_t output = tsi_chunk_op_bytes(&job->program->ops[task->op], task->chunk);
+    const uint64_t output = needs->even_bytes != UINT64_MAX
+                                ? needs->even_bytes
+                                : tsi_chunk_op_bytes(&job->program->ops[task->op], task->chunk);
     const uint64_t reserved = output + needs->workspace;
     const bool is_along = goes_along(worker, task, needs);
     const size_t busy = worker->run_count - worker->free_run_count - worker->along_count;
