@@ -3,8 +3,9 @@
 #
 # Where the instructions of a tiny task go: a Markdown table by stage, from callgrind, for tasks of one
 # element that are kept, in an embedded session with one thread and through a scheduler and two
-# workers. With --time also nanoseconds in the embedded session, by samples of perf, whose functions
-# are looked for by name among those of callgrind; the drop of the chunks after each run is in them.
+# workers. With --time also nanoseconds on a processor, by samples of perf, of each program by itself;
+# the drop of the chunks after each run is in them. What is inlined counts for the file that it is
+# written in, in both.
 #
 #   python3 scripts/bench-stages.py [--cluster] [--time] [--tasks N]
 #
@@ -59,25 +60,15 @@ def stage_of(path):
     return LIBRARIES
 
 
-def read_costs(path, costs, functions):
-    """Adds the own cost of each stage in a file of callgrind to `costs`, and that of each function
-    and stage to `functions`."""
+def read_costs(path, costs):
+    """Adds the own cost of each stage in a file of callgrind to `costs`."""
     names = {}
-    names_of_functions = {}
     stage = LIBRARIES
-    function = ""
     skips = False
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             found = re.match(r"(fl|fi|fe|cfl|cfi)=\((\d+)\)(?: (.*))?$", line.rstrip())
-            named = re.match(r"c?fn=\((\d+)\)(?: (.*))?$", line.rstrip())
-            if named:
-                number, name = named.groups()
-                if name:
-                    names_of_functions[number] = name
-                if line.startswith("fn="):
-                    function = names_of_functions.get(number, "")
-            elif found:
+            if found:
                 kind, number, name = found.groups()
                 if name:
                     names[number] = name
@@ -88,11 +79,10 @@ def read_costs(path, costs, functions):
             elif line[:1].isdigit() or line[:1] in "+-*":
                 if not skips:
                     costs[stage] += int(line.split()[-1])
-                    functions[function, stage] += int(line.split()[-1])
                 skips = False
 
 
-def count(bench, tasks, functions):
+def count(bench, tasks):
     """Instructions of each stage of one run of a bench, all its processes together."""
     costs = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -104,40 +94,54 @@ def count(bench, tasks, functions):
         if done.returncode != 0 or not re.search(r"^[\d.]+(e\+\d+)?$", done.stdout, re.M):
             sys.exit(f"bench-stages.py: {bench} failed: {done.stdout}{done.stderr[-2000:]}")
         for name in os.listdir(folder):
-            read_costs(os.path.join(folder, name), costs, functions)
+            read_costs(os.path.join(folder, name), costs)
     return costs
 
 
-def sample(functions):
-    """Nanoseconds a task of each stage of the embedded bench."""
-    stages = {}
-    for (function, stage), _ in sorted(functions.items(), key=lambda item: item[1]):
-        stages[function] = stage  # that of the costliest of those with this name
-    times = collections.Counter()
+def files_of(program, addresses):
+    """The file of the innermost function, inlined or not, at each address of a program."""
+    done = subprocess.run(["addr2line", "-e", os.path.join(BUILD, "bin", program)],
+                          input="\n".join(addresses), capture_output=True, text=True, check=True)
+    return dict(zip(addresses, done.stdout.splitlines()))
+
+
+def sample(bench):
+    """Nanoseconds a task of each stage of a bench, by program: of all its processes together."""
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "perf")
         record = ["perf", "record", "-q", "-F", str(FREQUENCY), "-o", data,
-                  os.path.join(BUILD, "bin", "tessera-bench"), "serve", "tasks-embedded",
+                  os.path.join(BUILD, "bin", "tessera-bench"), "serve", bench,
                   str(TASKS_TIMED), "1"]
-        report = ["perf", "report", "-i", data, "--no-children", "-g", "none", "--sort", "sym",
-                  "-F", "sample,sym", "--stdio"]
-        for command, text in ((record, "go\n" * RUNS), (report, "")):
+        script = ["perf", "script", "-i", data, "-F", "pid,ip,dso"]
+        for command, text in ((record, "go\n" * RUNS), (script, "")):
             done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 sys.exit(f"bench-stages.py: perf failed: {done.stderr[-2000:]}")
-    for line in done.stdout.splitlines():
-        found = re.match(r"\s*(\d+)\s+\[(.)\] (\S+)", line)
-        if found:
-            samples, where, function = found.groups()
-            function = re.sub(r"\.(constprop|isra|part|cold|lto_priv)\b.*", "", function)
-            stage = KERNEL if where == "k" else stages.get(function, LIBRARIES)
-            times[stage] += int(samples) * 1e9 / FREQUENCY / RUNS / TASKS_TIMED
+    samples = collections.Counter(re.findall(r"^\s*(\d+)\s+([0-9a-f]+)\s+\((.*)\)\s*$",
+                                             done.stdout, re.M))
+    programs = {}
+    addresses = collections.defaultdict(set)
+    for pid, address, path in samples:
+        if os.path.dirname(path) == os.path.join(BUILD, "bin"):
+            if programs.get(pid, "tessera-bench") == "tessera-bench":  # before it starts another
+                programs[pid] = os.path.basename(path)
+            addresses[path].add(address)
+    files = {path: files_of(os.path.basename(path), sorted(found))
+             for path, found in addresses.items()}
+    times = collections.defaultdict(collections.Counter)
+    for (pid, address, path), count in samples.items():
+        if path.startswith("[") and not path.startswith("[vdso"):
+            stage = KERNEL
+        else:
+            stage = stage_of(files[path][address]) if path in files else LIBRARIES
+        times[programs.get(pid, "")][stage] += count * 1e9 / FREQUENCY / RUNS / TASKS_TIMED
     return times
 
 
 def build():
+    # An address that was sampled is one of the file.
     for command in (["cmake", "--preset", "test", "-B", BUILD, "-DCMAKE_C_FLAGS=-g1",
-                     "-DTESSERA_TESTS=OFF"],
+                     "-DCMAKE_EXE_LINKER_FLAGS=-no-pie", "-DTESSERA_TESTS=OFF"],
                     ["cmake", "--build", BUILD, "-j", "2"]):
         done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -153,18 +157,22 @@ def main():
     build()
     benches = ["tasks-embedded"] + (["tasks-cluster"] if options.cluster else [])
     columns = []
-    functions = collections.Counter()
     for bench in benches:
-        few = count(bench, options.tasks, collections.Counter())
-        many = count(bench, 2 * options.tasks, functions if bench == "tasks-embedded"
-                     else collections.Counter())
+        few = count(bench, options.tasks)
+        many = count(bench, 2 * options.tasks)
         columns.append({name: (many[name] - few[name]) / options.tasks for name in many})
     heads = ["embedded, one thread", "scheduler and two workers"][:len(columns)]
     names = [name for name, _ in STAGES] + [LIBRARIES]
     if options.time:
-        columns.append(sample(functions))
-        heads.append("embedded, one thread, ns")
         names.append(KERNEL)
+        columns.append(sample("tasks-embedded")["tessera-bench"])
+        heads.append("embedded, ns")
+    if options.time and options.cluster:
+        times = sample("tasks-cluster")
+        for program, head in (("tessera-bench", "client, ns"), ("tessera-scheduler", "scheduler, ns"),
+                              ("tessera-worker", "both workers, ns")):
+            columns.append(times[program])
+            heads.append(head)
     print("| instructions or ns a task | " + " | ".join(heads) + " |")
     print("|---|" + "---|" * len(columns))
     for name in names:
