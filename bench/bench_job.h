@@ -27,7 +27,8 @@ struct bench_job *bench_job_open_on(const struct bench_setup *setup, int workers
                                     enum bench_wire wire);
 
 // Memory for `in` or `out`. They are written to, so that no page is missing later; inputs get
-// numbers between 0 and 1, the same in every run. NULL for a job that is NULL, or closes the job
+// numbers between 0 and 1, the same in every run. Large ones are in huge pages where the system has
+// them, as NumPy's arrays are. NULL for a job that is NULL, or closes the job
 // and is NULL when memory runs out.
 struct bench_job *bench_job_input(struct bench_job *job, int which, int64_t count);
 struct bench_job *bench_job_output(struct bench_job *job, size_t bytes);
