@@ -74,6 +74,8 @@ xor_lower_words(bits a, bits b, bits c)
 {
 #if defined __AVX512F__
     return (bits)_mm512_mask_ternarylogic_epi32((__m512i)a, 0x5555, (__m512i)b, (__m512i)c, 0x96);
+#elif defined __AVX2__
+    return (bits)_mm256_blend_epi32((__m256i)(a ^ (b ^ c)), (__m256i)a, 0xAA);
 #else
     return a ^ ((b ^ c) & UINT32_MAX);
 #endif
@@ -87,6 +89,8 @@ pick(bits of, int bit, reals a, reals b)
     const __m512i one = _mm512_set1_epi64(1LL << bit);
     return (reals)_mm512_mask_blend_pd(_mm512_test_epi64_mask((__m512i)of, one), (__m512d)a,
                                        (__m512d)b);
+#elif defined __AVX2__
+    return (reals)_mm256_blendv_pd((__m256d)a, (__m256d)b, (__m256d)(of << (63 - bit)));
 #else
     const bits mask = -((of >> bit) & 1);
     return (reals)(((bits)a & ~mask) | ((bits)b & mask));
@@ -116,6 +120,15 @@ all(uint64_t x)
     return x - (bits){0};
 }
 
+// The nearest numbers. Both halves are exact, as digits of 2^84 + … and 2^52 + ….
+LANES_INLINE reals
+round_number(bits number)
+{
+    const reals high = (reals)((number >> 32) | UINT64_C(0x4530000000000000));
+    const reals low = (reals)((number & UINT32_MAX) | UINT64_C(0x4330000000000000));
+    return (high - (0x1p84 + 0x1p52)) + low;
+}
+
 // The exponent k and the significand m, from 3/4 to 3/2, of a whole number that is not 0.
 LANES_INLINE void
 split(bits number, reals *k, reals *m)
@@ -125,7 +138,7 @@ split(bits number, reals *k, reals *m)
     *k = (reals)_mm512_getexp_pd(_mm512_mul_pd(x, _mm512_set1_pd(4.0 / 3)));
     *m = (reals)_mm512_getmant_pd(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
 #else
-    const bits x = (bits) __builtin_convertvector(number, reals);
+    const bits x = (bits)round_number(number);
     const bits shifted = x + (UINT64_C(0x3FF0000000000000) - UINT64_C(0x3FE8000000000000));
     *k = (reals)((shifted >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023.0);
     *m = (reals)((shifted & UINT64_C(0x000FFFFFFFFFFFFF)) + UINT64_C(0x3FE8000000000000));
