@@ -13,6 +13,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
 endif()
 set(TESS_ISA_FLAGS_baseline "")
 set(TESS_ISA_FLAGS_avx2 -mavx2 -mfma)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION VERSION_GREATER_EQUAL 12)
+    # Without it gcc copies the 32 bytes of a register in two halves, by way of the stack.
+    list(APPEND TESS_ISA_FLAGS_avx2 -mmove-max=256 -mstore-max=256)
+endif()
 set(TESS_ISA_FLAGS_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma
                           -mprefer-vector-width=512)
 

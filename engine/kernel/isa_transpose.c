@@ -9,7 +9,7 @@
 
 #include "engine/kernel/isa.h"
 
-#if defined(TSI_ISA_avx512)
+#if defined(TSI_ISA_avx512) || defined(TSI_ISA_avx2)
 #include <immintrin.h>
 #endif
 
@@ -163,10 +163,70 @@ SQUARE(32, 16)
 TRANSPOSE(32, 16)
 TRANSPOSE(64, 8)
 #elif defined(TSI_ISA_avx2)
-SQUARE(32, 8)
-SQUARE(64, 4)
+// Rows are loaded in halves, so that two that belong together are in one register, and the rest is
+// done within halves of registers.
+static inline __attribute__((always_inline)) __m256d
+two_halves(const uint8_t *low, const uint8_t *high)
+{
+    const __m256d half = _mm256_castpd128_pd256(_mm_loadu_pd((const double *)(const void *)low));
+    return _mm256_insertf128_pd(half, _mm_loadu_pd((const double *)(const void *)high), 1);
+}
+
+static inline __attribute__((always_inline)) void
+put(uint8_t *out, __m256d row)
+{
+    _mm256_storeu_pd((double *)(void *)out, row);
+}
+
+// Four squares of 4, so that whole lines are read and written.
+static inline __attribute__((always_inline)) void
+square_64(uint8_t *out, int64_t out_step, const uint8_t *in, int64_t in_step)
+{
+    TSI_UNROLL
+    for (int j = 0; j < 8; j += 4) {
+        const uint8_t *const row = in + j * in_step;
+        TSI_UNROLL
+        for (int i = 0; i < 8; i += 2) {
+            const uint8_t *const from = row + i * 8;
+            uint8_t *const to = out + i * out_step + j * 8;
+            const __m256d even = two_halves(from, from + 2 * in_step);
+            const __m256d odd = two_halves(from + in_step, from + 3 * in_step);
+            put(to, _mm256_unpacklo_pd(even, odd));
+            put(to + out_step, _mm256_unpackhi_pd(even, odd));
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) __m256d
+zip_words(__m256d x, __m256d y, bool upper)
+{
+    const __m256 a = _mm256_castpd_ps(x);
+    const __m256 b = _mm256_castpd_ps(y);
+    return _mm256_castps_pd(upper ? _mm256_unpackhi_ps(a, b) : _mm256_unpacklo_ps(a, b));
+}
+
+static inline __attribute__((always_inline)) void
+square_32(uint8_t *out, int64_t out_step, const uint8_t *in, int64_t in_step)
+{
+    TSI_UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        __m256d x[4];
+        TSI_UNROLL
+        for (int k = 0; k < 4; k++) {
+            const uint8_t *const from = in + k * in_step + i * 4;
+            x[k] = two_halves(from, from + 4 * in_step);
+        }
+        TSI_UNROLL
+        for (int k = 0; k < 2; k++) {
+            const __m256d even = zip_words(x[0], x[1], k == 1);
+            const __m256d odd = zip_words(x[2], x[3], k == 1);
+            put(out + (i + 2 * k) * out_step, _mm256_unpacklo_pd(even, odd));
+            put(out + (i + 2 * k + 1) * out_step, _mm256_unpackhi_pd(even, odd));
+        }
+    }
+}
 TRANSPOSE(32, 8)
-TRANSPOSE(64, 4)
+TRANSPOSE(64, 8)
 #else
 SQUARE(32, 4)
 SQUARE(64, 2)
