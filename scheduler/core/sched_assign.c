@@ -144,8 +144,8 @@ static bool
 record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
                   struct tsi_sched_job *job, uint32_t task, size_t location_first, uint64_t bytes)
 {
-    if (!tsi_vec_reserve(&worker->assigns, 1) || !tsi_vec_reserve(&worker->programs, 1) ||
-        !tsi_sched_worker_know(worker, job)) {
+    if (!tsi_vec_reserve(&worker->assigns, 1) ||
+        !tsi_sched_worker_give_program(sched, worker, job)) {
         return false;
     }
     const uint32_t op = tsi_sched_job_op(job, task);
@@ -160,11 +160,6 @@ record_assignment(struct tsi_sched *sched, struct tsi_sched_worker *worker,
     const uint32_t at = tsi_sched_worker_add_attempt(worker, &attempt);
     if (at == TSI_ATTEMPT_NONE) {
         return false;
-    }
-    struct tsi_sched_known *known = &worker->known.items[job->slot];
-    if (!known->has_program) {
-        known->has_program = true;
-        worker->programs.items[worker->programs.count++] = job->id;
     }
     worker->next_sequence += TSI_PLANTED(reused_sequence) ? 0 : 1;
     if (tsi_sched_rank_before(sched->rank_now, attempt.rank)) {

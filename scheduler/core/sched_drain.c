@@ -136,7 +136,8 @@ choose_taker(const struct tsi_sched *sched)
     return best;
 }
 
-// Starts a copy of a chunk; false if that cannot be now.
+// Starts a copy of a chunk; false if that cannot be now. Only by the program its taker knows how
+// much room it has to make for it.
 static bool
 start_copy(struct tsi_sched *sched, const struct tsi_sched_worker *from,
            const struct tsi_sched_chunk *chunk)
@@ -145,7 +146,7 @@ start_copy(struct tsi_sched *sched, const struct tsi_sched_worker *from,
     const tsi_key key = tsi_key_of(chunk->job->id, chunk->task);
     const struct tsi_location location = {.key = key, .peer = from->peer};
     if (to == NULL || !tsi_vec_reserve(&sched->copies, 1) || !tsi_vec_reserve(&to->copies, 1) ||
-        !tsi_sched_worker_know(to, chunk->job)) {
+        !tsi_sched_worker_give_program(sched, to, chunk->job)) {
         return false;
     }
     const uint64_t bytes = tsi_sched_job_bytes(chunk->job, chunk->op, chunk->task);

@@ -284,6 +284,22 @@ tsi_sched_worker_know(struct tsi_sched_worker *worker, const struct tsi_sched_jo
 }
 
 bool
+tsi_sched_worker_give_program(struct tsi_sched *sched, struct tsi_sched_worker *worker,
+                              const struct tsi_sched_job *job)
+{
+    if (!tsi_vec_reserve(&worker->programs, 1) || !tsi_sched_worker_know(worker, job)) {
+        return false;
+    }
+    struct tsi_sched_known *known = &worker->known.items[job->slot];
+    if (!known->has_program) {
+        known->has_program = true;
+        worker->programs.items[worker->programs.count++] = job->id;
+        tsi_sched_bits_set(sched->outbox.items, worker->slot);
+    }
+    return true;
+}
+
+bool
 tsi_sched_worker_knows(const struct tsi_sched_worker *worker, const struct tsi_sched_job *job)
 {
     return job->slot < worker->known.count && worker->known.items[job->slot].job == job->id;

@@ -120,6 +120,9 @@ bool tsi_sched_worker_may_run(const struct tsi_sched_worker *worker, uint32_t at
 
 // Notes that the worker knows of a job; false when memory is out.
 bool tsi_sched_worker_know(struct tsi_sched_worker *worker, const struct tsi_sched_job *job);
+// The same, and sends it the program before whatever else it is told, unless it has that.
+bool tsi_sched_worker_give_program(struct tsi_sched *sched, struct tsi_sched_worker *worker,
+                                   const struct tsi_sched_job *job);
 bool tsi_sched_worker_knows(const struct tsi_sched_worker *worker, const struct tsi_sched_job *job);
 
 // Whether the batches of the worker hold anything that was not told.

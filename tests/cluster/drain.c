@@ -72,6 +72,28 @@ workers_hand_over(void)
     test_log_wait("scheduler.log", "scheduler ended: tasks=96 workers_lost=0", 1, 1000);
 }
 
+// One that came after the compute, and knows nothing of it, takes over what the only worker has.
+static void
+who_comes_takes_over(void)
+{
+    struct test_cluster cluster;
+    const int ended = test_log_count("scheduler.log", "scheduler ended: tasks=96 workers_lost=0");
+    test_cluster_start(&cluster, 1, 1);
+    tess_session *session = test_session(&cluster);
+    tess_array *x = tess_exp(base(session));
+    test_check(tess_persist(x) == TESS_OK, "persist: %s", tess_session_error(session));
+    test_worker_start(&cluster, 1, NULL);
+    test_workers_await(&cluster, 2);
+    test_signal(cluster.workers[0], SIGTERM);
+    const int code = test_wait(cluster.workers[0], 5000);
+    test_check(code == 0, "the worker that drains ended with %d", code);
+    cluster.workers[0] = 0;
+    test_check(test_digest(x) == expected(), "other bits after the worker left");
+    tess_session_close(session);
+    test_cluster_stop(&cluster);
+    test_log_wait("scheduler.log", "scheduler ended: tasks=96 workers_lost=0", ended + 1, 1000);
+}
+
 // Nobody can take the chunks of the only worker; it ends all the same.
 static void
 last_worker_ends(void)
@@ -154,6 +176,7 @@ main(void)
 {
     test_place_open(60);
     workers_hand_over();
+    who_comes_takes_over();
     last_worker_ends();
     scheduler_finishes();
     second_signal_stops();

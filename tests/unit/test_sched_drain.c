@@ -106,6 +106,31 @@ Test(sched_drain, what_it_alone_has_is_copied_first)
     sched_case_fini(&c, 0);
 }
 
+// By the program alone the taker knows how large the chunks are that it has to make room for.
+Test(sched_drain, who_takes_a_chunk_has_its_program_first)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(70, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    sched_case_drain(&c, a);
+    sched_case_poll(&c);
+    cr_assert(c.actions.count == 2, "%zu actions", c.actions.count);
+    const struct tsi_sched_action *first = &c.actions.items[0];
+    cr_assert(first->kind == TSI_SCHED_SEND_PROGRAM && first->peer == b && first->job == job);
+    cr_assert(c.actions.items[1].kind == TSI_SCHED_COPY && c.actions.items[1].peer == b);
+    sched_case_play(&c);
+    cr_assert(sched_case_count(&c, TSI_SCHED_SEND_PROGRAM) == 0, "once is enough");
+    sched_case_leave(&c, a, true, NULL);
+    sched_case_release(&c, client, job);
+    sched_case_hear(&c);
+    cr_assert(c.dropped[job] && tsi_sched_stats(c.sched).bytes_held == 0);
+    sched_case_fini(&c, 0);
+}
+
 Test(sched_drain, in_the_middle_of_a_job)
 {
     for (int when = 0; when < 30; when++) {
