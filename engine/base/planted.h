@@ -26,6 +26,11 @@
     X(blamed_silence, "workers are blamed for the time in which the scheduler did not listen")     \
     X(eternal_result, "the result of a detached job that nobody has is kept for ever")             \
     X(lost_result, "the result of a detached job is given up though somebody has come for it")     \
+    X(undead_result, "a result that was given up or back can be attached to while a job reads it") \
+    X(unordered_results, "the oldest job is given up, and not the one that waited longest")        \
+    X(greedy_results, "more results are given up than has to be")                                  \
+    X(unrestored_results, "a scheduler that was started again keeps results for ever")             \
+    X(stolen_result, "who claims a job takes what it reads from who has come for that")            \
     X(worker_swapped_inputs, "a task gets its inputs in the wrong order")                          \
     X(worker_kept_input, "what was fetched for a task that did not run is kept")                   \
     X(worker_leaked_memory, "the memory of a run that ended stays reserved")                       \

@@ -242,6 +242,14 @@ struct tsi_sched_stats tsi_sched_stats(const struct tsi_sched *sched);
 // Bytes of the chunks that a program keeps.
 uint64_t tsi_sched_result_bytes(const struct tsi_program *program);
 
+// Whether the result of a detached job is only there since another job reads it, and nobody can
+// have it any more: who claims the job gets no answer from the core. `*why` is TESS_ETIMEOUT or
+// TESS_ELIMIT if it was given up, and TESS_OK if it was given back.
+bool tsi_sched_result_is_gone(const struct tsi_sched *sched, uint32_t job, tess_status *why);
+
+// Why one was given up, in words.
+const char *tsi_sched_result_text(tess_status why);
+
 // Checks the invariants of scheduler/core/sched_verify.c, all of them if `deep`; true if they hold,
 // else the name of the broken one in `*broken`.
 bool tsi_sched_verify(const struct tsi_sched *sched, bool deep, const char **broken);

@@ -5,6 +5,7 @@
 // were to deliver is not delivered to anybody, and counts as taken; what they keep is kept, see
 // sched_result.c.
 
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 void
@@ -90,7 +91,7 @@ tsi_sched_on_client_left(struct tsi_sched *sched, const struct tsi_sched_event *
         return;
     }
     client->left = true;
-    client->lease_ns = sched->now_ns + sched->config.client_lease_ns;
+    client->lease_ns = tsi_saturate_add(sched->now_ns, sched->config.client_lease_ns);
     leave_jobs(sched, event->peer, false);
     if (sched->config.client_lease_ns == 0 || event->client_left.clean) {
         tsi_sched_on_lease_over(sched, event->peer);

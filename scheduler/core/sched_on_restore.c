@@ -15,6 +15,7 @@
 // same task; so are those that were given up and come back.
 
 #include "engine/base/planted.h"
+#include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
 
 // The client that stands for those that are not back yet; NULL when memory is out.
@@ -94,17 +95,26 @@ tsi_sched_on_restored(struct tsi_sched *sched, const struct tsi_sched_event *eve
     for (size_t i = 0; i < sched->clients.count; i++) {
         struct tsi_sched_client *client = &sched->clients.items[i];
         if (client->left && client->lease_ns == UINT64_MAX) {
-            client->lease_ns = sched->now_ns + sched->config.client_lease_ns;
+            client->lease_ns = tsi_saturate_add(sched->now_ns, sched->config.client_lease_ns);
         }
     }
     for (size_t i = 0; i < sched->jobs.count; i++) {
-        if (sched->jobs.items[i] != NULL) {
+        if (sched->jobs.items[i] != NULL && !TSI_PLANTED(unrestored_results)) {
             tsi_sched_result_wait(sched, sched->jobs.items[i]);
         }
     }
 }
 
-// Gives a job, and those whose kept chunks it uses, to a client. Those are older, so this ends.
+static bool
+is_there(const struct tsi_sched *sched, uint32_t peer)
+{
+    const struct tsi_sched_client *client = tsi_sched_peer_client(sched, peer);
+    return client != NULL && !client->left && !TSI_PLANTED(stolen_result);
+}
+
+// Gives a job, and those whose kept chunks it uses, to a client. Those are older, so this ends. One
+// that somebody else has come for meanwhile, as may be with a detached one, stays with that one:
+// the job goes on with it all the same.
 static void
 give(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t peer)
 {
@@ -113,7 +123,8 @@ give(struct tsi_sched *sched, struct tsi_sched_job *job, uint32_t peer)
     job->expires_ns = TSI_PLANTED(lost_result) ? job->expires_ns : 0;
     for (int i = 0; i < job->program->op_count; i++) {
         const uint32_t slot = job->ops[i].kept_slot;
-        if (slot != TSI_SLOT_NONE && sched->jobs.items[slot]->client != peer) {
+        if (slot != TSI_SLOT_NONE && sched->jobs.items[slot]->client != peer &&
+            !is_there(sched, sched->jobs.items[slot]->client)) {
             give(sched, sched->jobs.items[slot], peer);
         }
     }
@@ -143,7 +154,9 @@ tsi_sched_on_job_claimed(struct tsi_sched *sched, const struct tsi_sched_event *
 {
     struct tsi_sched_job *job = tsi_sched_job_find(sched, event->job.job);
     const struct tsi_sched_client *client = tsi_sched_peer_client(sched, event->peer);
-    if (job == NULL || client == NULL || client->left) {
+    tess_status why = TESS_OK;
+    if (job == NULL || client == NULL || client->left ||
+        tsi_sched_result_is_gone(sched, job->id, &why)) {
         sched->stale_reports++;
         return;
     }

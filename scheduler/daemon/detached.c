@@ -21,29 +21,44 @@ find_past(const struct tsi_loop *loop, uint64_t token)
     return NULL;
 }
 
-// Why there is nothing to attach to.
+// Tells that there is nothing to attach to, by how the job ended or was given up or back.
+static void
+tell_end(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token, tess_status status,
+         const char *text)
+{
+    if (status == TESS_OK) {
+        status = TESS_EINVAL;
+        text = "the result of this compute was given back by tess_release()";
+    } else if ((status == TESS_ETIMEOUT || status == TESS_ELIMIT) && text == NULL) {
+        text = tsi_sched_result_text(status);
+    }
+    tsi_loop_refuse_job(loop, member->peer, token, status,
+                        text != NULL ? text : tess_status_text(status));
+}
+
 static void
 tell_gone(struct tsi_loop *loop, const struct tsi_member *member, uint64_t token)
 {
     const struct tsi_past_job *past = find_past(loop, token);
-    tess_status status = past != NULL ? past->status : TESS_EINVAL;
-    const char *text;
-    if (past == NULL) {
-        text = "there is no such compute: the scheduler never had it, has forgotten it, or was "
-               "started again without its journal";
-    } else if (status == TESS_OK) {
-        status = TESS_EINVAL;
-        text = "the result of this compute was given back by tess_release()";
-    } else if (status == TESS_ETIMEOUT && past->text == NULL) {
-        text = "nobody came for the result of this compute in the time that the scheduler keeps "
-               "results (--result-lease)";
-    } else if (status == TESS_ELIMIT && past->text == NULL) {
-        text = "the result of this compute was given up: those that nobody came for took more than "
-               "the scheduler keeps (--result-limit)";
-    } else {
-        text = past->text != NULL ? past->text : tess_status_text(status);
+    if (past != NULL) {
+        tell_end(loop, member, token, past->status, past->text);
+        return;
     }
-    tsi_loop_refuse_job(loop, member->peer, token, status, text);
+    tsi_loop_refuse_job(loop, member->peer, token, TESS_EINVAL,
+                        "there is no such compute: the scheduler never had it, has forgotten it, "
+                        "or was started again without its journal");
+}
+
+bool
+tsi_detached_is_gone(struct tsi_loop *loop, const struct tsi_member *member,
+                     const struct tsi_daemon_job *job)
+{
+    tess_status why = TESS_OK;
+    if (!tsi_sched_result_is_gone(loop->sched, job->number, &why)) {
+        return false;
+    }
+    tell_end(loop, member, job->token, why, NULL);
+    return true;
 }
 
 bool
@@ -68,7 +83,7 @@ tsi_detached_attach(struct tsi_loop *loop, struct tsi_member *member, uint64_t t
         tell_gone(loop, member, token);
         return;
     }
-    if (tsi_detached_is_taken(loop, member, job)) {
+    if (tsi_detached_is_gone(loop, member, job) || tsi_detached_is_taken(loop, member, job)) {
         return;
     }
     struct tsi_message message = {

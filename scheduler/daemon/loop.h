@@ -145,6 +145,10 @@ void tsi_journal_close(struct tsi_loop *loop);
 
 // Gives `member` the detached job that has this token, unless somebody else has it.
 void tsi_detached_attach(struct tsi_loop *loop, struct tsi_member *member, uint64_t token);
+// Whether its result was given up or back, and is only there since another job reads it; then
+// `member` is told.
+bool tsi_detached_is_gone(struct tsi_loop *loop, const struct tsi_member *member,
+                          const struct tsi_daemon_job *job);
 // Whether somebody else has the detached job; then `member` is told.
 bool tsi_detached_is_taken(struct tsi_loop *loop, const struct tsi_member *member,
                            const struct tsi_daemon_job *job);

@@ -115,7 +115,8 @@ claim(struct tsi_loop *loop, struct tsi_member *member, uint64_t token, bool is_
         return;
     }
     // While its session was away, after a restart, another one may have attached to it.
-    if (is_attached && tsi_detached_is_taken(loop, member, job)) {
+    if (tsi_detached_is_gone(loop, member, job) ||
+        (is_attached && tsi_detached_is_taken(loop, member, job))) {
         return;
     }
     tsi_log(TSI_LOG_INFO, "job claimed", "job=%u client=%u", job->number, member->peer);

@@ -207,6 +207,40 @@ attached_is_cancelled(void)
     test_cluster_stop(&cluster);
 }
 
+// What is given back while a compute still reads it is there, but nobody can have it any more.
+static void
+given_back_while_it_is_read(void)
+{
+    char id[TESS_DETACHED_ID_BYTES];
+    double out;
+    void *outs = &out;
+    size_t bytes = sizeof out;
+    struct test_cluster cluster;
+    test_cluster_start_with(&cluster, NULL, 2, NULL);
+    tess_session *first = test_session(&cluster);
+    tess_session *second = test_session(&cluster);
+    tess_array *ones = tess_ones(first, TESS_SHAPE(1000), TESS_CHUNKS(100), TESS_F64);
+    test_check(tess_detach(ones, id) == TESS_OK, "%s", tess_session_error(first));
+    tess_array *x = tess_attach(first, id);
+    test_check(tess_array_status(x) == TESS_OK, "%s", tess_array_error(x));
+    tess_array *reader = tess_add(endless_program(first), tess_sum(x, TESS_AXES_ALL));
+    tess_future *future = tess_submit(&reader, &outs, &bytes, 1);
+    test_check(tess_future_wait(future, 200) == TESS_RUNNING, "it cannot be there yet");
+    tess_release(x);
+    tess_array *other = tess_attach(second, id);
+    while (tess_array_status(other) == TESS_EACCESS) { // the scheduler has not heard of it yet
+        test_sleep_ms(10);
+        other = tess_attach(second, id);
+    }
+    expect_failed(other, TESS_EINVAL, "given back");
+    test_check(tess_future_wait(future, 0) == TESS_RUNNING, "who reads it goes on");
+    tess_future_cancel(future);
+    tess_future_free(future);
+    tess_session_close(first);
+    tess_session_close(second);
+    test_cluster_stop(&cluster);
+}
+
 // What cannot be detached, and a compute that fails when nobody is there.
 static void
 failures_are_told(void)
@@ -367,6 +401,7 @@ main(int argc, char **argv)
     const uint64_t digest = expected();
     clients_go_and_others_come(digest);
     attached_is_cancelled();
+    given_back_while_it_is_read();
     failures_are_told();
     nobody_comes_in_time();
     scheduler_dies(digest);

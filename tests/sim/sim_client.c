@@ -79,7 +79,7 @@ make_program(struct sim_world *world, const struct sim_program_shape *shape)
     if (world->config.is_tiny) {
         return sim_program_tiny();
     }
-    if (sim_chance(&world->random, 300)) {
+    if (!shape->uses_kept && sim_chance(&world->random, 300)) {
         const struct test_program_options options = {
             .tasks_max = (uint32_t)sim_between(&world->random, 5, 300),
             .with_held = sim_chance(&world->random, 500),
@@ -100,7 +100,8 @@ submit(struct sim_client *client)
         .kept_count = find_kept(client, kept),
         .keeps = sim_chance(&world->random, 300),
     };
-    const bool is_detached = sim_detached_wants(world);
+    shape.uses_kept = sim_detached_has_any(world, kept, shape.kept_count);
+    const bool is_detached = !shape.uses_kept && sim_detached_wants(world);
     shape.keeps = shape.keeps || is_detached;
     shape.kept_count = is_detached ? 0 : shape.kept_count;
     struct tsi_program *program = make_program(world, &shape);
@@ -188,6 +189,12 @@ sim_client_act(struct sim_client *client)
         submit(client);
     }
     sim_detached_act(client);
+    if (!client->joined) {
+        act_later(client, 20 * TSI_MILLISECOND);
+    }
+    if (client->vanished || !client->joined) {
+        return;
+    }
     if (world->faults.cancel && !world->quiet) {
         cancel_some(client);
     }
@@ -397,8 +404,12 @@ reads_lost_job(const struct sim_world *world, const struct sim_job *job)
             op->work == TSI_WORK_KEPT ? sim_job_by_number(world, (uint32_t)op->kept.job) : NULL;
         // A client that released it after the submission does not claim it after a restart.
         const bool is_unclaimed = maker != NULL && world->rebirths > 0 && maker->released;
-        if (is_unclaimed || (maker != NULL && maker->dropped &&
-                             (!maker->released || maker->lost || maker->last_status != TESS_OK))) {
+        // Nor can it, if somebody else came for it before it was back.
+        const bool is_taken =
+            maker != NULL && world->rebirths > 0 && maker->detached && maker->client != job->client;
+        if (is_unclaimed || is_taken ||
+            (maker != NULL && maker->dropped &&
+             (!maker->released || maker->lost || maker->last_status != TESS_OK))) {
             return true;
         }
     }
@@ -414,7 +425,9 @@ sim_client_explains(const struct sim_world *world, const struct sim_job *job, te
     case TESS_EFORMAT:
         return job->is_poisoned;
     case TESS_ELOST:
-        return world->losses >= (uint64_t)world->sched_config.kills_max;
+        // One that was given back, as a way to cancel it, may have ended well just before.
+        return world->losses >= (uint64_t)world->sched_config.kills_max ||
+               (job->detached && job->cancelled && world->rebirths > 0);
     case TESS_ENOMEM:
         return world->faults.kernel_memory;
     case TESS_EIO:

@@ -8,9 +8,13 @@
 // An observer keeps its own account of who has a job, and since when nobody has its result:
 //
 //   I15  a result that nobody has is kept while its lease runs, unless all such results take more
-//        than they may: then the oldest goes; and one that somebody has is kept until it is given
-//        back. It is given up when its lease is over and when they take too much, unless a job
-//        reads it.
+//        than they may: then those go that nobody has had longest, the lowest numbers first among
+//        equals, and not one more than has to. It goes when its lease is over. One that somebody
+//        has is kept until it is given back. What is given up stays as long as a job reads it, but
+//        nobody can have it any more.
+//
+// It judges when a step is over, as the core tells of jobs by their slots: the one that was pushed
+// out may be told of before the one that pushed.
 
 #include <inttypes.h>
 
@@ -30,15 +34,49 @@ sim_detached_draw(struct sim_world *world)
     struct sim_random *random = &world->detach_random;
     const uint64_t most = sim_chance(random, 500) ? TSI_SECOND / 2 : 20 * TSI_SECOND;
     world->sched_config.result_lease_ns = 1 + sim_below(random, most);
-    if (sim_chance(random, 400)) {
-        world->sched_config.result_bytes_max = UINT64_C(1) << sim_between(random, 10, 20);
+    static const uint32_t asks[] = {2, 10, 60};
+    world->detach_asks = asks[sim_below(random, sizeof asks / sizeof *asks)];
+    if (sim_chance(random, 600)) {
+        // What a job keeps are few bytes as a rule.
+        world->sched_config.result_bytes_max = UINT64_C(1) << sim_between(random, 5, 9);
+    }
+}
+
+void
+sim_detached_populate(struct sim_world *world)
+{
+    const uint64_t count = world->detaches ? sim_below(&world->detach_random, 4) : 0;
+    for (uint64_t i = 0; i < count; i++) {
+        sim_client_new(world, (int)sim_between(&world->detach_random, 1, 4));
     }
 }
 
 bool
 sim_detached_wants(struct sim_world *world)
 {
-    return world->detaches && sim_chance(&world->detach_random, 400);
+    return world->detaches && sim_chance(&world->detach_random, 600);
+}
+
+static struct sim_job *
+job_of_core(const struct sim_world *world, uint32_t number)
+{
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        if (world->jobs.items[i]->core_number == number) {
+            return world->jobs.items[i];
+        }
+    }
+    return NULL;
+}
+
+bool
+sim_detached_has_any(struct sim_world *world, const struct sim_kept *kept, int count)
+{
+    bool has_any = false;
+    for (int i = 0; i < count; i++) {
+        const struct sim_job *job = job_of_core(world, kept[i].job);
+        has_any = has_any || (job != NULL && job->detached);
+    }
+    return has_any;
 }
 
 // As the library does: what goes with its client cannot be detached, nor what is too large.
@@ -79,20 +117,78 @@ sim_detached_accepted(struct sim_client *client, struct sim_job *job)
         sim_trace(client->world, "client %d has job %u", client->id, job->number);
         job->client = client;
         job->ended = false;
+        job->cancelled = false; // what the one before wanted, and nobody heard
+        job->released = false;
         client->jobs_open++;
+        client->jobs_left += sim_chance(&client->world->detach_random, 500) ? 1 : 0; // to use it
     }
 }
 
+static bool
+is_there(const struct sim_world *world, uint32_t peer)
+{
+    return peer != TSI_PEER_NONE && !world->links.items[peer].closed;
+}
+
+// Whether the client waits for a job that reads what a detached one keeps.
+static bool
+reads_detached(const struct sim_client *client)
+{
+    const struct sim_world *world = client->world;
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        const struct sim_job *job = world->jobs.items[i];
+        for (int k = 0; k < job->program->op_count && job->client == client && !job->ended; k++) {
+            const struct tsi_chunk_op *op = &job->program->ops[k];
+            const struct sim_job *maker =
+                op->work == TSI_WORK_KEPT ? job_of_core(world, (uint32_t)op->kept.job) : NULL;
+            if (maker != NULL && maker->detached) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// A client that has, or has submitted, detached jobs, and waits for no others, ends its session, so
+// that they are nobody's, and begins another one. What else it keeps goes with the session.
+static void
+renew(struct sim_client *client)
+{
+    struct sim_world *world = client->world;
+    bool has_any = false;
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        const struct sim_job *job = world->jobs.items[i];
+        has_any = has_any || (job->detached && !job->dropped &&
+                              (job->client == client || job->submitter == client));
+    }
+    if (client->jobs_open > 0 || !has_any || !sim_chance(&world->detach_random, 200)) {
+        return;
+    }
+    sim_trace(world, "client %d ends its session", client->id);
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        struct sim_job *job = world->jobs.items[i];
+        if (job->client == client) {
+            job->released = job->released || !job->detached;
+            sim_detached_leave(job);
+        }
+    }
+    sim_link_kill(world, client->peer, true, true);
+    client->joined = false;
+}
+
 // A client asks for a job that it has heard of, rarely for one that somebody has or that is gone.
+// While one is read, clients vanish and the scheduler dies more often than otherwise, so that it is
+// given up then, or somebody else comes for it.
 void
 sim_detached_act(struct sim_client *client)
 {
     struct sim_world *world = client->world;
     for (size_t i = 0; world->detaches && i < world->jobs.count; i++) {
         const struct sim_job *job = world->jobs.items[i];
+        const bool is_away = world->rebirths > 0 && !is_there(world, job->attached);
         const bool is_free = job->client == NULL && !job->dropped;
-        if (!job->named || job->client == client ||
-            !sim_chance(&world->detach_random, is_free ? 30 : 2)) {
+        const uint32_t chance = is_free ? world->detach_asks : is_away ? 200 : 2;
+        if (!job->named || job->client == client || !sim_chance(&world->detach_random, chance)) {
             continue;
         }
         sim_trace(world, "client %d asks for job %u", client->id, job->number);
@@ -102,12 +198,16 @@ sim_detached_act(struct sim_client *client)
         mail->token = job->token;
         sim_mail_send(world, mail);
     }
-}
-
-static bool
-is_there(const struct sim_world *world, uint32_t peer)
-{
-    return peer != TSI_PEER_NONE && !world->links.items[peer].closed;
+    if (!world->detaches || (world->quiet && reads_detached(client))) {
+        return;
+    }
+    if (!reads_detached(client)) {
+        renew(client);
+    } else if (world->faults.vanish && sim_chance(&world->detach_random, 100)) {
+        sim_client_vanish(client);
+    } else if (world->faults.rebirth && sim_chance(&world->detach_random, 100)) {
+        sim_at(world, world->now, SIM_SCHED_CRASH);
+    }
 }
 
 bool
@@ -125,41 +225,38 @@ sim_detached_is_refused(struct sim_world *world, const struct sim_mail *mail)
         sim_trace(world, "peer %u has job %u", job->attached, job->number);
         return true;
     }
-    job->attached = is_known ? mail->peer : TSI_PEER_NONE;
+    tess_status why = TESS_OK;
+    const bool is_given = is_known && !sim_detached_is_gone(world, job, &why);
+    job->attached = is_given ? mail->peer : TSI_PEER_NONE;
     return false;
 }
 
-// Whether a job is not over that reads what this one keeps.
-static bool
-is_read(const struct sim_world *world, const struct sim_job *maker)
+bool
+sim_detached_is_gone(struct sim_world *world, const struct sim_job *job, tess_status *why)
 {
-    for (size_t i = 0; i < world->jobs.count; i++) {
-        const struct sim_job *job = world->jobs.items[i];
-        for (int k = 0; k < job->program->op_count && !job->dropped; k++) {
-            const struct tsi_chunk_op *op = &job->program->ops[k];
-            if (op->work == TSI_WORK_KEPT && op->kept.job == maker->number) {
-                return true;
-            }
-        }
+    const bool is_gone = tsi_sched_result_is_gone(world->sched, job->core_number, why);
+    const bool is_right = job->is_returned || job->given_up != TESS_OK;
+    if (job->detached && (is_gone != is_right || (is_gone && *why != job->given_up))) {
+        sim_fail(world, "I15: job %u can %sbe claimed (%s), but it was given %s (%s)", job->number,
+                 is_gone ? "not " : "", tess_status_name(*why), job->is_returned ? "back" : "up",
+                 tess_status_name(job->given_up));
     }
-    return false;
+    return is_gone;
 }
 
+// Whether its time runs, or ran until this step.
 static bool
 waits(const struct sim_job *job)
 {
-    return job->detached && (!job->dropped || job->is_given_up) && job->unowned_ns != 0;
+    return job->detached && (!job->dropped || job->went != TESS_OK) && job->unowned_ns != 0 &&
+           job->given_up == TESS_OK;
 }
 
-static uint64_t
-bytes_waiting(const struct sim_world *world)
+static bool
+is_older(const struct sim_job *job, const struct sim_job *other)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < world->jobs.count; i++) {
-        const struct sim_job *job = world->jobs.items[i];
-        bytes += waits(job) ? tsi_sched_result_bytes(job->program) : 0;
-    }
-    return bytes;
+    return job->unowned_ns != other->unowned_ns ? job->unowned_ns < other->unowned_ns
+                                                : job->core_number < other->core_number;
 }
 
 // From when on nobody has the result.
@@ -171,11 +268,6 @@ look(struct sim_world *world, struct sim_job *job)
         return;
     }
     job->unowned_ns = world->sched_ns;
-    const bool is_too_much = bytes_waiting(world) > world->sched_config.result_bytes_max;
-    for (size_t i = 0; i < world->jobs.count && is_too_much; i++) {
-        struct sim_job *other = world->jobs.items[i];
-        other->was_too_much = other->was_too_much || waits(other);
-    }
 }
 
 static void
@@ -186,7 +278,7 @@ look_at_all(struct sim_world *world)
     }
 }
 
-// With a job its client gets those that it reads.
+// With a job its client gets those that it reads, unless somebody else has come for them.
 static void
 note_owner(struct sim_world *world, struct sim_job *job, uint32_t peer)
 {
@@ -196,7 +288,7 @@ note_owner(struct sim_world *world, struct sim_job *job, uint32_t peer)
         const struct tsi_chunk_op *op = &job->program->ops[i];
         struct sim_job *maker =
             op->work == TSI_WORK_KEPT ? sim_job_by_number(world, (uint32_t)op->kept.job) : NULL;
-        if (maker != NULL && maker->owner != peer) {
+        if (maker != NULL && maker->owner != peer && !is_there(world, maker->owner)) {
             note_owner(world, maker, peer);
         }
     }
@@ -212,13 +304,13 @@ sim_detached_event(struct sim_world *world, const struct tsi_sched_event *event)
         world->jobs.items[event->job_submitted.token - 1]->owner = event->peer;
         break;
     case TSI_SCHED_JOB_CLAIMED:
-        job = sim_job_by_number(world, event->job.job);
+        job = job_of_core(world, event->job.job);
         if (job != NULL && is_there(world, event->peer)) {
             note_owner(world, job, event->peer);
         }
         break;
     case TSI_SCHED_JOB_RELEASED:
-        job = sim_job_by_number(world, event->job.job);
+        job = job_of_core(world, event->job.job);
         if (job != NULL && job->owner == event->peer) {
             job->is_returned = true;
             job->unowned_ns = 0;
@@ -226,6 +318,7 @@ sim_detached_event(struct sim_world *world, const struct tsi_sched_event *event)
         break;
     case TSI_SCHED_JOB_RESTORED:
         job = world->jobs.items[event->job_restored.token - 1];
+        job->core_number = event->job_restored.job;
         job->is_made = event->job_restored.ended;
         job->is_returned = false;
         world->is_restoring = true;
@@ -242,13 +335,10 @@ sim_detached_event(struct sim_world *world, const struct tsi_sched_event *event)
 static void
 check_dropped(struct sim_world *world, struct sim_job *job, tess_status status)
 {
-    const uint64_t lease = world->sched_config.result_lease_ns;
     bool is_right = job->is_returned || job->has_failed;
-    if (status == TESS_ETIMEOUT) {
-        is_right = job->unowned_ns != 0 && world->sched_ns - job->unowned_ns >= lease;
-    } else if (status == TESS_ELIMIT) {
+    if (status == TESS_ETIMEOUT || status == TESS_ELIMIT) {
         is_right = true; // what it had to make room for may be told of after it, so look later
-        job->is_given_up = true;
+        job->went = status;
     } else if (status != TESS_OK) {
         // What a scheduler that was started again makes once more may be given back meanwhile.
         is_right = sim_client_explains(world, job, status) ||
@@ -269,8 +359,10 @@ sim_detached_action(struct sim_world *world, const struct tsi_sched_action *acti
         if (job != NULL && job->detached) {
             check_dropped(world, job, action->program.status);
         }
+    } else if (action->kind == TSI_SCHED_JOB_ACCEPTED) {
+        world->jobs.items[action->accepted.token - 1]->core_number = action->job;
     } else if (action->kind == TSI_SCHED_JOB_ENDED) {
-        job = sim_job_by_number(world, action->job);
+        job = job_of_core(world, action->job);
         if (job != NULL) {
             // One that is given up in the step in which it is made ends with the reason for that.
             const tess_status status = action->ended.status;
@@ -281,50 +373,75 @@ sim_detached_action(struct sim_world *world, const struct tsi_sched_action *acti
     }
 }
 
-// Of those that were given up in this step, whether all took too much, and since when the youngest
-// was nobody's.
-static uint64_t
-check_given_up(struct sim_world *world)
+// A result has gone, or is given up, in this step.
+static void
+check_given_up(struct sim_world *world, const struct sim_job *gone)
 {
-    uint64_t youngest_ns = 0;
+    const uint64_t lease = world->sched_config.result_lease_ns;
+    uint64_t bytes = 0; // of it, and of all that may stay longer
     for (size_t i = 0; i < world->jobs.count; i++) {
-        struct sim_job *job = world->jobs.items[i];
-        if (!job->is_given_up) {
+        const struct sim_job *job = world->jobs.items[i];
+        if (!waits(job)) {
             continue;
         }
-        if (job->unowned_ns == 0 || !job->was_too_much) {
-            sim_fail(world, "I15: the result of job %u is gone: %s", job->number,
-                     tess_status_name(TESS_ELIMIT));
+        bytes += is_older(job, gone) ? 0 : tsi_sched_result_bytes(job->program);
+        if (is_older(job, gone) && job->went == TESS_OK) {
+            sim_fail(world, "I15: the result of job %u was given up, and not that of job %u",
+                     gone->number, job->number);
         }
-        job->is_given_up = false;
-        youngest_ns = job->unowned_ns > youngest_ns ? job->unowned_ns : youngest_ns;
     }
-    return youngest_ns;
+    const bool is_right = gone->went == TESS_ETIMEOUT
+                              ? world->sched_ns - gone->unowned_ns >= lease
+                              : bytes > world->sched_config.result_bytes_max;
+    if (!waits(gone) || !is_right) {
+        sim_fail(world, "I15: the result of job %u was given up: %s", gone->number,
+                 tess_status_name(gone->went));
+    }
+}
+
+static void
+check_kept(struct sim_world *world)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        const struct sim_job *job = world->jobs.items[i];
+        if (!waits(job) || job->went != TESS_OK) {
+            continue;
+        }
+        bytes += tsi_sched_result_bytes(job->program);
+        // The core looks at the time once in a millisecond.
+        if (world->sched_ns - job->unowned_ns >
+            world->sched_config.result_lease_ns + TSI_MILLISECOND) {
+            sim_fail(world, "I15: the result of job %u is kept though its lease is over",
+                     job->number);
+        }
+    }
+    if (bytes > world->sched_config.result_bytes_max) {
+        sim_fail(world, "I15: results that nobody has take %" PRIu64 " bytes", bytes);
+    }
 }
 
 void
 sim_detached_check(struct sim_world *world)
 {
-    const uint64_t given_up_ns = check_given_up(world);
-    const uint64_t lease = world->sched_config.result_lease_ns;
-    uint64_t bytes = 0;
     for (size_t i = 0; i < world->jobs.count; i++) {
-        const struct sim_job *job = world->jobs.items[i];
-        if (!waits(job) || is_read(world, job)) {
-            continue;
-        }
-        bytes += tsi_sched_result_bytes(job->program);
-        // The core looks at the time once in a millisecond.
-        if (world->sched_ns - job->unowned_ns > lease + TSI_MILLISECOND) {
-            sim_fail(world, "I15: the result of job %u is kept though its lease is over",
-                     job->number);
-        }
-        if (job->unowned_ns < given_up_ns) {
-            sim_fail(world, "I15: a younger result was given up than that of job %u", job->number);
+        struct sim_job *job = world->jobs.items[i];
+        if (job->detached && job->went == TESS_OK && job->given_up == TESS_OK) {
+            (void)tsi_sched_result_is_gone(world->sched, job->core_number, &job->went);
+        } else if (job->given_up != TESS_OK) {
+            job->went = TESS_OK; // it went for that, when nobody read it any more
         }
     }
-    if (bytes > world->sched_config.result_bytes_max) {
-        sim_fail(world, "I15: results that nobody has take %" PRIu64 " bytes", bytes);
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        if (world->jobs.items[i]->went != TESS_OK) {
+            check_given_up(world, world->jobs.items[i]);
+        }
+    }
+    check_kept(world);
+    for (size_t i = 0; i < world->jobs.count; i++) {
+        struct sim_job *job = world->jobs.items[i];
+        job->given_up = job->went != TESS_OK ? job->went : job->given_up;
+        job->went = TESS_OK;
     }
 }
 
@@ -338,7 +455,8 @@ sim_detached_restart(struct sim_world *world)
         job->owner = TSI_PEER_NONE;
         job->attached = TSI_PEER_NONE;
         job->unowned_ns = 0;
-        job->was_too_much = false;
+        job->went = TESS_OK;
+        job->given_up = TESS_OK;
         job->is_made = false;
     }
 }

@@ -111,7 +111,7 @@ static void
 add_source(struct builder *b)
 {
     const struct sim_program_shape *shape = b->shape;
-    if (shape->kept_count > 0 && sim_chance(b->random, 400)) {
+    if (shape->kept_count > 0 && (shape->uses_kept || sim_chance(b->random, 400))) {
         const struct sim_kept *kept =
             &shape->kept[sim_below(b->random, (uint64_t)shape->kept_count)];
         const struct tsi_chunk_op *made = &kept->program->ops[kept->op];

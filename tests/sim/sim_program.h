@@ -20,7 +20,8 @@ struct sim_kept {
 struct sim_program_shape {
     const struct sim_kept *kept; // what the program may read
     int kept_count;
-    bool keeps; // its last array is kept, not delivered
+    bool uses_kept; // wherever it can
+    bool keeps;     // its last array is kept, not delivered
 };
 
 // Never NULL: it aborts when memory is out.

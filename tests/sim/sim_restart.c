@@ -499,7 +499,9 @@ sim_restart_arrives(struct sim_world *world, struct sim_mail *mail)
     if (sim_detached_is_refused(world, mail)) {
         return false;
     }
-    if (tsi_map_get(&world->sched->job_slots, event->job.job) != NULL) {
+    const bool is_known = tsi_map_get(&world->sched->job_slots, event->job.job) != NULL;
+    tess_status why = job->last_status;
+    if (is_known && !sim_detached_is_gone(world, job, &why)) {
         return true;
     }
     if (job->detached && job->named && job->client != world->links.items[mail->peer].client) {
@@ -509,8 +511,7 @@ sim_restart_arrives(struct sim_world *world, struct sim_mail *mail)
     struct sim_mail *ended = sim_mail_new(world, SIM_MAIL_TO_CLIENT, mail->peer);
     ended->to_client.kind = TSI_SCHED_JOB_ENDED;
     ended->to_client.job = event->job.job;
-    const bool is_lost = job->keeps && job->last_status == TESS_OK;
-    ended->to_client.ended.status = is_lost ? TESS_ELOST : job->last_status;
+    ended->to_client.ended.status = job->keeps && why == TESS_OK ? TESS_ELOST : why;
     ended->to_client.ended.text = "";
     job->number = event->job.job;
     sim_mail_send(world, ended);

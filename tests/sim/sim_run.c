@@ -68,6 +68,7 @@ populate(struct sim_world *world)
     for (int i = 0; i < clients; i++) {
         sim_client_new(world, is_big ? 1 : (int)sim_between(random, 1, 8));
     }
+    sim_detached_populate(world);
 }
 
 static void

@@ -105,14 +105,15 @@ struct sim_job {
     bool detached;
     bool named; // it is detached, and accepted, so others may have heard of it
     // Of the observer in sim_detached.c.
-    uint32_t attached; // the peer that the daemon lets have it
-    uint32_t owner;    // the peer whose it is for the core
+    uint32_t core_number; // of a detached one: as `number`, known when the scheduler knows it
+    uint32_t attached;    // the peer that the daemon lets have it
+    uint32_t owner;       // the peer whose it is for the core
     bool is_made;
     bool has_failed;
     bool is_returned;
-    bool was_too_much;
-    bool is_given_up;    // in this step, since all of them take too much
-    uint64_t unowned_ns; // since when nobody has its result; 0: somebody has, or there is none
+    uint64_t unowned_ns;  // since when nobody has its result; 0: somebody has, or there is none
+    tess_status went;     // in this step, with this reason; TESS_OK: it did not
+    tess_status given_up; // for this reason, and is there as long as a job reads it
 };
 
 // What a worker was given and has not reported.
@@ -306,8 +307,9 @@ struct sim_world {
     struct sim_random restart_random;
     struct sim_random detach_random;
     bool detaches;
-    bool is_restoring; // the scheduler, which has not gone on yet
-    uint64_t sched_ns; // the time that it was told last
+    uint32_t detach_asks; // how often of 1,000 times a client asks for a job that is free
+    bool is_restoring;    // the scheduler, which has not gone on yet
+    uint64_t sched_ns;    // the time that it was told last
     struct tsi_put journal;
     size_t journal_synced;
     uint32_t last_job;
@@ -454,15 +456,21 @@ bool sim_client_explains(const struct sim_world *world, const struct sim_job *jo
 // sim_detached.c
 
 void sim_detached_draw(struct sim_world *world);
+// More clients, that leave results to others.
+void sim_detached_populate(struct sim_world *world);
 // Whether the next program is to be detached, which it then may be or not.
 bool sim_detached_wants(struct sim_world *world);
 void sim_detached_submit(struct sim_world *world, struct sim_job *job);
+// Whether some of these arrays are kept by detached jobs.
+bool sim_detached_has_any(struct sim_world *world, const struct sim_kept *kept, int count);
 // Its client has it no more.
 void sim_detached_leave(struct sim_job *job);
 void sim_detached_accepted(struct sim_client *client, struct sim_job *job);
 void sim_detached_act(struct sim_client *client);
 // Whether a claim is of a job that another client has.
 bool sim_detached_is_refused(struct sim_world *world, const struct sim_mail *mail);
+// Whether the result of a job that the scheduler has cannot be claimed any more, and why.
+bool sim_detached_is_gone(struct sim_world *world, const struct sim_job *job, tess_status *why);
 // The observer, before an event, with each action, and when there is none left.
 void sim_detached_event(struct sim_world *world, const struct tsi_sched_event *event);
 void sim_detached_action(struct sim_world *world, const struct tsi_sched_action *action);
