@@ -9,6 +9,9 @@
 // Each point of a curve is measured three times, unless it takes very long.
 #define POINT_REPEATS 3
 #define LONG_POINT_S 1.0
+// A point of the curve of ever more chunks, if those are few.
+#define SHORT_POINT_S 0.01
+#define LONG_CHUNKS 1000000
 
 static void *
 open_embedded(const struct bench_setup *setup)
@@ -120,21 +123,26 @@ run_metg(void *state)
     return whole > 0 ? length_before : -1;
 }
 
-// The shortest time of a few sums over `chunks` chunks of one element.
+// The mean time of sums over `chunks` chunks of one element, as many as take a second: the shortest
+// of several would come from a moment in which the machine is fast, if they are short, and not if
+// they are long.
 static double
 time_chunks(struct bench_job *job, int64_t chunks)
 {
-    double best = -1;
-    for (int i = 0; i < POINT_REPEATS && best < LONG_POINT_S; i++) {
+    const double whole = job->setup.size < LONG_CHUNKS ? SHORT_POINT_S : LONG_POINT_S;
+    double sum = 0;
+    int count = 0;
+    while (sum < whole) {
         const double start = bench_now();
         tess_array *x = tess_random_uniform(job->session, TESS_SHAPE(chunks), TESS_CHUNKS(1), 0, 1);
         const double seconds = bench_job_persist(job, tess_sum(x, TESS_AXES_ALL), start);
         if (seconds < 0) {
             return -1;
         }
-        best = best < 0 || seconds < best ? seconds : best;
+        sum += seconds;
+        count++;
     }
-    return best;
+    return sum / count;
 }
 
 // Time a chunk at the most chunks, as a multiple of the least time a chunk at fewer.
