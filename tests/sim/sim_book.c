@@ -424,15 +424,18 @@ mark_readers(const struct sim_job *job, uint32_t maker, uint8_t *reads)
 }
 
 // A task that comes back after a pause may find that what it needs was lost meanwhile, and made
-// for others, and freed. How often that can have been with what `task` makes.
+// for others, and freed. How often that can have been with what `task` makes; what it needs is made
+// before it is given to anybody, so it may be on its way back.
 static uint64_t
-count_comebacks(const struct sim_job *job, uint32_t task)
+count_comebacks(const struct sim_world *world, const struct sim_job *job, uint32_t task)
 {
+    const uint64_t mishaps = count_mishaps(world);
     uint8_t *reads = sim_alloc(job->program->task_count);
     uint64_t comebacks = 0;
     mark_readers(job, task, reads);
     for (uint32_t i = 0; i < job->program->task_count; i++) {
-        comebacks += reads[i] != 0 ? job->comebacks[i] : 0;
+        const bool comes_back = job->paused_at[i] != 0 && mishaps >= job->paused_at[i];
+        comebacks += reads[i] != 0 ? job->comebacks[i] + (comes_back ? 1 : 0) : 0;
     }
     free(reads);
     return comebacks;
@@ -443,7 +446,8 @@ sim_book_executed(struct sim_world *world, struct sim_job *job, uint32_t task)
 {
     const uint64_t explained = 1 + count_mishaps(world) + world->rebirths * (world->rebirths + 1);
     const uint64_t most = world->faults.none ? 1 : explained;
-    if (++job->executed[task] > most && job->executed[task] > most + count_comebacks(job, task)) {
+    if (++job->executed[task] > most &&
+        job->executed[task] > most + count_comebacks(world, job, task)) {
         sim_fail(world, "I12: %u:%u was made %u times, for no reason", job->number, task,
                  job->executed[task]);
     }

@@ -405,8 +405,8 @@ reads_lost_job(const struct sim_world *world, const struct sim_job *job)
         // A client that released it after the submission does not claim it after a restart.
         const bool is_unclaimed = maker != NULL && world->rebirths > 0 && maker->released;
         // Nor can it, if somebody else came for it before it was back.
-        const bool is_taken =
-            maker != NULL && world->rebirths > 0 && maker->detached && maker->client != job->client;
+        const bool is_taken = maker != NULL && world->rebirths > 0 && maker->detached &&
+                              job->client != NULL && maker->attached != job->client->peer;
         if (is_unclaimed || is_taken ||
             (maker != NULL && maker->dropped &&
              (!maker->released || maker->lost || maker->last_status != TESS_OK))) {
