@@ -129,26 +129,25 @@ reach_of(const struct tsi_run *run, const struct tsi_operand *view, int64_t *low
     }
 }
 
-// Takes the file that `source` is, until the run ends.
-static tess_status
-take_file(struct tsi_run *run, const struct tsi_chunk_op *source, struct tsi_operand_file **out)
+// Takes the file that `source` is, until the run ends; NULL if `*status` says why not.
+static struct tsi_operand_file *
+take_file(struct tsi_run *run, const struct tsi_chunk_op *source, tess_status *status)
 {
     void *memory = NULL;
-    if (run->task->files == NULL) {
-        return tsi_run_internal(run, "it reads a file and has no files");
-    }
-    tess_status status = tsi_run_take(run, sizeof(struct tsi_operand_file), &memory);
-    if (status != TESS_OK) {
-        return status;
+    *status = run->task->files == NULL
+                  ? tsi_run_internal(run, "it reads a file and has no files")
+                  : tsi_run_take(run, sizeof(struct tsi_operand_file), &memory);
+    if (memory == NULL) {
+        return NULL;
     }
     struct tsi_operand_file *const use = memory;
     *use = (struct tsi_operand_file){.next = run->files};
-    status = tsi_files_acquire(run->task->files, source, &use->file, run->error);
-    if (status == TESS_OK) {
-        run->files = use;
-        *out = use;
+    *status = tsi_files_acquire(run->task->files, source, &use->file, run->error);
+    if (*status != TESS_OK) {
+        return NULL;
     }
-    return status;
+    run->files = use;
+    return use;
 }
 
 // The strides of the loop chunk's elements in the file. Returns the place of the first.
@@ -234,9 +233,9 @@ static tess_status
 bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
           struct tsi_operand *view)
 {
-    struct tsi_operand_file *use = NULL;
-    const tess_status status = take_file(run, source, &use);
-    if (status != TESS_OK) {
+    tess_status status = TESS_OK;
+    struct tsi_operand_file *const use = take_file(run, source, &status);
+    if (use == NULL) {
         return status;
     }
     return bring_view(run, use, find_in_file(run, source, map, view), view);
@@ -248,10 +247,10 @@ static tess_status
 copy_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
           void *out, const int64_t *stride)
 {
-    struct tsi_operand_file *use = NULL;
     struct tsi_operand view = {.bytes = tess_dtype_bytes((tess_dtype)source->dtype)};
-    tess_status status = take_file(run, source, &use);
-    if (status != TESS_OK) {
+    tess_status status = TESS_OK;
+    struct tsi_operand_file *const use = take_file(run, source, &status);
+    if (use == NULL) {
         return status;
     }
     const int64_t offset = find_in_file(run, source, map, &view);
