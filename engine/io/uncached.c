@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/uio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/base/cgroup.h"
@@ -21,6 +21,8 @@
 #define LOOK_NS (1 * TSI_SECOND)
 // What may be noted before it is let go.
 #define NOTED_BYTES_MAX ((uint64_t)1 << 20)
+// Pages that are read at once.
+#define PAGES_MAX 1024
 
 static atomic_uint_fast64_t group_bytes;
 static atomic_uint_fast64_t next_look_ns; // 0: nobody has looked yet
@@ -66,18 +68,42 @@ drop_pages(int file, uint64_t offset, uint64_t bytes)
     (void)posix_fadvise(file, (off_t)first, (off_t)(end - first), POSIX_FADV_DONTNEED);
 }
 
-// Beside what is wanted the system would read ahead, also where it is not to wait for it.
+// How many of the `bytes` from `offset` on are all in memory, or all not. A read that is not to
+// wait would not tell: it starts one from the disk, which may be over before it looks.
+static size_t
+alike_bytes(int file, uint64_t offset, size_t bytes, bool *are_there)
+{
+    unsigned char pages[PAGES_MAX] = {0};
+    const uint64_t first = offset / TSI_UNCACHED_STEP * TSI_UNCACHED_STEP;
+    const uint64_t most = first + PAGES_MAX * TSI_UNCACHED_STEP;
+    const uint64_t end = offset + bytes < most ? offset + bytes : most;
+    const size_t count = (size_t)((end - first + TSI_UNCACHED_STEP - 1) / TSI_UNCACHED_STEP);
+    void *const mapped =
+        mmap(NULL, (size_t)(end - first), PROT_READ, MAP_SHARED, file, (off_t)first);
+    size_t alike = 1;
+    *are_there = false;
+    if (mapped == MAP_FAILED) {
+        return bytes;
+    }
+    const bool is_told = mincore(mapped, (size_t)(end - first), pages) == 0;
+    munmap(mapped, (size_t)(end - first));
+    while (is_told && alike < count && ((pages[alike] ^ pages[0]) & 1) == 0) {
+        alike++;
+    }
+    *are_there = is_told && (pages[0] & 1) != 0;
+    const uint64_t stop = first + alike * TSI_UNCACHED_STEP;
+    return (size_t)((stop < end && is_told ? stop : end) - offset);
+}
+
+// Beside what is wanted the system would read ahead.
 ssize_t
 tsi_uncached_read(int file, void *out, size_t bytes, uint64_t offset)
 {
-    const struct iovec part = {.iov_base = out, .iov_len = bytes};
+    bool are_there = false;
+    const size_t now = bytes > 0 ? alike_bytes(file, offset, bytes, &are_there) : 0;
     (void)posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM);
-    const ssize_t kept = preadv2(file, &part, 1, (off_t)offset, RWF_NOWAIT);
-    if (kept > 0 || bytes == 0) {
-        return kept;
-    }
-    const ssize_t count = pread(file, out, bytes, (off_t)offset);
-    if (count > 0) {
+    const ssize_t count = pread(file, out, now, (off_t)offset);
+    if (count > 0 && !are_there) {
         drop_pages(file, offset, (uint64_t)count);
     }
     return count;
