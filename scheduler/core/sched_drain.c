@@ -290,7 +290,9 @@ on_copy(struct tsi_sched *sched, struct tsi_sched_worker *worker, tsi_key key)
         tsi_sched_job_doom_memory(sched, job);
         return;
     }
-    if (from != NULL && from != worker && tsi_sched_chunk_is_at(sched, record, from->slot)) {
+    // One that was told meanwhile that it may go takes nothing over.
+    if (from != NULL && from != worker && !worker->drained_told &&
+        tsi_sched_chunk_is_at(sched, record, from->slot)) {
         tsi_sched_chunk_remove(sched, &chunk, from->slot);
         tsi_sched_chunk_tell_free(sched, from->slot, key);
     }

@@ -131,6 +131,39 @@ Test(sched_drain, who_takes_a_chunk_has_its_program_first)
     sched_case_fini(&c, 0);
 }
 
+// It wants to leave too, and is told that it may, before it has what it was to take.
+Test(sched_drain, who_may_go_takes_nothing_over)
+{
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(1, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    const uint32_t b = sched_case_worker(&c, 1, 0);
+    sched_case_drain(&c, a);
+    sched_case_poll(&c);
+    cr_assert(sched_case_action(&c, TSI_SCHED_COPY, 0)->peer == b);
+    const uint32_t heir = sched_case_worker(&c, 1, 0);
+    sched_case_drain(&c, b);
+    sched_case_poll(&c);
+    cr_assert(sched_case_action(&c, TSI_SCHED_WORKER_DRAINED, 0)->peer == b);
+    tsi_key key = tsi_key_of(job, 0);
+    sched_case_feed(
+        &c, (struct tsi_sched_event){.kind = TSI_SCHED_COPIED, .peer = b, .copied = {&key, 1}});
+    sched_case_poll(&c);
+    cr_assert(!sched_case_freed(&c, a, key) && sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 0);
+    const struct tsi_sched_action *copy = sched_case_action(&c, TSI_SCHED_COPY, 0);
+    cr_assert(copy->peer == heir && copy->copy.locations[0].peer == a);
+    sched_case_leave(&c, b, true, NULL);
+    sched_case_feed(
+        &c, (struct tsi_sched_event){.kind = TSI_SCHED_COPIED, .peer = heir, .copied = {&key, 1}});
+    sched_case_poll(&c);
+    cr_assert(sched_case_freed(&c, a, key) && sched_case_count(&c, TSI_SCHED_ASSIGN) == 0);
+    cr_assert(sched_case_count(&c, TSI_SCHED_WORKER_DRAINED) == 1);
+    sched_case_fini(&c, 1);
+}
+
 Test(sched_drain, in_the_middle_of_a_job)
 {
     for (int when = 0; when < 30; when++) {
