@@ -190,6 +190,25 @@ tsi_sched_chunk_remove(struct tsi_sched *sched, const struct tsi_sched_chunk *ch
 }
 
 void
+tsi_sched_chunk_stray(struct tsi_sched *sched, const struct tsi_sched_chunk *chunk, uint32_t slot)
+{
+    const struct tsi_sched_task *record = chunk->record;
+    if (tsi_sched_task_state(record) != TSI_TASK_ASSIGNED || record->where != slot) {
+        tsi_sched_chunk_tell_free(sched, slot, tsi_key_of(chunk->job->id, chunk->task));
+        return;
+    }
+    struct tsi_sched_worker *worker = sched->workers.items[slot];
+    struct tsi_sched_attempt *attempt = &worker->attempts.items[record->link];
+    if (!attempt->has_copy) {
+        const uint64_t bytes = tsi_sched_job_bytes(chunk->job, chunk->op, chunk->task);
+        attempt->has_copy = true;
+        attempt->bytes += bytes;
+        worker->reserved_bytes += bytes;
+        tsi_sched_peak_note(worker);
+    }
+}
+
+void
 tsi_sched_chunk_tell_free(struct tsi_sched *sched, uint32_t slot, tsi_key key)
 {
     // Without memory for the message the worker keeps the chunk until its job is dropped.

@@ -69,6 +69,12 @@ void tsi_sched_chunk_remove(struct tsi_sched *sched, const struct tsi_sched_chun
 // Notes that nobody has it, and gives the cell back. With `tell`, the holders are told to free it.
 void tsi_sched_chunk_clear(struct tsi_sched *sched, const struct tsi_sched_chunk *chunk, bool tell);
 
+// A worker has a copy of a chunk that is not there by the books, since it was lost elsewhere. It is
+// told to free the copy, unless it is to make the chunk: then what it makes takes the place of the
+// copy, and both count until the attempt has ended.
+void tsi_sched_chunk_stray(struct tsi_sched *sched, const struct tsi_sched_chunk *chunk,
+                           uint32_t slot);
+
 // Tells a worker to free a chunk.
 void tsi_sched_chunk_tell_free(struct tsi_sched *sched, uint32_t slot, tsi_key key);
 

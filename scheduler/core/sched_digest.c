@@ -46,7 +46,7 @@ mix_worker(uint64_t hash, const struct tsi_sched_worker *worker)
         const struct tsi_sched_attempt *attempt = &worker->attempts.items[at];
         hash = mix(hash, (uint64_t)attempt->sequence << 32 | attempt->task);
         hash = mix(hash, (uint64_t)attempt->job_slot << 32 | attempt->rank);
-        hash = mix(hash, attempt->retracting ? 1 : 0);
+        hash = mix(hash, (attempt->retracting ? 1U : 0U) | (attempt->has_copy ? 2U : 0U));
         at = attempt->next;
     }
     hash = mix(hash, worker->frees.count - worker->frees_sent);

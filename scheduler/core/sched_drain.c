@@ -274,16 +274,17 @@ on_copy(struct tsi_sched *sched, struct tsi_sched_worker *worker, tsi_key key)
     const uint32_t task = tsi_key_task(key);
     const bool exists = job != NULL && task < job->program->task_count;
     struct tsi_sched_task *record = exists ? &job->tasks[task] : NULL;
-    if (!exists || !tsi_sched_task_is_there(record) ||
-        !tsi_sched_op_runs(&job->ops[tsi_sched_job_op(job, task)])) {
+    const uint32_t op = exists ? tsi_sched_job_op(job, task) : 0;
+    const struct tsi_sched_chunk chunk = {job, op, task, record};
+    if (!exists || !tsi_sched_task_is_there(record) || !tsi_sched_op_runs(&job->ops[op])) {
         sched->stale_reports++;
-        if (!exists || tsi_sched_task_state(record) != TSI_TASK_ASSIGNED ||
-            record->where != worker->slot) {
+        if (exists) {
+            tsi_sched_chunk_stray(sched, &chunk, worker->slot);
+        } else {
             tsi_sched_chunk_tell_free(sched, worker->slot, key);
         }
         return;
     }
-    const struct tsi_sched_chunk chunk = {job, tsi_sched_job_op(job, task), task, record};
     if (!tsi_sched_chunk_is_at(sched, record, worker->slot) &&
         (!tsi_sched_worker_know(worker, job) ||
          !tsi_sched_chunk_add(sched, &chunk, worker->slot))) {

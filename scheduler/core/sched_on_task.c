@@ -56,9 +56,8 @@ adopt_inputs(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct ts
                  !tsi_sched_chunk_add(sched, &chunk, worker->slot))) {
                 tsi_sched_job_doom_memory(sched, job);
             }
-        } else if (tsi_sched_task_state(chunk.record) != TSI_TASK_ASSIGNED ||
-                   chunk.record->where != worker->slot) {
-            tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(chunk.job->id, chunk.task));
+        } else {
+            tsi_sched_chunk_stray(sched, &chunk, worker->slot);
         }
     }
 }
@@ -75,15 +74,13 @@ on_stale(struct tsi_sched *sched, struct tsi_sched_worker *worker, struct tsi_sc
         return;
     }
     const uint32_t op = tsi_sched_job_op(job, completion->task);
-    const struct tsi_sched_task *record = &job->tasks[completion->task];
+    struct tsi_sched_task *record = &job->tasks[completion->task];
+    const struct tsi_sched_chunk chunk = {job, op, completion->task, record};
     const bool has_it =
         tsi_sched_task_is_there(record) && tsi_sched_chunk_is_at(sched, record, worker->slot);
-    const bool will_have_it =
-        tsi_sched_task_state(record) == TSI_TASK_ASSIGNED && record->where == worker->slot;
-    if (!tsi_sched_op_runs(&job->ops[op]) || has_it || will_have_it) {
-        return;
+    if (tsi_sched_op_runs(&job->ops[op]) && !has_it) {
+        tsi_sched_chunk_stray(sched, &chunk, worker->slot);
     }
-    tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(job->id, completion->task));
 }
 
 // Averages durations: of the operation by eighths, of all tasks by sixty-fourths. The first
@@ -398,6 +395,9 @@ tsi_sched_on_attempt_ended(struct tsi_sched *sched, const struct tsi_sched_event
     }
     const uint32_t rank = worker->attempts.items[attempt].rank;
     sched->drain_due = sched->drain_due || worker->draining;
+    if (worker->attempts.items[attempt].has_copy) {
+        tsi_sched_chunk_tell_free(sched, worker->slot, tsi_key_of(job->id, end->task));
+    }
     if (end->end == TSI_ATTEMPT_FAILED) {
         on_failed(sched, worker, attempt, end);
         return;

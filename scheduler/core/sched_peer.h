@@ -28,7 +28,8 @@ struct tsi_sched_attempt {
     uint32_t next;
     uint32_t estimate_us;
     bool retracting;
-    uint64_t bytes; // reserved for it
+    bool has_copy;  // the worker has what is to be made, from elsewhere
+    uint64_t bytes; // reserved for it, and of the copy
 };
 
 // A job that a worker was told of.
