@@ -228,8 +228,10 @@ tsi_scheduler_options_read(int argc, char **argv, struct tsi_scheduler_options *
             *exit_code = EXIT_USAGE;
             return false;
         }
-        // An empty value is a variable that was not set, and not a wish for the default.
-        if ((optarg != NULL && optarg[0] == '\0') || !set_option(id, optarg, options, &place)) {
+        // An empty value is a variable that was not set, and not a wish for the default. An option
+        // that takes none does not look at it.
+        const char *const value = optarg != NULL ? optarg : "no value";
+        if (value[0] == '\0' || !set_option(id, value, options, &place)) {
             return refuse(exit_code, table[index].name, optarg);
         }
     }

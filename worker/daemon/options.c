@@ -241,8 +241,10 @@ tsi_worker_options_read(int argc, char **argv, struct tsi_worker_options *option
             *exit_code = EXIT_USAGE;
             return false;
         }
-        // An empty value is a variable that was not set, and not a wish for the default.
-        if ((optarg != NULL && optarg[0] == '\0') || !set_option(id, optarg, options)) {
+        // An empty value is a variable that was not set, and not a wish for the default. An option
+        // that takes none does not look at it.
+        const char *const value = optarg != NULL ? optarg : "no value";
+        if (value[0] == '\0' || !set_option(id, value, options)) {
             return refuse(exit_code, table[index].name, optarg);
         }
     }
