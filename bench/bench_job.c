@@ -6,11 +6,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define HUGE_PAGE ((size_t)2 << 20)
-// From so many bytes on NumPy asks for huge pages.
-#define HUGE_MIN ((size_t)4 << 20)
+#include "bench/bench_pages.h"
 
 double
 bench_job_fail(const struct bench_job *job)
@@ -77,22 +74,6 @@ bench_job_open_on(const struct bench_setup *setup, int workers, enum bench_wire 
     return job;
 }
 
-// Memory for `bytes`, as the peers have it: NumPy asks for huge pages wherever the system gives
-// them to who asks.
-static void *
-take_pages(size_t bytes)
-{
-    const size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    if (bytes < HUGE_MIN) {
-        return malloc(bytes);
-    }
-    void *pages = aligned_alloc(HUGE_PAGE, whole);
-    if (pages != NULL) {
-        (void)madvise(pages, whole, MADV_HUGEPAGE);
-    }
-    return pages;
-}
-
 static struct bench_job *
 give_up(struct bench_job *job)
 {
@@ -105,7 +86,7 @@ struct bench_job *
 bench_job_input(struct bench_job *job, int which, int64_t count)
 {
     uint64_t state = (uint64_t)which + 1;
-    double *data = job != NULL ? take_pages((size_t)count * sizeof *data) : NULL;
+    double *data = job != NULL ? bench_pages_take((size_t)count * sizeof *data) : NULL;
     if (data == NULL) {
         return job != NULL ? give_up(job) : NULL;
     }
@@ -120,7 +101,7 @@ bench_job_input(struct bench_job *job, int which, int64_t count)
 struct bench_job *
 bench_job_output(struct bench_job *job, size_t bytes)
 {
-    void *data = job != NULL ? take_pages(bytes) : NULL;
+    void *data = job != NULL ? bench_pages_take(bytes) : NULL;
     if (data == NULL) {
         return job != NULL ? give_up(job) : NULL;
     }

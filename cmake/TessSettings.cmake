@@ -13,7 +13,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Contracting a*b+c to one rounding would make results depend on the compiler and the processor.
 # Functions with arrays or whose locals have their address taken guard the stack; in the cores, which
 # are many small functions, only those with arrays of characters do: there the guards of the others
-# would be a twentieth of all instructions. __FILE__ is seen from the root of the project, so messages are the same wherever it was built.
+# would be a twentieth of all instructions. __FILE__ is seen from the root of the project, so messages
+# are the same wherever it was built.
 add_library(tess_settings INTERFACE)
 target_compile_options(tess_settings INTERFACE
     -ffp-contract=off -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=

@@ -8,14 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
-#define THREADS_MAX 1024
+#include "bench/bench_pages.h"
 
-// Memory is as that of the benches and of the peers: huge pages from so many bytes on.
-#define HUGE_PAGE ((size_t)2 << 20)
-#define HUGE_MIN ((size_t)4 << 20)
+#define THREADS_MAX 1024
 
 double
 limit_now(void)
@@ -112,15 +109,9 @@ limit_part(int64_t count, int64_t step, int thread, int threads)
 double *
 limit_numbers(int64_t count)
 {
-    const size_t bytes = (size_t)count * sizeof(double);
-    const size_t step = bytes < HUGE_MIN ? LIMIT_ALIGNMENT : HUGE_PAGE;
-    const size_t whole = (bytes + step - 1) / step * step;
-    double *numbers = aligned_alloc(step, whole);
+    double *numbers = bench_pages_take((size_t)count * sizeof *numbers);
     if (numbers == NULL) {
         exit(limit_fail("out of memory"));
-    }
-    if (bytes >= HUGE_MIN) {
-        (void)madvise(numbers, whole, MADV_HUGEPAGE);
     }
     for (int64_t i = 0; i < count; i++) {
         numbers[i] = (double)(i % 1000) / 1000.0;

@@ -19,7 +19,7 @@ enum {
     // first-level cache or close to it.
     TSI_TILE_ELEMENTS = 2048,
     // Tiles of a large output that pass by the caches together: a small part of the second-level
-    // cache, and four walks of four pages.
+    // cache, and enough for the four walks of a copy (stream.c).
     TSI_PAST_BLOCK_BYTES = 64 << 10,
     // Fan-in of one node of a reduction tree.
     TSI_FOLD_FANIN = 16,

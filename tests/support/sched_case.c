@@ -430,3 +430,24 @@ sched_case_freed(const struct sched_case *c, uint32_t worker, tsi_key key)
     }
     return false;
 }
+
+void
+sched_case_about(struct sched_case *c, enum tsi_sched_event_kind kind, uint32_t client,
+                 uint32_t job)
+{
+    struct tsi_sched_event event = {.kind = kind, .peer = client};
+    event.job.job = job;
+    sched_case_feed(c, event);
+}
+
+tess_status
+sched_case_gone(const struct sched_case *c, uint32_t job)
+{
+    for (size_t i = 0; i < c->actions.count; i++) {
+        const struct tsi_sched_action *action = &c->actions.items[i];
+        if (action->kind == TSI_SCHED_JOB_DROPPED && action->job == job) {
+            return action->program.status;
+        }
+    }
+    return TESS_RUNNING;
+}

@@ -93,6 +93,9 @@ void sched_case_release(struct sched_case *c, uint32_t client, uint32_t job);
 void sched_case_take(struct sched_case *c, uint32_t client, uint32_t job, uint32_t task);
 void sched_case_leave(struct sched_case *c, uint32_t worker, bool clean, const char *text);
 void sched_case_client_leave(struct sched_case *c, uint32_t client);
+// An event of a client about a job that the core is told of by its number alone.
+void sched_case_about(struct sched_case *c, enum tsi_sched_event_kind kind, uint32_t client,
+                      uint32_t job);
 void sched_case_drain(struct sched_case *c, uint32_t worker);
 void sched_case_done(struct sched_case *c, uint32_t worker, const struct tsi_assignment *task);
 void sched_case_done_with(struct sched_case *c, uint32_t worker, const struct tsi_assignment *task,
@@ -123,6 +126,9 @@ bool sched_case_work(struct sched_case *c, size_t tasks, bool take);
 void sched_case_play(struct sched_case *c);
 // Polls, and lets the crew hear what it is told, without finishing anything.
 void sched_case_hear(struct sched_case *c);
+
+// How the driver heard in the last poll that a job is gone; TESS_RUNNING: it did not.
+tess_status sched_case_gone(const struct sched_case *c, uint32_t job);
 
 struct sched_case_worker *sched_case_crew(struct sched_case *c, uint32_t peer);
 bool sched_case_holds(struct sched_case *c, uint32_t peer, tsi_key key);

@@ -69,23 +69,8 @@ wait(uint64_t ns)
 static void
 feed(enum tsi_sched_event_kind kind, uint32_t client, uint32_t job)
 {
-    struct tsi_sched_event event = {.kind = kind, .peer = client};
-    event.job.job = job;
-    sched_case_feed(&c, event);
+    sched_case_about(&c, kind, client, job);
     sched_case_hear(&c);
-}
-
-// How the driver heard in the last poll that a job is gone; TESS_RUNNING: it did not.
-static tess_status
-dropped(uint32_t job)
-{
-    for (size_t i = 0; i < c.actions.count; i++) {
-        const struct tsi_sched_action *action = &c.actions.items[i];
-        if (action->kind == TSI_SCHED_JOB_DROPPED && action->job == job) {
-            return action->program.status;
-        }
-    }
-    return TESS_RUNNING;
 }
 
 // Whether the job is there and nobody can have its result, for this reason.
@@ -143,7 +128,7 @@ Test(sched_give_up, those_go_that_nobody_has_had_longest_and_no_more)
         wait(TSI_SECOND);
     }
     leave(clients[0]);
-    cr_assert(dropped(jobs[3]) == TESS_ELIMIT);
+    cr_assert(sched_case_gone(&c, jobs[3]) == TESS_ELIMIT);
     cr_assert(can_be_had(jobs[2]) && can_be_had(jobs[1]) && can_be_had(jobs[0]));
     // There is room for what is given back, and again one goes for one of the same size.
     const uint32_t heir = sched_case_client(&c);
@@ -156,7 +141,7 @@ Test(sched_give_up, those_go_that_nobody_has_had_longest_and_no_more)
     const uint32_t last = sched_case_client(&c);
     make(last, 1);
     leave(last);
-    cr_assert(dropped(jobs[2]) == TESS_ELIMIT && can_be_had(jobs[0]));
+    cr_assert(sched_case_gone(&c, jobs[2]) == TESS_ELIMIT && can_be_had(jobs[0]));
     sched_case_fini(&c, 4);
 }
 
@@ -170,8 +155,8 @@ Test(sched_give_up, among_equals_the_lowest_numbers_go)
     // It has the place of the first in the list, but a higher number than all.
     const uint32_t youngest = make(client, 1);
     leave(client);
-    cr_assert(dropped(jobs[0]) == TESS_ELIMIT && can_be_had(jobs[1]) && can_be_had(jobs[2]) &&
-              can_be_had(youngest));
+    cr_assert(sched_case_gone(&c, jobs[0]) == TESS_ELIMIT && can_be_had(jobs[1]) &&
+              can_be_had(jobs[2]) && can_be_had(youngest));
     sched_case_fini(&c, 3);
 }
 
@@ -198,7 +183,8 @@ Test(sched_give_up, one_that_has_failed_takes_no_room)
     sched_case_end(&c, heir, lost, TSI_ATTEMPT_FAILED, TESS_EFORMAT, "broken");
     sched_case_client_leave(&c, clients[1]);
     sched_case_poll(&c);
-    cr_assert(dropped(failing) == TESS_EFORMAT, "%s", tess_status_name(dropped(failing)));
+    cr_assert(sched_case_gone(&c, failing) == TESS_EFORMAT, "%s",
+              tess_status_name(sched_case_gone(&c, failing)));
     cr_assert(can_be_had(oldest) && can_be_had(newest));
     sched_case_fini(&c, 2);
 }
@@ -218,7 +204,7 @@ Test(sched_give_up, what_is_given_up_while_it_is_read_cannot_be_had)
     cr_assert(is_gone(job, TESS_ETIMEOUT), "it is still read");
     sched_case_wait(&c, 2 * LEASE_NS);
     sched_case_poll(&c);
-    cr_assert(dropped(job) == TESS_ETIMEOUT || c.dropped[job]);
+    cr_assert(sched_case_gone(&c, job) == TESS_ETIMEOUT || c.dropped[job]);
     sched_case_fini(&c, 0);
 }
 

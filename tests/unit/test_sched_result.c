@@ -43,9 +43,7 @@ wait(uint64_t ns)
 static void
 feed(enum tsi_sched_event_kind kind, uint32_t client, uint32_t job)
 {
-    struct tsi_sched_event event = {.kind = kind, .peer = client};
-    event.job.job = job;
-    sched_case_feed(&c, event);
+    sched_case_about(&c, kind, client, job);
     sched_case_hear(&c);
 }
 
@@ -53,13 +51,8 @@ feed(enum tsi_sched_event_kind kind, uint32_t client, uint32_t job)
 static tess_status
 dropped(uint32_t job)
 {
-    for (size_t i = 0; i < c.actions.count; i++) {
-        const struct tsi_sched_action *action = &c.actions.items[i];
-        if (action->kind == TSI_SCHED_JOB_DROPPED && action->job == job) {
-            return action->program.status;
-        }
-    }
-    return c.dropped[job] ? TESS_OK : TESS_RUNNING;
+    const tess_status status = sched_case_gone(&c, job);
+    return status == TESS_RUNNING && c.dropped[job] ? TESS_OK : status;
 }
 
 Test(sched_result, is_kept_for_its_time_and_no_longer)
