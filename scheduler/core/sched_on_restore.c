@@ -268,7 +268,6 @@ tsi_sched_on_worker_holds(struct tsi_sched *sched, const struct tsi_sched_event 
         tsi_sched_job_doom_memory(sched, job);
         return;
     }
-    worker->had_past = true;
     tsi_sched_peak_doubt(worker);
     if (job->doomed || job->dropping) {
         tell_late(sched, job, worker);

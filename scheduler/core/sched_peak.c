@@ -14,8 +14,9 @@
 // Beyond its limit a worker has chunks on disk alone, but for what came inside messages: that is in
 // memory before anybody is asked.
 //
-// Where something may be at a worker that the books do not know of, the bound is its limit. So it
-// is for a worker that has worked for a scheduler before: what runs there for that one is not told.
+// Where something may be at a worker that the books do not know of, the bound is its limit for as
+// long as it lives. So it is for a worker that has worked for a scheduler before, since what runs
+// there for that one is not told, and for one that was to copy a chunk that nobody waits for now.
 
 #include "engine/base/saturate.h"
 #include "scheduler/core/sched_state.h"
@@ -35,6 +36,7 @@ tsi_sched_peak_note(struct tsi_sched_worker *worker)
 void
 tsi_sched_peak_doubt(struct tsi_sched_worker *worker)
 {
+    worker->is_unsure = true;
     worker->peak_bytes = larger(worker->peak_bytes, worker->memory_bytes);
 }
 
@@ -46,7 +48,7 @@ tsi_sched_peak_fold(struct tsi_sched_worker *worker)
         known->peak_bytes = larger(known->peak_bytes, worker->peak_bytes);
     }
     worker->peak_bytes = worker->held_bytes + worker->reserved_bytes;
-    if (worker->had_past) {
+    if (worker->is_unsure) {
         tsi_sched_peak_doubt(worker);
     }
 }

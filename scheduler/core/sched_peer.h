@@ -49,7 +49,8 @@ struct tsi_sched_worker {
     uint64_t spill_bytes;  // that chunks may take on its disk besides
     uint64_t heard_ns;
     bool suspect;
-    bool had_past; // it has told of chunks of an earlier life
+    bool is_unsure; // it may have what the books do not know of: it had an earlier life, or was to
+                    // copy what was given up meanwhile
     bool draining;
     bool drained_told;
     bool drained_due;

@@ -295,7 +295,7 @@ uint64_t tsi_sched_result_deadline(const struct tsi_sched *sched);
 
 // Notes what a worker has and was promised, after either rose.
 void tsi_sched_peak_note(struct tsi_sched_worker *worker);
-// Notes that a worker may have more than the books know.
+// From now on a worker may have more than the books know.
 void tsi_sched_peak_doubt(struct tsi_sched_worker *worker);
 // The peaks of the jobs that a worker knows start to be counted apart from those of later jobs.
 void tsi_sched_peak_fold(struct tsi_sched_worker *worker);

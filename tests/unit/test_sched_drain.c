@@ -220,6 +220,38 @@ Test(sched_drain, a_copy_that_fails_is_tried_again)
     sched_case_fini(&c, 1);
 }
 
+// The copy may come at any time yet: for a job that came after it was given up as well.
+Test(sched_drain, a_copy_that_was_given_up_is_reckoned_with_from_then_on)
+{
+    enum { LIMIT = 1 << 20 };
+    struct sched_case c;
+    sched_case_init(&c, NULL);
+    const uint32_t client = sched_case_client(&c);
+    const uint32_t a = sched_case_worker(&c, 1, 0);
+    const uint32_t job = sched_case_submit(&c, client, sched_program_leaves(1, TSI_TARGET_KEEP));
+    sched_case_play(&c);
+    const uint32_t b = sched_case_worker(&c, 1, LIMIT);
+    sched_case_drain(&c, a);
+    sched_case_poll(&c);
+    cr_assert(sched_case_action(&c, TSI_SCHED_COPY, 0)->peer == b);
+    sched_case_leave(&c, a, false, "gone");
+    sched_case_poll(&c);
+    const struct tsi_assignment anew = *sched_case_assignment(&c, b, 0);
+    cr_assert(anew.job == job);
+    sched_case_done(&c, b, &anew);
+    sched_case_poll(&c);
+    const uint32_t next = sched_case_submit(&c, client, sched_program_leaves(1, TSI_TARGET_RUN));
+    sched_case_poll(&c);
+    const struct tsi_assignment only = *sched_case_assignment(&c, b, 0);
+    cr_assert(only.job == next);
+    sched_case_done(&c, b, &only);
+    sched_case_poll(&c);
+    cr_assert(c.ended == TESS_OK && c.ended_job == next);
+    const struct tsi_sched_action *ended = sched_case_action(&c, TSI_SCHED_JOB_ENDED, 0);
+    cr_assert(ended->ended.costs.peak_bytes_predicted == LIMIT);
+    sched_case_fini(&c, 1);
+}
+
 Test(sched_drain, a_copy_that_nobody_asked_for)
 {
     struct sched_case c;
