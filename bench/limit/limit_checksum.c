@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h> // with what the processor has
+#endif
+
 #include "bench/limit/limit.h"
 
 #define PIECE ((int64_t)(4 << 20) / (int64_t)sizeof(double))

@@ -38,7 +38,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/segments.h"
 
-#define PRIVATE_KEPT_BYTES_MAX ((uint64_t)64 << 20)
+#define PRIVATE_KEPT_BYTES_MAX ((uint64_t)256 << 20)
 #define SHARED_KEPT_BYTES_MAX ((uint64_t)1 << 30)
 // Of what is expected, the part that may be mapped pages of others.
 #define MAPPED_PART 8

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fetches chunks from many peers; source.c asks one of them. Each segment is copied to its place in
-// a fresh chunk. What does not fit what was asked for fails the fetch: sizes come from the program,
-// never from the peer.
+// a chunk, which is fresh memory or where the caller wants it. What does not fit what was asked for
+// fails the fetch: sizes come from the program, never from the peer.
 //
-// A segment is held against its checksum where it has landed. One that does not fit it fails the
-// fetch; whoever asked for the chunk asks again, here or elsewhere.
+// A segment is held against its checksum before it is copied to its place, which may have the same
+// chunk from elsewhere already. One that does not fit it fails the fetch; whoever asked for the
+// chunk asks again, here or elsewhere.
 //
 // A peer answers in the order in which it was asked, and each GET by one SEGMENT or MISSING. So a
 // segment that is not the next one of its fetch answers a fetch that ended long ago, and is
@@ -35,10 +36,9 @@ enum {
     EVENTS_PER_TURN = 64,
 };
 
-// Bytes of a segment that is asked for. Far fewer than a segment may have: libzmq makes memory for
-// each message, with encryption three times, and what the C library takes from the kernel anew each
-// time costs more than all copies.
-#define SEGMENT_BYTES ((uint64_t)256 << 10)
+// Bytes of a segment that is asked for. Fewer than a segment may have: libzmq makes memory for each
+// message, and what the C library takes from the kernel anew each time costs more than all copies.
+#define SEGMENT_BYTES ((uint64_t)1 << 20)
 
 // When what waits for memory is looked at again.
 #define WAIT_NS (2 * TSI_MILLISECOND)
@@ -285,14 +285,15 @@ tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer)
 }
 
 bool
-tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes)
+tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes,
+                  void *place)
 {
     struct tsi_source *source = find_source(fetcher, peer);
     struct tsi_fetch *fetch = tsi_calloc(1, sizeof *fetch);
     if (fetch == NULL) {
         return false;
     }
-    *fetch = (struct tsi_fetch){.key = key, .peer = peer, .bytes = bytes};
+    *fetch = (struct tsi_fetch){.key = key, .peer = peer, .bytes = bytes, .place = place};
     if (source != NULL) {
         source->used_ns = tsi_clock_ns();
     }
@@ -306,6 +307,18 @@ tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint6
     }
     tsi_free(fetch);
     return false;
+}
+
+size_t
+tsi_fetcher_give_up(struct tsi_fetcher *fetcher, uint32_t job, uint64_t *bytes)
+{
+    size_t count = 0;
+    *bytes = 0;
+    for (size_t i = 0; i < fetcher->sources.count; i++) {
+        count += tsi_source_give_up(fetcher->sources.items[i], job, bytes);
+    }
+    fetcher->under_way -= count;
+    return count;
 }
 
 int
@@ -395,13 +408,13 @@ take_segment(struct tsi_fetcher *fetcher, struct tsi_source *source, struct tsi_
         fail(fetcher, source, fetch, "the peer sent another chunk than was asked for");
         return;
     }
-    if (count > 0) {
-        memcpy(fetch->chunk->data + fetch->arrived, zmq_msg_data(payload), count);
-    }
-    if (tsi_checksum(fetch->chunk->data + fetch->arrived, count) != message->segment.checksum) {
+    if (tsi_checksum(count > 0 ? zmq_msg_data(payload) : "", count) != message->segment.checksum) {
         fetcher->damaged++;
         fail(fetcher, source, fetch, "the chunk was damaged on the way: its checksum is wrong");
         return;
+    }
+    if (count > 0) {
+        memcpy(fetch->chunk->data + fetch->arrived, zmq_msg_data(payload), count);
     }
     tsi_source_arrived(source, fetch, count);
     if (fetch->arrived == fetch->chunk->bytes) {

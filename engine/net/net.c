@@ -405,6 +405,12 @@ tsi_net_free(struct tsi_net *net)
     tsi_free(net);
 }
 
+bool
+tsi_net_encrypts(const struct tsi_net *net, const char *address)
+{
+    return is_tcp(address) && net->keys.has_keys;
+}
+
 const char *
 tsi_net_member_public(const struct tsi_net *net)
 {

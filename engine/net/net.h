@@ -26,6 +26,9 @@ struct tsi_net *tsi_net_new(const struct tsi_connection *connection, const char 
                             struct tsi_error *error);
 void tsi_net_free(struct tsi_net *net); // all sockets must be closed
 
+// Whether what goes to `address`, or comes from there, is encrypted.
+bool tsi_net_encrypts(const struct tsi_net *net, const char *address);
+
 // The public key of the cluster's members, "" without keys.
 const char *tsi_net_member_public(const struct tsi_net *net);
 

@@ -15,6 +15,12 @@
 #include "engine/base/memory.h"
 #include "engine/base/pages.h"
 
+// Bytes under way from one peer.
+#define AHEAD_BYTES_MAX ((uint64_t)4 << 20)
+
+// Bytes of a segment that libzmq encrypts, for which it makes memory three times.
+#define ENCRYPTED_BYTES_MAX ((uint64_t)256 << 10)
+
 enum {
     GETS_MAX = 32,
     WANTS_MAX = 64, // fewer than fit into the queue of a socket of the kernel's
@@ -31,6 +37,7 @@ tsi_source_new(struct tsi_net *net, struct tsi_source_bounds *bounds, uint32_t p
         source->bounds = bounds;
         source->peer = peer;
         source->may_borrow = may_borrow;
+        source->is_encrypted = tsi_net_encrypts(net, endpoint);
         snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
     }
     return source;
@@ -174,6 +181,29 @@ tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
     tsi_map_remove(&source->by_key, fetch->key);
 }
 
+size_t
+tsi_source_give_up(struct tsi_source *source, uint32_t job, uint64_t *bytes)
+{
+    size_t count = 0;
+    struct tsi_fetch *given_up = NULL;
+    for (int wanted = 0; wanted < 2; wanted++) {
+        struct tsi_fetch *fetch = wanted != 0 ? source->wanted_first : source->first;
+        while (fetch != NULL) {
+            struct tsi_fetch *next = fetch->next;
+            if (tsi_key_job(fetch->key) == job) {
+                (wanted != 0 ? tsi_source_unlink_wanted : tsi_source_unlink)(source, fetch);
+                *bytes += fetch->bytes;
+                count++;
+                fetch->next = given_up;
+                given_up = fetch;
+            }
+            fetch = next;
+        }
+    }
+    tsi_source_free_fetches(given_up);
+    return count;
+}
+
 bool
 tsi_source_ask_wanted(struct tsi_source *source)
 {
@@ -208,7 +238,10 @@ static uint64_t
 segment_bytes(const struct tsi_source *source, const struct tsi_fetch *fetch, uint64_t offset)
 {
     const uint64_t left = fetch->bytes - offset;
-    const uint64_t most = source->bounds->segment_bytes;
+    uint64_t most = source->bounds->segment_bytes;
+    if (source->is_encrypted && most > ENCRYPTED_BYTES_MAX) {
+        most = ENCRYPTED_BYTES_MAX;
+    }
     return left < most ? left : most;
 }
 
@@ -245,7 +278,8 @@ may_ask(const struct tsi_source *source)
 {
     const struct tsi_source_bounds *bounds = source->bounds;
     return source->gets < GETS_MAX &&
-           (source->bytes_ahead == 0 || bounds->ahead_bytes < bounds->ahead_bytes_max);
+           (source->bytes_ahead == 0 || (source->bytes_ahead < AHEAD_BYTES_MAX &&
+                                         bounds->ahead_bytes < bounds->ahead_bytes_max));
 }
 
 // Whether there is room for the chunk of a fetch that is asked for next. What others still read of
@@ -253,8 +287,23 @@ may_ask(const struct tsi_source *source)
 static bool
 has_room(const struct tsi_fetch *fetch)
 {
-    return fetch->chunk != NULL || fetch->bytes < TSI_BUF_PAGES_MIN ||
+    return fetch->chunk != NULL || fetch->place != NULL || fetch->bytes < TSI_BUF_PAGES_MIN ||
            tsi_pages_has_room((size_t)fetch->bytes);
+}
+
+// The memory of a place is not ours to give back.
+static void
+leave_place(void *owner)
+{
+    (void)owner;
+}
+
+static struct tsi_buf *
+make_chunk(const struct tsi_fetch *fetch)
+{
+    return fetch->place != NULL
+               ? tsi_buf_wrap(fetch->place, (size_t)fetch->bytes, leave_place, NULL)
+               : tsi_buf_new((size_t)fetch->bytes);
 }
 
 // An empty chunk is asked for once, so that a peer that lost it can say so.
@@ -270,7 +319,7 @@ tsi_source_ask(struct tsi_source *source)
             source->waits = true;
             break;
         }
-        fetch->chunk = fetch->chunk != NULL ? fetch->chunk : tsi_buf_new((size_t)fetch->bytes);
+        fetch->chunk = fetch->chunk != NULL ? fetch->chunk : make_chunk(fetch);
         if (fetch->chunk == NULL) {
             return false;
         }

@@ -16,6 +16,7 @@ struct tsi_fetch {
     struct tsi_fetch *next; // in the list of its source, or of those that failed
     struct tsi_fetch *before;
     uint64_t bytes;
+    void *place;           // for what comes in segments; NULL: memory of its own
     bool is_wanted;        // it is to be borrowed
     struct tsi_buf *chunk; // NULL while it is, and until it is asked for
     uint64_t asked;        // up to here
@@ -40,6 +41,7 @@ struct tsi_source {
     char endpoint[TSI_WIRE_ENDPOINT_MAX];
     uint64_t used_ns; // when the last fetch was started
     bool may_borrow;
+    bool is_encrypted;
     struct tsi_borrower *borrower;  // NULL until it is needed
     struct tsi_fetch *wanted_first; // to be borrowed, in order of their start
     struct tsi_fetch *wanted_last;
@@ -73,6 +75,9 @@ void tsi_source_unlink(struct tsi_source *source, struct tsi_fetch *fetch);
 // The same for one that is to be borrowed.
 bool tsi_source_link_wanted(struct tsi_source *source, struct tsi_fetch *fetch);
 void tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch);
+
+// Frees the fetches of `job`; returns how many there were, and adds their bytes to `*bytes`.
+size_t tsi_source_give_up(struct tsi_source *source, uint32_t job, uint64_t *bytes);
 
 // Asks to borrow as many as may be asked for at once and have room; false if the lender cannot be
 // reached.

@@ -53,7 +53,7 @@ typedef void tsi_fetcher_done(void *context, tsi_key key, uint32_t peer, struct 
 struct tsi_fetcher *tsi_fetcher_new(struct tsi_net *net, tsi_fetcher_done *done, void *context);
 
 // Lets at most `bytes` be under way, in smaller segments where that is little. Without a call it is
-// 8 MiB from each peer. Before fetches start.
+// 4 MiB from each peer. Before fetches start.
 void tsi_fetcher_bound(struct tsi_fetcher *fetcher, uint64_t bytes);
 void tsi_fetcher_free(struct tsi_fetcher *fetcher); // fetches under way are forgotten
 
@@ -67,7 +67,15 @@ void tsi_fetcher_peer_gone(struct tsi_fetcher *fetcher, uint32_t peer);
 // nothing is reported. It fails in a turn if the peer is not known, has no such chunk, sends
 // something else or something that does not fit its checksum, cannot be connected to again and
 // again, or is silent for a minute; or if the same is being fetched already.
-bool tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes);
+//
+// What comes in segments goes to `place`, memory that stays until the fetch is reported or given up
+// and holds anything meanwhile; NULL: to memory of its own. What is borrowed is where it is.
+bool tsi_fetcher_start(struct tsi_fetcher *fetcher, tsi_key key, uint32_t peer, uint64_t bytes,
+                       void *place);
+
+// Gives up the fetches of `job` that are under way: they are not reported, and nothing is written
+// to their places any more. Returns how many there were, and their bytes in `*bytes`.
+size_t tsi_fetcher_give_up(struct tsi_fetcher *fetcher, uint32_t job, uint64_t *bytes);
 
 // The sockets to poll for reading, at most `max`; returns how many there are.
 int tsi_fetcher_sockets(struct tsi_fetcher *fetcher, void **sockets, int max);

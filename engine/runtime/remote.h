@@ -196,6 +196,8 @@ void tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
 void tsi_remote_gather(struct tsi_remote *remote);
 void tsi_remote_fetched(void *context, tsi_key key, uint32_t peer, struct tsi_buf *chunk,
                         const char *text);
+// Before the future of a job ends: nothing is written to the caller's memory any more.
+void tsi_remote_give_up_fetches(struct tsi_remote *remote, uint32_t job);
 struct tsi_buf *tsi_remote_lookup(void *context, tsi_key key, const char **text);
 
 // remote_held.c

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Chunks between the caller's memory and the workers. Target chunks come inside READY if they are
-// small, else they are pulled from the worker that has them, a bounded number of bytes at once, and
-// copied to their place; then the scheduler is told, so that the worker's copy can go. Arrays in
-// the caller's memory are served chunk by chunk to workers that ask.
+// small, else they are pulled from the worker that has them, a bounded number of bytes at once, to
+// their places, or copied there; then the scheduler is told, so that the worker's copy can go.
+// Arrays in the caller's memory are served chunk by chunk to workers that ask.
 
 #include <stdio.h>
 
@@ -144,6 +144,26 @@ tsi_remote_ready(struct tsi_remote *remote, struct tsi_remote_job *job,
     }
 }
 
+// Where a chunk can land at once: its place in the caller's memory, if it is a run there. NULL: it
+// has to be copied there.
+static void *
+place_of(const struct tsi_remote_job *job, const struct tsi_remote_chunk *chunk)
+{
+    const struct tsi_program *program = job->future->plan.program;
+    if (chunk->task >= program->task_count) {
+        return NULL;
+    }
+    const int op = tsi_program_op_of(program, chunk->task);
+    const struct tsi_chunk_op *made = &program->ops[op];
+    const int64_t index = chunk->task - made->task_base;
+    void *array = tsi_future_place(job->future, op);
+    if (array == NULL || !tsi_chunk_is_run(&made->array, index) ||
+        tsi_chunk_op_bytes(made, index) != chunk->bytes) {
+        return NULL;
+    }
+    return tsi_scatter_place(&made->array, index, tess_dtype_bytes((tess_dtype)made->dtype), array);
+}
+
 // Asks for chunks of `job` as far as the bytes under way allow. False if that is as far as it goes.
 static bool
 ask_for_chunks(struct tsi_remote *remote, struct tsi_remote_job *job)
@@ -158,7 +178,7 @@ ask_for_chunks(struct tsi_remote *remote, struct tsi_remote_job *job)
             return false;
         }
         if (!tsi_fetcher_start(remote->fetcher, tsi_key_of(job->number, chunk->task), chunk->peer,
-                               chunk->bytes)) {
+                               chunk->bytes, place_of(job, chunk))) {
             return false;
         }
         job->has_fetched = true;
@@ -254,6 +274,16 @@ count_fetched(struct tsi_remote *remote, const struct tsi_remote_job *job, uint3
     remote->chunks_fetching--;
     remote->bytes_fetching -= bytes < remote->bytes_fetching ? bytes : remote->bytes_fetching;
     remote->bytes_fetching = remote->chunks_fetching > 0 ? remote->bytes_fetching : 0;
+}
+
+void
+tsi_remote_give_up_fetches(struct tsi_remote *remote, uint32_t job)
+{
+    uint64_t bytes = 0;
+    const size_t count =
+        remote->fetcher != NULL ? tsi_fetcher_give_up(remote->fetcher, job, &bytes) : 0;
+    remote->chunks_fetching -= count;
+    remote->bytes_fetching -= bytes < remote->bytes_fetching ? bytes : remote->bytes_fetching;
 }
 
 void

@@ -116,6 +116,7 @@ tsi_remote_end_job(struct tsi_remote *remote, struct tsi_remote_job *job, tess_s
     }
     if (job->number != 0) {
         tsi_remote_drop_copies(remote, job->number);
+        tsi_remote_give_up_fetches(remote, job->number);
     }
     tsi_future_end(job->future, status, text);
     tsi_future_unref(job->future);

@@ -203,7 +203,7 @@ fetch_as_a_stranger(void)
     require(net != NULL, error.text);
     struct tsi_fetcher *fetcher = tsi_fetcher_new(net, count_failure, NULL);
     require(fetcher != NULL && tsi_fetcher_peer(fetcher, 1, server.endpoint, false), "a fetcher");
-    require(tsi_fetcher_start(fetcher, test_transfer_key(1, 9), 1, 9), "a fetch");
+    require(tsi_fetcher_start(fetcher, test_transfer_key(1, 9), 1, 9, NULL), "a fetch");
     const uint64_t end = tsi_clock_ns() + SILENCE_MS * TSI_MILLISECOND;
     while (tsi_clock_ns() < end) {
         tsi_fetcher_turn(fetcher, tsi_clock_ns());

@@ -80,7 +80,7 @@ run_until(int count)
 static void
 start_fetch(tsi_key key, uint32_t peer)
 {
-    require(tsi_fetcher_start(fetcher, key, peer, (uint32_t)key), "a fetch cannot start");
+    require(tsi_fetcher_start(fetcher, key, peer, (uint32_t)key, NULL), "a fetch cannot start");
 }
 
 static void
@@ -161,13 +161,13 @@ fail_as_told(void)
     require(failed == 1 && right == 1, "one of two that are the same");
 
     forget_counts();
-    require(tsi_fetcher_start(fetcher, test_transfer_key(3, 100), PEER, 99), "start");
+    require(tsi_fetcher_start(fetcher, test_transfer_key(3, 100), PEER, 99, NULL), "start");
     run_until(1);
     require(failed == 1 && strstr(why, "another chunk") != NULL, "another size");
 
     forget_counts();
     tsi_memory_fail_after(0);
-    const bool started = tsi_fetcher_start(fetcher, test_transfer_key(3, 100), PEER, 100);
+    const bool started = tsi_fetcher_start(fetcher, test_transfer_key(3, 100), PEER, 100, NULL);
     tsi_memory_fail_after(-1);
     require(!started && tsi_fetcher_deadline(fetcher) == UINT64_MAX, "memory that runs out");
 }

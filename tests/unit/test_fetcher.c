@@ -94,7 +94,7 @@ is_asked(uint64_t offset, uint64_t count, int patience_ms)
 static void
 check_window(int gets, uint64_t count)
 {
-    cr_assert(tsi_fetcher_start(fetcher, KEY, PEER, 1024 * KIB * KIB));
+    cr_assert(tsi_fetcher_start(fetcher, KEY, PEER, 1024 * KIB * KIB, NULL));
     tsi_fetcher_turn(fetcher, tsi_clock_ns());
     for (int i = 0; i < gets; i++) {
         cr_assert(is_asked((uint64_t)i * count, count, PATIENCE_MS), "only %d questions", i);
@@ -104,13 +104,13 @@ check_window(int gets, uint64_t count)
 
 Test(fetcher, so_much_is_asked_for_ahead)
 {
-    check_window(32, 256 * KIB);
+    check_window(4, 1024 * KIB);
 }
 
 Test(fetcher, a_bound_on_what_is_under_way_is_kept)
 {
     tsi_fetcher_bound(fetcher, 2048 * KIB);
-    check_window(8, 256 * KIB);
+    check_window(4, 512 * KIB);
 }
 
 Test(fetcher, little_memory_makes_small_segments)

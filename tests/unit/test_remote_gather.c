@@ -14,6 +14,8 @@ enum { JOB = 3, CHUNKS = 100 };
 
 static struct tsi_remote remote;
 static struct tsi_remote_job job;
+static struct tess_future future; // of a program without tasks, so no chunk has a place
+static struct tsi_program program;
 
 static void
 start(void)
@@ -22,7 +24,8 @@ start(void)
     struct tsi_error error;
     remote = (struct tsi_remote){.net = tsi_net_new(&connection, NULL, &error)};
     remote.fetcher = tsi_fetcher_new(remote.net, tsi_remote_fetched, &remote);
-    job = (struct tsi_remote_job){.number = JOB, .left = CHUNKS};
+    future.plan.program = &program;
+    job = (struct tsi_remote_job){.number = JOB, .left = CHUNKS, .future = &future};
     cr_assert(remote.net != NULL && remote.fetcher != NULL && tsi_vec_push(&remote.jobs, &job));
 }
 

@@ -102,8 +102,9 @@ tsi_worker_loop_collect(struct tsi_worker_loop *loop)
 static void
 fetch(struct tsi_worker_loop *loop, const struct tsi_worker_action *action)
 {
-    if (loop->fetcher == NULL || !tsi_fetcher_start(loop->fetcher, action->fetch.key,
-                                                    action->fetch.peer, action->fetch.bytes)) {
+    if (loop->fetcher == NULL ||
+        !tsi_fetcher_start(loop->fetcher, action->fetch.key, action->fetch.peer,
+                           action->fetch.bytes, NULL)) {
         tsi_worker_loop_fetched(loop, action->fetch.key, action->fetch.peer, NULL,
                                 "out of memory for the chunk");
     }

@@ -28,6 +28,7 @@
 #define CHUNK_BYTES_MIN (8 * MIB)
 #define WIRE_BYTES_MIN (1 * MIB)
 #define WIRE_BYTES_MAX (64 * MIB)
+#define MAPPED_BYTES_MIN (2 * MIB) // by the C library, each by itself: more than a segment
 #define LIMIT_PAUSE_NS (1 * TSI_SECOND)
 #define LOOK_NS (100 * TSI_MILLISECOND)
 
@@ -54,10 +55,11 @@ void
 tsi_room_prepare(void)
 {
     // All threads take from one heap, since what one frees another needs: with heaps of their own
-    // each would keep its peak. What is free at its end goes back.
+    // each would keep its peak. What is free at its end goes back, but for what messages under way
+    // may take: fresh pages for each of them cost more than they do.
     (void)mallopt(M_ARENA_MAX, 1);
-    (void)mallopt(M_MMAP_THRESHOLD, (int)(1 * MIB));
-    (void)mallopt(M_TRIM_THRESHOLD, (int)(1 * MIB));
+    (void)mallopt(M_MMAP_THRESHOLD, (int)MAPPED_BYTES_MIN);
+    (void)mallopt(M_TRIM_THRESHOLD, (int)WIRE_BYTES_MIN);
 }
 
 static uint64_t
@@ -109,6 +111,7 @@ tsi_room_find(struct tsi_room *room, uint64_t wanted_bytes, int threads, struct 
         room->reserve_bytes += GROUP_BYTES;
     }
     room->pages_bytes = less(limit, room->reserve_bytes);
+    (void)mallopt(M_TRIM_THRESHOLD, (int)room->wire_bytes);
     fit_addresses(room, threads);
     // Blocks are whole pages, and may have got more by an earlier use.
     room->chunk_bytes = room->pages_bytes - room->pages_bytes / 32;
