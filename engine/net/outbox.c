@@ -21,6 +21,7 @@ struct tsi_outbox {
 };
 
 struct parcel {
+    atomic_bool is_made; // handed over with what is written before it
     struct tsi_outbox *outbox;
     uint64_t charge;
     unsigned char bytes[];
@@ -62,6 +63,7 @@ free_parcel(void *bytes, void *hint)
 {
     struct parcel *parcel = hint;
     (void)bytes;
+    (void)atomic_load_explicit(&parcel->is_made, memory_order_acquire);
     atomic_fetch_sub_explicit(&parcel->outbox->bytes, parcel->charge, memory_order_relaxed);
     tsi_outbox_free(parcel->outbox);
     tsi_free(parcel);
@@ -79,6 +81,7 @@ make_frame(struct tsi_outbox *outbox, const void *bytes, size_t count, zmq_msg_t
     memcpy(parcel->bytes, bytes, count);
     atomic_fetch_add_explicit(&outbox->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&outbox->bytes, parcel->charge, memory_order_relaxed);
+    atomic_store_explicit(&parcel->is_made, true, memory_order_release);
     if (zmq_msg_init_data(frame, parcel->bytes, count, free_parcel, parcel) != 0) {
         free_parcel(parcel->bytes, parcel);
         return false;

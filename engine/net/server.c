@@ -51,6 +51,7 @@ struct reader {
 
 // A segment in the queue. Of those of one chunk in a row, the first stands for the chunk's memory.
 struct payload {
+    atomic_bool is_made; // handed over with what is written before it
     struct reader *reader;
     struct tsi_buf *chunk;
     uint64_t queued_bytes;
@@ -143,8 +144,9 @@ static void
 free_payload(void *data, void *hint)
 {
     struct payload *payload = hint;
-    struct reader *reader = payload->reader;
     (void)data;
+    (void)atomic_load_explicit(&payload->is_made, memory_order_acquire);
+    struct reader *reader = payload->reader;
     tsi_buf_unref(payload->chunk);
     atomic_fetch_sub_explicit(&reader->queued_bytes, payload->queued_bytes, memory_order_relaxed);
     atomic_fetch_sub_explicit(&reader->pinned_bytes, payload->pinned_bytes, memory_order_relaxed);
@@ -162,11 +164,15 @@ make_payload(struct reader *reader, const struct request *request, struct tsi_bu
     }
     const bool is_first = reader->last != request->key ||
                           atomic_load_explicit(&reader->pinned_bytes, memory_order_relaxed) == 0;
-    *payload = (struct payload){reader, tsi_buf_ref(chunk), count, is_first ? chunk->bytes : 0};
+    *payload = (struct payload){.reader = reader,
+                                .chunk = tsi_buf_ref(chunk),
+                                .queued_bytes = count,
+                                .pinned_bytes = is_first ? chunk->bytes : 0};
     atomic_fetch_add_explicit(&reader->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&reader->queued_bytes, count, memory_order_relaxed);
     atomic_fetch_add_explicit(&reader->pinned_bytes, payload->pinned_bytes, memory_order_relaxed);
     reader->last = request->key;
+    atomic_store_explicit(&payload->is_made, true, memory_order_release);
     if (zmq_msg_init_data(frame, chunk->data + request->offset, count, free_payload, payload) !=
         0) {
         free_payload(NULL, payload);
