@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#if defined(__x86_64__)
-#include <xxh_x86dispatch.h> // with what the processor has
+#if defined(__x86_64__) && defined(__has_include)
+#if __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h> // as in engine/base/checksum.c
+#endif
 #endif
 
 #include "bench/limit/limit.h"

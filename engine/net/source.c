@@ -181,27 +181,32 @@ tsi_source_unlink_wanted(struct tsi_source *source, struct tsi_fetch *fetch)
     tsi_map_remove(&source->by_key, fetch->key);
 }
 
+// Frees the fetches of `job` among `fetch` and those after it.
+static size_t
+give_up_from(struct tsi_source *source, struct tsi_fetch *fetch,
+             void (*take_out)(struct tsi_source *, struct tsi_fetch *), uint32_t job,
+             uint64_t *bytes)
+{
+    size_t count = 0;
+    while (fetch != NULL) {
+        struct tsi_fetch *next = fetch->next;
+        if (tsi_key_job(fetch->key) == job) {
+            take_out(source, fetch);
+            *bytes += fetch->bytes;
+            count++;
+            fetch->next = NULL;
+            tsi_source_free_fetches(fetch);
+        }
+        fetch = next;
+    }
+    return count;
+}
+
 size_t
 tsi_source_give_up(struct tsi_source *source, uint32_t job, uint64_t *bytes)
 {
-    size_t count = 0;
-    struct tsi_fetch *given_up = NULL;
-    for (int wanted = 0; wanted < 2; wanted++) {
-        struct tsi_fetch *fetch = wanted != 0 ? source->wanted_first : source->first;
-        while (fetch != NULL) {
-            struct tsi_fetch *next = fetch->next;
-            if (tsi_key_job(fetch->key) == job) {
-                (wanted != 0 ? tsi_source_unlink_wanted : tsi_source_unlink)(source, fetch);
-                *bytes += fetch->bytes;
-                count++;
-                fetch->next = given_up;
-                given_up = fetch;
-            }
-            fetch = next;
-        }
-    }
-    tsi_source_free_fetches(given_up);
-    return count;
+    return give_up_from(source, source->first, tsi_source_unlink, job, bytes) +
+           give_up_from(source, source->wanted_first, tsi_source_unlink_wanted, job, bytes);
 }
 
 bool

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many bytes of results a client asks for at once. Here its fetcher knows no workers, so
-// nothing comes.
+// How many bytes of results a client asks for at once, and that it counts those of a job no more
+// that has ended. Here no worker is there, so nothing comes.
 
 #include <criterion/criterion.h>
 
@@ -67,5 +67,24 @@ Test(remote_gather, one_that_is_larger_is_asked_for_alone)
     want(1, 8);
     tsi_remote_gather(&remote);
     cr_assert(job.wanted_taken == 1 && remote.chunks_fetching == 1);
+    end();
+}
+
+Test(remote_gather, what_a_job_has_under_way_ends_with_it)
+{
+    enum { OTHER = 4 };
+    start();
+    cr_assert(tsi_fetcher_peer(remote.fetcher, 9, "ipc:///nowhere/at-all", false));
+    want(0, MIB);
+    want(1, MIB);
+    tsi_remote_gather(&remote);
+    cr_assert(remote.chunks_fetching == 2 && remote.bytes_fetching == 2 * MIB);
+    tsi_remote_give_up_fetches(&remote, OTHER);
+    cr_assert(remote.chunks_fetching == 2 && remote.bytes_fetching == 2 * MIB);
+    tsi_remote_give_up_fetches(&remote, JOB);
+    cr_assert(remote.chunks_fetching == 0 && remote.bytes_fetching == 0);
+    // They are not reported, which would count them once more.
+    tsi_fetcher_turn(remote.fetcher, 0);
+    cr_assert(remote.chunks_fetching == 0);
     end();
 }

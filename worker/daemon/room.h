@@ -32,7 +32,8 @@ void tsi_room_prepare(void);
 
 // What a worker with so many threads may take. `wanted_bytes` 0 is as much as the machine, the
 // control groups and the limits of the process allow; more than that is cut. Fails with
-// TESS_EMEMLIMIT if nothing is left for chunks.
+// TESS_EMEMLIMIT if nothing is left for chunks. The C library keeps free from then on what messages
+// may take of that.
 tess_status tsi_room_find(struct tsi_room *room, uint64_t wanted_bytes, int threads,
                           struct tsi_error *error);
 
