@@ -17,6 +17,10 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION VERSION_GREAT
     # Without it gcc copies the 32 bytes of a register in two halves, by way of the stack.
     list(APPEND TESS_ISA_FLAGS_avx2 -mmove-max=256 -mstore-max=256)
 endif()
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # Files that are scheduled before registers are chosen are so with a look at how many there are.
+    list(APPEND TESS_ISA_FLAGS_avx2 -fsched-pressure)
+endif()
 set(TESS_ISA_FLAGS_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma
                           -mprefer-vector-width=512)
 

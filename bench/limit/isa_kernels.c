@@ -7,22 +7,30 @@
 // terms as minimal ones have that reach double precision; unlike Tessera's kernels, these may fuse
 // multiplications with additions.
 //
-// Registers are taken in groups, step by step, since each step waits for the one before.
+// Registers are taken side by side, step by step, since each step waits for the one before; and a
+// group of them goes through one part of the way after the other, so that a processor, which looks
+// ahead some hundred instructions, has several short ways before it instead of one long one.
 
 #include "bench/limit/isa_lanes.h"
 #include "bench/limit/limit_isa.h"
 
 #define ROUNDS 10
-// As many registers as the instruction set has room for.
+// As many registers side by side as the instruction set has room for.
 #if defined __AVX512F__
+#define SIDE 4
 #define GROUP 4
+#elif defined __AVX2__
+#define SIDE 3
+#define GROUP 12
 #else
+#define SIDE 2
 #define GROUP 2
 #endif
 #define PI 3.141592653589793
 #define LN_2 0x1.62e42fefa39efp-1
 
-#define EACH_OF_GROUP _Pragma("GCC unroll 4") for (int g = 0; g < GROUP; g++)
+#define EACH_BESIDE _Pragma("GCC unroll 4") for (int g = 0; g < SIDE; g++)
+#define EACH_SIDE _Pragma("GCC unroll 1") for (int to = 0; to < GROUP; to += SIDE)
 
 // The two halves of each block.
 struct blocks {
@@ -45,40 +53,79 @@ start_at(uint64_t first)
     return start;
 }
 
-// What the first rounds compute of the stream and the upper half alone is the same in all turns of
-// a loop, and the compiler takes it out.
-LANES_INLINE struct blocks
-make_blocks(const struct start *start, int64_t at)
+LANES_INLINE void
+round_side(bits c[4][SIDE], uint32_t key_0, uint32_t key_1)
 {
-    bits c[4][GROUP];
-    struct blocks out;
-    uint32_t key[2] = {12345, 67890};
-    EACH_OF_GROUP
+#if defined __AVX512F__
+    EACH_BESIDE
     {
-        c[0][g] = start->block + (uint64_t)(at + g * LANES);
+        const bits p0 = multiply_words(c[0][g], all(0xD2511F53));
+        const bits p1 = multiply_words(c[2][g], all(0xCD9E8D57));
+        c[0][g] = xor_words(swap_words(p1), c[1][g], all(key_0));
+        c[1][g] = p1;
+        c[2][g] = xor_words(swap_words(p0), c[3][g], all(key_1));
+        c[3][g] = p0;
+    }
+#else
+    // In place, since registers are few.
+    EACH_BESIDE
+    {
+        c[1][g] = keep(c[1][g] ^ all(key_0));
+        c[3][g] = keep(c[3][g] ^ all(key_1));
+    }
+    EACH_BESIDE
+    {
+        c[0][g] = keep(multiply_words(c[0][g], all(0xD2511F53)));
+        c[2][g] = keep(multiply_words(c[2][g], all(0xCD9E8D57)));
+    }
+    EACH_BESIDE
+    {
+        const bits p0 = c[0][g];
+        const bits p1 = c[2][g];
+        c[0][g] = keep(swap_words(p1) ^ c[1][g]);
+        c[1][g] = p1;
+        c[2][g] = keep(swap_words(p0) ^ c[3][g]);
+        c[3][g] = p0;
+    }
+#endif
+}
+
+// The registers of the group from `to` on. What the first rounds compute of the stream and the
+// upper half alone is the same in all turns of a loop, and the compiler takes it out.
+LANES_INLINE void
+make_blocks(const struct start *start, int64_t at, int to, struct blocks *out)
+{
+    bits c[4][SIDE];
+    uint32_t key[2] = {12345, 67890};
+    EACH_BESIDE
+    {
+        c[0][g] = start->block + (uint64_t)(at + (to + g) * LANES);
         c[1][g] = start->upper;
         c[2][g] = all(1);
         c[3][g] = all(0);
     }
 #pragma GCC unroll 10
-    for (int round = 0; round < ROUNDS; round++) {
-        EACH_OF_GROUP
-        {
-            const bits p0 = multiply_words(c[0][g], all(0xD2511F53));
-            const bits p1 = multiply_words(c[2][g], all(0xCD9E8D57));
-            if (round == ROUNDS - 1) {
-                out.half[0][g] = xor_lower_words(swap_words(p1), c[1][g], all(key[0]));
-                out.half[1][g] = xor_lower_words(swap_words(p0), c[3][g], all(key[1]));
-            }
-            c[0][g] = xor_words(swap_words(p1), c[1][g], all(key[0]));
-            c[1][g] = p1;
-            c[2][g] = xor_words(swap_words(p0), c[3][g], all(key[1]));
-            c[3][g] = p0;
-        }
+    for (int round = 0; round < ROUNDS - 1; round++) {
+        round_side(c, key[0], key[1]);
         key[0] += 0x9E3779B9;
         key[1] += 0xBB67AE85;
     }
-    return out;
+    EACH_BESIDE
+    {
+        const bits p0 = multiply_words(c[0][g], all(0xD2511F53));
+        const bits p1 = multiply_words(c[2][g], all(0xCD9E8D57));
+        out->half[0][to + g] = xor_lower_words(swap_words(p1), c[1][g], all(key[0]));
+        out->half[1][to + g] = xor_lower_words(swap_words(p0), c[3][g], all(key[1]));
+    }
+}
+
+LANES_INLINE void
+make_group(const struct start *start, int64_t at, struct blocks *out)
+{
+    EACH_SIDE
+    {
+        make_blocks(start, at, to, out);
+    }
 }
 
 // Numbers in [1, 2) of the upper 52 bits.
@@ -88,77 +135,103 @@ one_to_two(bits word)
     return (reals)((word >> 12) | UINT64_C(0x3FF0000000000000));
 }
 
-// √(−2 ln u) of u = (the first half, or 1)·2^−64.
+// The first half, or 1, is u·2^64 = 2^k·m; s leads from m to its logarithm.
 LANES_INLINE void
-radii(const struct blocks *blocks, reals radius[GROUP])
+split_side(const bits half[SIDE], reals k[SIDE], reals s[SIDE])
 {
-    reals k[GROUP];
-    reals s[GROUP];
-    reals z[GROUP];
-    reals p[GROUP];
-    EACH_OF_GROUP
+    EACH_BESIDE
     {
         reals m;
-        split(blocks->half[0][g] | 1, &k[g], &m);
+        split(half[g] | 1, &k[g], &m);
         s[g] = (m - 1.0) / (m + 1.0);
+    }
+}
+
+// −2 ln u.
+LANES_INLINE void
+square_side(const reals k[SIDE], const reals s[SIDE], reals square[SIDE])
+{
+    reals z[SIDE];
+    reals p[SIDE];
+    EACH_BESIDE
+    {
         z[g] = s[g] * s[g];
         p[g] = z[g] * (4.0 / 17) + 4.0 / 15;
     }
 #pragma GCC unroll 8
     for (int term = 13; term >= 1; term -= 2) {
-        EACH_OF_GROUP
+        EACH_BESIDE
         {
             p[g] = p[g] * z[g] + 4.0 / term;
         }
     }
-    EACH_OF_GROUP
+    EACH_BESIDE
     {
-        radius[g] = square_root((64.0 - k[g]) * (2 * LN_2) - s[g] * p[g]);
+        square[g] = (64.0 - k[g]) * (2 * LN_2) - s[g] * p[g];
     }
 }
 
 LANES_INLINE void
-normals(const struct blocks *blocks, reals even[GROUP], reals odd[GROUP])
+turn_side(const bits half[SIDE], const reals square[SIDE], reals even[SIDE], reals odd[SIDE])
 {
     static const double sine[] = {-1.0 / 39916800, 1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6};
     static const double cosine[] = {1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320,
                                     -1.0 / 720,      1.0 / 24,       -0.5};
-    reals radius[GROUP];
-    reals x[GROUP];
-    reals y[GROUP];
-    reals s[GROUP];
-    reals c[GROUP];
-    radii(blocks, radius);
-    EACH_OF_GROUP
+    reals radius[SIDE];
+    reals x[SIDE];
+    reals y[SIDE];
+    reals s[SIDE];
+    reals c[SIDE];
+    EACH_BESIDE
     {
-        x[g] = (one_to_two(blocks->half[1][g]) - 1.5) * (PI / 2);
+        radius[g] = square_root(square[g]);
+        x[g] = (one_to_two(half[g]) - 1.5) * (PI / 2);
         y[g] = x[g] * x[g];
         s[g] = y[g] * (1.0 / 6227020800) + sine[0];
         c[g] = y[g] * cosine[0] + cosine[1];
     }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
-        EACH_OF_GROUP
+        EACH_BESIDE
         {
             s[g] = s[g] * y[g] + sine[i + 1];
             c[g] = c[g] * y[g] + cosine[i + 2];
         }
     }
-    EACH_OF_GROUP
+    EACH_BESIDE
     {
         const reals away = radius[g] * (s[g] * y[g] * x[g] + x[g]);
-        const bits side = blocks->half[1][g] << 63;
+        const bits side = half[g] << 63;
         const reals along = (reals)((bits)(radius[g] * (c[g] * y[g] + 1.0)) ^ side);
-        even[g] = pick(blocks->half[1][g], 1, along, away);
-        odd[g] = pick(blocks->half[1][g], 1, away, along);
+        even[g] = pick(half[g], 1, along, away);
+        odd[g] = pick(half[g], 1, away, along);
+    }
+}
+
+LANES_INLINE void
+normals(const struct blocks *blocks, reals even[GROUP], reals odd[GROUP])
+{
+    reals k[GROUP];
+    reals s[GROUP];
+    EACH_SIDE
+    {
+        split_side(blocks->half[0] + to, k + to, s + to);
+    }
+    EACH_SIDE
+    {
+        square_side(k + to, s + to, k + to);
+    }
+    EACH_SIDE
+    {
+        turn_side(blocks->half[1] + to, k + to, even + to, odd + to);
     }
 }
 
 LANES_INLINE double
-sum_group(const reals x[GROUP])
+sum_side(const reals x[SIDE])
 {
     reals sum = x[0];
-    for (int g = 1; g < GROUP; g++) {
+    for (int g = 1; g < SIDE; g++) {
         sum += x[g];
     }
     return sum_lanes(sum);
@@ -169,12 +242,12 @@ add_normals(uint64_t first, int64_t pairs, double *even, double *odd)
 {
     const struct start start = start_at(first / 2);
     for (int64_t i = 0; i + GROUP * LANES <= pairs; i += GROUP * LANES) {
-        const struct blocks blocks = make_blocks(&start, i);
+        struct blocks blocks;
+        make_group(&start, i, &blocks);
         reals a[GROUP];
         reals b[GROUP];
         normals(&blocks, a, b);
-        EACH_OF_GROUP
-        {
+        for (int g = 0; g < GROUP; g++) {
             const int64_t at = i + g * LANES;
             store(even + at, load(even + at) + a[g]);
             store(odd + at, load(odd + at) + b[g]);
@@ -186,36 +259,36 @@ static void
 sum_normals(uint64_t first, int64_t pairs, double sums[2])
 {
     const struct start start = start_at(first / 2);
-    reals sum[GROUP] = {{0}};
-    reals squares[GROUP] = {{0}};
+    reals sum[SIDE] = {{0}};
+    reals squares[SIDE] = {{0}};
     for (int64_t i = 0; i < pairs; i += GROUP * LANES) {
-        const struct blocks blocks = make_blocks(&start, i);
+        struct blocks blocks;
+        make_group(&start, i, &blocks);
         reals a[GROUP];
         reals b[GROUP];
         normals(&blocks, a, b);
-        EACH_OF_GROUP
-        {
-            sum[g] += a[g] + b[g];
-            squares[g] += a[g] * a[g] + b[g] * b[g];
+        for (int g = 0; g < GROUP; g++) {
+            sum[g % SIDE] += a[g] + b[g];
+            squares[g % SIDE] += a[g] * a[g] + b[g] * b[g];
         }
     }
-    sums[0] = sum_group(sum);
-    sums[1] = sum_group(squares);
+    sums[0] = sum_side(sum);
+    sums[1] = sum_side(squares);
 }
 
 static void
 sum_uniforms(uint64_t first, int64_t pairs, double sums[2])
 {
     const struct start start = start_at(first / 2);
-    reals sum[GROUP] = {{0}};
+    reals sum[SIDE] = {{0}};
     for (int64_t i = 0; i < pairs; i += GROUP * LANES) {
-        const struct blocks blocks = make_blocks(&start, i);
-        EACH_OF_GROUP
-        {
-            sum[g] += (one_to_two(blocks.half[0][g]) + one_to_two(blocks.half[1][g])) - 2.0;
+        struct blocks blocks;
+        make_group(&start, i, &blocks);
+        for (int g = 0; g < GROUP; g++) {
+            sum[g % SIDE] += (one_to_two(blocks.half[0][g]) + one_to_two(blocks.half[1][g])) - 2.0;
         }
     }
-    sums[0] = sum_group(sum);
+    sums[0] = sum_side(sum);
     sums[1] = 0;
 }
 

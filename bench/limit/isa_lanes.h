@@ -27,6 +27,17 @@ typedef double reals __attribute__((vector_size(LANES * 8)));
 
 #define LANES_INLINE static inline __attribute__((always_inline))
 
+// x, computed before what stands after it: where registers are few, the compiler is not to move
+// instructions so far from each other that it needs more.
+LANES_INLINE bits
+keep(bits x)
+{
+#if defined __AVX2__ && !defined __AVX512F__
+    __asm__("" : "+x"(x));
+#endif
+    return x;
+}
+
 // The products of the lower halves of the lanes.
 LANES_INLINE bits
 multiply_words(bits a, bits b)

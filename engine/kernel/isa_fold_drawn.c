@@ -46,9 +46,10 @@ join_sums(int64_t skip, int64_t count, const struct sums *sums, double *acc)
     __builtin_memcpy(acc, together + skip, (size_t)count * sizeof(*acc));
 }
 
-// A group of rows, whose blocks have the same upper half; `block` is the first one's first.
+// At most a group of rows, in whole TSI_DRAW_SIDE, whose blocks have the same upper half; `block`
+// is the first one's first.
 TSI_LANES_INLINE void
-add_rows(enum tsi_source source, uint64_t block, uint64_t step, int64_t blocks,
+add_rows(enum tsi_source source, int count, uint64_t block, uint64_t step, int64_t blocks,
          const struct tsi_draw_recipe *recipe, struct sums *sums)
 {
     const struct tsi_draw_start start = tsi_draw_start_of(block, recipe);
@@ -57,7 +58,7 @@ add_rows(enum tsi_source source, uint64_t block, uint64_t step, int64_t blocks,
     for (int l = 0; l < WIDTH; l++) {
         lane[l] = block + (uint64_t)l;
     }
-    for (int g = 0; g < TSI_DRAW_GROUP; g++) {
+    for (int g = 0; g < count; g++) {
         __builtin_memcpy(&product[g], lane, sizeof(lane));
         product[g] = tsi_lanes_multiply_words(product[g] + (uint64_t)g * step,
                                               tsi_lanes_all(TSI_PHILOX_MULTIPLIER_0));
@@ -66,12 +67,12 @@ add_rows(enum tsi_source source, uint64_t block, uint64_t step, int64_t blocks,
         tsi_vector_f64 even = tsi_isa_load_f64(sums->even + k);
         tsi_vector_f64 odd = tsi_isa_load_f64(sums->odd + k);
         struct tsi_draw_pairs pairs;
-        tsi_draw_near(product, &start, recipe, &pairs);
-        tsi_draw_elements(source, recipe, &pairs);
-        for (int g = 0; g < TSI_DRAW_GROUP; g++) {
+        tsi_draw_near(product, (uint64_t)WIDTH * TSI_PHILOX_MULTIPLIER_0, count, &start, recipe,
+                      &pairs);
+        tsi_draw_elements(source, recipe, count, &pairs);
+        for (int g = 0; g < count; g++) {
             even += (tsi_vector_f64)pairs.even[g];
             odd += (tsi_vector_f64)pairs.odd[g];
-            product[g] += (uint64_t)WIDTH * TSI_PHILOX_MULTIPLIER_0;
         }
         tsi_isa_store_f64(sums->even + k, even);
         tsi_isa_store_f64(sums->odd + k, odd);
@@ -110,14 +111,15 @@ add_stored(enum tsi_source source, int64_t rows, int64_t columns, struct tsi_ker
         struct sums sums;                                                                          \
         struct tsi_kernel_index rest = {first, 1};                                                 \
         int64_t i = 0;                                                                             \
-        if (rows >= TSI_DRAW_GROUP && row_step % 2 == 0 &&                                         \
+        if (rows >= TSI_DRAW_SIDE && row_step % 2 == 0 &&                                          \
             is_near(rows, columns, first, row_step)) {                                             \
             const struct tsi_draw_recipe recipe = tsi_draw_recipe_of(source, params);              \
             const int64_t skip = first & 1;                                                        \
             part_sums(skip, columns, acc, &sums);                                                  \
-            for (; i + TSI_DRAW_GROUP <= rows; i += TSI_DRAW_GROUP) {                              \
-                add_rows(source, (uint64_t)(first + i * row_step) >> 1, (uint64_t)(row_step / 2),  \
-                         (skip + columns + 1) / 2, &recipe, &sums);                                \
+            for (int count; i + TSI_DRAW_SIDE <= rows; i += count) {                               \
+                count = tsi_draw_count(rows - i - (TSI_DRAW_SIDE - 1));                            \
+                add_rows(source, count, (uint64_t)(first + i * row_step) >> 1,                     \
+                         (uint64_t)(row_step / 2), (skip + columns + 1) / 2, &recipe, &sums);      \
             }                                                                                      \
             join_sums(skip, columns, &sums, acc);                                                  \
             rest.first = (int64_t)((uint64_t)first + (uint64_t)i * (uint64_t)row_step);            \

@@ -47,6 +47,17 @@
 #define TSI_LANES_HIGH(x, y) __builtin_shufflevector(x, y, 1, 3)
 #endif
 
+// x, computed before all that is written after it and uses it: a compiler that moves instructions
+// far from each other needs more than the 16 registers of AVX2. Other sets are left to it.
+TSI_LANES_INLINE tsi_vector_u64
+tsi_lanes_keep(tsi_vector_u64 x)
+{
+#if defined(TSI_ISA_avx2)
+    __asm__("" : "+x"(x));
+#endif
+    return x;
+}
+
 // The products of the lower halves of lanes.
 TSI_LANES_INLINE tsi_vector_u64
 tsi_lanes_multiply_words(tsi_vector_u64 x, tsi_vector_u64 y)

@@ -27,21 +27,22 @@ generate_each(enum tsi_source source, int64_t count, uint64_t *out, struct tsi_k
 {
     for (int64_t t = 0; t < count; t += TSI_DRAW_GROUP * WIDTH) {
         const int64_t now = count - t < TSI_DRAW_GROUP * WIDTH ? count - t : TSI_DRAW_GROUP * WIDTH;
+        const int registers = tsi_draw_count((now + WIDTH - 1) / WIDTH);
         uint64_t element[TSI_DRAW_GROUP * WIDTH];
         tsi_vector_u64 at[TSI_DRAW_GROUP];
         tsi_vector_u64 block[TSI_DRAW_GROUP];
         tsi_vector_u64 mine[TSI_DRAW_GROUP];
         struct tsi_draw_pairs pairs;
-        for (int l = 0; l < TSI_DRAW_GROUP * WIDTH; l++) {
+        for (int l = 0; l < registers * WIDTH; l++) {
             element[l] = (uint64_t)index_after(index, t + l).first;
         }
         __builtin_memcpy(at, element, sizeof(at));
-        for (int g = 0; g < TSI_DRAW_GROUP; g++) {
+        for (int g = 0; g < registers; g++) {
             block[g] = at[g] >> 1;
         }
-        tsi_draw_any(block, recipe, &pairs);
-        tsi_draw_elements(source, recipe, &pairs);
-        for (int g = 0; g < TSI_DRAW_GROUP; g++) {
+        tsi_draw_any(block, registers, recipe, &pairs);
+        tsi_draw_elements(source, recipe, registers, &pairs);
+        for (int g = 0; g < registers; g++) {
             mine[g] = tsi_lanes_choose(at[g] << 63, pairs.even[g], pairs.odd[g]);
         }
         __builtin_memcpy(out + t, mine, (size_t)now * sizeof(*out));
@@ -68,16 +69,17 @@ generate_near(enum tsi_source source, int64_t count, uint64_t *out, int64_t firs
     }
     for (int64_t t = -(first & 1); t < count; t += SPAN) {
         const bool is_whole = t >= 0 && count - t >= SPAN;
+        const int registers = tsi_draw_count((count - t + 2 * WIDTH - 1) / (2 * WIDTH));
         uint64_t *const to = is_whole ? out + t : aside;
         struct tsi_draw_pairs pairs;
-        tsi_draw_near(product, &start, recipe, &pairs);
-        tsi_draw_elements(source, recipe, &pairs);
-        for (int g = 0; g < TSI_DRAW_GROUP; g++) {
+        tsi_draw_near(product, (uint64_t)TSI_DRAW_GROUP * WIDTH * TSI_PHILOX_MULTIPLIER_0,
+                      registers, &start, recipe, &pairs);
+        tsi_draw_elements(source, recipe, registers, &pairs);
+        for (int g = 0; g < registers; g++) {
             const tsi_vector_u64 before = TSI_LANES_LOW(pairs.even[g], pairs.odd[g]);
             const tsi_vector_u64 after = TSI_LANES_HIGH(pairs.even[g], pairs.odd[g]);
             __builtin_memcpy(to + g * 2 * WIDTH, &before, sizeof(before));
             __builtin_memcpy(to + g * 2 * WIDTH + WIDTH, &after, sizeof(after));
-            product[g] += (uint64_t)TSI_DRAW_GROUP * WIDTH * TSI_PHILOX_MULTIPLIER_0;
         }
         if (!is_whole) {
             const int64_t skip = t < 0 ? 1 : 0;
