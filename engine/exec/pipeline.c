@@ -126,25 +126,42 @@ place_value(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_ste
     return TESS_OK;
 }
 
+void
+tsi_pipeline_find_live(struct tsi_pipeline *pipeline)
+{
+    pipeline->live_count = 0;
+    for (int i = 0; i < pipeline->count; i++) {
+        struct tsi_step *const step = &pipeline->steps[i];
+        // A constant is in its register already, if it has one.
+        if (!step->is_absorbed && (step->code != TSI_TILE_CONST || step->is_direct)) {
+            pipeline->live[pipeline->live_count++] = step;
+        }
+    }
+}
+
 tess_status
 tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
                   const struct tsi_operand *views, bool is_direct, struct tsi_pipeline *pipeline)
 {
     const struct tsi_tile *const tile = &run->op->tile;
+    const size_t count = (size_t)tile->instruction_count;
     void *steps = NULL;
     void *registers[TSI_TILE_REGISTERS_MAX];
     int writer[TSI_TILE_REGISTERS_MAX];
     tess_status status =
-        tsi_run_take(run, (size_t)tile->instruction_count * sizeof(struct tsi_step), &steps);
+        tsi_run_take(run, count * (sizeof(struct tsi_step) + sizeof(struct tsi_step *)), &steps);
     if (status != TESS_OK) {
         return status;
     }
-    *pipeline = (struct tsi_pipeline){tiling,
-                                      steps,
-                                      tile->instruction_count,
-                                      tsi_pipeline_dtype(tile, tile->instruction_count - 1),
-                                      .split = -1,
-                                      .square = {-1, -1}};
+    *pipeline = (struct tsi_pipeline){
+        .tiling = tiling,
+        .steps = steps,
+        .count = tile->instruction_count,
+        .live = (struct tsi_step **)((struct tsi_step *)steps + count),
+        .dtype = tsi_pipeline_dtype(tile, tile->instruction_count - 1),
+        .split = -1,
+        .square = {-1, -1},
+    };
     for (int i = 0; i < tile->register_count; i++) {
         registers[i] = NULL;
         writer[i] = -1;
@@ -162,7 +179,9 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
         step->is_rows = false;
         step->in_rows = false;
         step->ahead = 0;
+        step->map = NULL;
         step->combine = NULL;
+        step->cast = NULL;
         step->buffer = NULL;
         for (int k = 0; k < 3; k++) {
             step->in[k] = k < arity ? writer[instruction->in[k]] : -1;
@@ -181,22 +200,19 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
         writer[instruction->out] = i;
     }
     tsi_pipeline_combine(run, pipeline);
+    tsi_pipeline_find_live(pipeline);
     return TESS_OK;
 }
 
-// Makes a tile of a source: one run for each place on the outer axes of its reach.
-static void
-make_source(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
-            const struct tsi_step *step, int64_t first, void *out)
+// Makes a tile of a source with several axes: a run for each place on the outer ones.
+static __attribute__((noinline)) void
+make_runs(const struct tsi_tiling *tiling, const struct tsi_tile_at *at,
+          const struct tsi_step *step, int64_t first, void *out)
 {
     const struct tsi_reach *const reach = &step->reach;
     const int inner = reach->ndim - 1;
-    const int64_t columns = inner < 0 ? 1 : tsi_reach_size(tiling, reach, at, inner);
-    const int64_t stride = inner < 0 ? 0 : reach->step[inner];
-    if (inner <= 0) {
-        step->source(columns, out, (struct tsi_kernel_index){first, stride}, step->params);
-        return;
-    }
+    const int64_t stride = reach->step[inner];
+    const int64_t columns = tsi_reach_size(tiling, reach, at, inner);
     int64_t size[TESS_NDIM_MAX] = {0};
     int64_t place[TESS_NDIM_MAX] = {0};
     for (int i = 0; i < inner; i++) {
@@ -234,8 +250,13 @@ source_tile(const struct tsi_tiling *tiling, const struct tsi_tile_at *at, struc
         step->filled = first;
         step->shape = at->shape;
     }
-    make_source(tiling, at, step, first, out);
     step->value = out;
+    if (step->reach.ndim > 1) {
+        make_runs(tiling, at, step, first, out);
+        return;
+    }
+    const int64_t stride = step->reach.ndim == 0 ? 0 : step->reach.step[0];
+    step->source(at->elements, out, (struct tsi_kernel_index){first, stride}, step->params);
 }
 
 // The distance of a value's rows.
@@ -249,29 +270,30 @@ static bool
 has_rows(const struct tsi_pipeline *pipeline, const struct tsi_step *step)
 {
     bool has = false;
-    for (int k = 0; k < 3 && pipeline->split >= 0; k++) {
+    for (int k = 0; k < 3; k++) {
         has = has || (step->in[k] >= 0 && pipeline->steps[step->in[k]].in_rows);
     }
     return has;
 }
 
-static void
-map_run(const struct tsi_step *step, int64_t count, void *out, const void *const *in)
+static inline void
+map_run(const struct tsi_step *step, int64_t count, void *out, const void *a, const void *b,
+        const void *c)
 {
-    if (step->code == TSI_TILE_CAST && step->cast == NULL) {
-        const int64_t bytes = step->bytes;
-        tsi_kernel_copy(1, count, step->bytes, out, 0, bytes, in[0], 0, bytes);
-    } else if (step->code == TSI_TILE_CAST) {
-        step->cast(count, out, in[0]);
+    if (step->map != NULL && step->combine == NULL) {
+        step->map(count, out, a, b, c);
     } else if (step->combine != NULL) {
-        step->combine(count, out, in[0], step->scale[0], in[1], step->scale[1]);
+        step->combine(count, out, a, step->scale[0], b, step->scale[1]);
+    } else if (step->cast != NULL) {
+        step->cast(count, out, a);
     } else {
-        step->map(count, out, in[0], in[1], in[2]);
+        const int64_t bytes = step->bytes;
+        tsi_kernel_copy(1, count, step->bytes, out, 0, bytes, a, 0, bytes);
     }
 }
 
 // A map or cast of operands of which some lie in rows with a step.
-static void
+static __attribute__((noinline)) void
 map_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
          unsigned char *out)
 {
@@ -286,35 +308,34 @@ map_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
                 tsi_kernel_ask(in[k], from->ahead, columns * from->bytes);
             }
         }
-        map_run(step, columns, out + i * columns * step->bytes, in);
+        map_run(step, columns, out + i * columns * step->bytes, in[0], in[1], in[2]);
     }
+}
+
+static inline const void *
+value_of(const struct tsi_pipeline *pipeline, int index)
+{
+    return index < 0 ? NULL : pipeline->steps[index].value;
 }
 
 static void
 map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
          void *out)
 {
-    const void *in[3];
-    if (has_rows(pipeline, step)) {
+    if (pipeline->split >= 0 && has_rows(pipeline, step)) {
         map_rows(pipeline, at, step, out);
     } else {
-        for (int k = 0; k < 3; k++) {
-            in[k] = step->in[k] < 0 ? NULL : pipeline->steps[step->in[k]].value;
-        }
-        map_run(step, at->elements, out, in);
+        map_run(step, at->elements, out, value_of(pipeline, step->in[0]),
+                value_of(pipeline, step->in[1]), value_of(pipeline, step->in[2]));
     }
     step->value = out;
 }
 
-void
-tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index, void *out)
+static inline void
+do_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
+        void *out)
 {
-    const struct tsi_tiling *const tiling = pipeline->tiling;
-    struct tsi_step *const step = &pipeline->steps[index];
     void *const to = step->is_direct ? out : step->buffer;
-    if (step->is_absorbed) {
-        return;
-    }
     switch (step->code) {
     case TSI_TILE_LOAD:
         tsi_pipeline_load(pipeline, at, step, to);
@@ -325,7 +346,7 @@ tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, i
         }
         break;
     case TSI_TILE_SOURCE:
-        source_tile(tiling, at, step, to);
+        source_tile(pipeline->tiling, at, step, to);
         break;
     default:
         map_tile(pipeline, at, step, to);
@@ -333,15 +354,18 @@ tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, i
     }
 }
 
+void
+tsi_pipeline_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+                  struct tsi_step *step, void *out)
+{
+    do_step(pipeline, at, step, out);
+}
+
 const void *
 tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, void *out)
 {
-    for (int i = 0; i < pipeline->count; i++) {
-        const struct tsi_step *const step = &pipeline->steps[i];
-        // A constant is in its register already, if it has one.
-        if (!step->is_absorbed && (step->code != TSI_TILE_CONST || step->is_direct)) {
-            tsi_pipeline_step(pipeline, at, i, out);
-        }
+    for (int i = 0; i < pipeline->live_count; i++) {
+        do_step(pipeline, at, pipeline->live[i], out);
     }
     if (pipeline->count == 0 || pipeline->is_open) {
         return NULL;

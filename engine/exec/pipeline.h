@@ -15,6 +15,9 @@ struct tsi_pipeline {
     const struct tsi_tiling *tiling;
     struct tsi_step *steps;
     int count;
+    // Those that each tile needs done, in order: no constants, and nothing that another step does.
+    struct tsi_step **live;
+    int live_count;
     tess_dtype dtype; // of the last register
     // Values that lie in rows with a step have the axes of the box from `split` on in their
     // columns; −1 if there are none.

@@ -98,6 +98,7 @@ tsi_pipeline_open(const struct tsi_run *run, struct tsi_pipeline *pipeline)
     if (is_sum && run->kernel->linear[reduce->dtype].across != NULL &&
         pipeline->dtype == (tess_dtype)reduce->dtype) {
         open_step(&run->op->tile, pipeline, pipeline->count - 1);
+        tsi_pipeline_find_live(pipeline);
     }
 }
 
@@ -141,34 +142,32 @@ tsi_pipeline_keep_rows(struct tsi_pipeline *pipeline)
     }
 }
 
+// The term of a step's value; `has_rows`: the tile has several.
+static inline void
+make_term(const struct tsi_step *step, bool has_rows, struct tsi_kernel_term *term)
+{
+    term->data = step->value;
+    term->step = has_rows ? step->reach.step[0] : 0;
+    term->ahead = step->in_rows ? step->ahead : 0;
+}
+
 void
 tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
                    struct tsi_tile_terms *terms)
 {
-    const bool has_rows = tsi_pipeline_rows(pipeline, at) > 1;
+    const bool has_rows = pipeline->split >= 0 && tsi_pipeline_rows(pipeline, at) > 1;
     terms->split = pipeline->split;
     for (int k = 0; k < 2; k++) {
-        struct tsi_kernel_term *const term = &terms->term[k];
-        *term = (struct tsi_kernel_term){.data = NULL};
         terms->has_rows[k] = false;
+        terms->term[k].data = NULL;
         if (pipeline->term[k] >= 0) {
             const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
             terms->has_rows[k] = step->in_rows && has_rows;
-            term->data = step->value;
-            term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
-            term->ahead = step->in_rows ? step->ahead : 0;
-            term->scale = pipeline->scale[k];
-            term->is_square = pipeline->square[0] >= 0;
+            make_term(step, terms->has_rows[k], &terms->term[k]);
+            terms->term[k].scale = pipeline->scale[k];
+            terms->term[k].is_square = pipeline->square[0] >= 0;
         }
     }
-}
-
-static void
-make_absorbed(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index)
-{
-    pipeline->steps[index].is_absorbed = false;
-    tsi_pipeline_step(pipeline, at, index, NULL);
-    pipeline->steps[index].is_absorbed = true;
 }
 
 const void *
@@ -182,11 +181,11 @@ tsi_pipeline_close(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at)
     }
     for (int k = 0; k < 2; k++) {
         if (pipeline->square[k] >= 0 && pipeline->square[k] != last) {
-            make_absorbed(pipeline, at, pipeline->square[k]);
+            tsi_pipeline_step(pipeline, at, &pipeline->steps[pipeline->square[k]], NULL);
         }
     }
     if (step->is_absorbed) {
-        make_absorbed(pipeline, at, last);
+        tsi_pipeline_step(pipeline, at, step, NULL);
     }
     return step->value;
 }

@@ -8,33 +8,35 @@
 #include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 
+// What maps need at each tile is in the first line of the cache, and what sources do in the second:
+// between two tiles their elements go through it.
 struct tsi_step {
     uint8_t code;
     uint8_t bytes; // of one element of the value
     bool is_direct;
     bool is_kept;     // in a register of its own that may still hold the value of an earlier tile
     bool is_filled;   // it does
-    uint32_t shape;   // of the tile that filled it
     bool is_absorbed; // a later step does its work
     bool is_rows;     // a load that may leave the rows of a tile where they are
     bool in_rows;     // it did: `value` is rows with the step of the reach
+    uint32_t shape;   // of the tile that filled it
     int in[3];        // steps; −1 beyond the arity
-    tsi_kernel_map *map;
+    void *buffer;
+    const void *value;
+    tsi_kernel_map *map;         // NULL for all but maps
     tsi_kernel_combine *combine; // instead of `map` where not NULL, with these scales
-    double scale[2];
-    tsi_kernel_cast *cast; // NULL for a cast that changes nothing
+    tsi_kernel_cast *cast;       // NULL for a cast that changes nothing
     tsi_kernel_source *source;
-    struct tsi_scalar constant;
-    const struct tsi_operand *view;
-    struct tsi_piece *piece; // instead of `view` for what lies in several chunks
     const struct tsi_source_params *params;
     const int64_t *step; // along the loop axes: bytes of a view, indices of a source
     int64_t first;       // index of a source at the first element of the loop chunk
     int64_t filled;      // what the value shows: its address or its first index
-    void *buffer;
-    const void *value;
     int64_t ahead; // where rows of the next tile are, from those of this one; 0 if memory knows
+    double scale[2];
+    const struct tsi_operand *view;
+    struct tsi_piece *piece; // instead of `view` for what lies in several chunks
     struct tsi_reach reach;
+    struct tsi_scalar constant;
 };
 
 // The rows of a tile of a pipeline with a split, and the elements of each.
@@ -48,9 +50,12 @@ tsi_pipeline_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at 
     return rows;
 }
 
-// Does step `index`. `out` is for a direct step.
-void tsi_pipeline_step(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, int index,
-                       void *out);
+// Does a step. `out` is for a direct one.
+void tsi_pipeline_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+                       struct tsi_step *step, void *out);
+
+// Finds out again which steps are live, after one was absorbed.
+void tsi_pipeline_find_live(struct tsi_pipeline *pipeline);
 
 // Does step `index`, a load, of whose tiles the values are to be at `out` if they are not seen
 // where they are.

@@ -69,6 +69,7 @@ tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *tiling, void *m
     fold->axes = reduce->axes;
     fold->element_bytes = (int64_t)tess_dtype_bytes((tess_dtype)reduce->dtype);
     fold->first = 0;
+    fold->has_call = false;
     if (fold->kernel->down == NULL || fold->kernel->across == NULL) {
         return tsi_run_internal(run, "there is no such reduction");
     }
@@ -129,73 +130,75 @@ fold_turned(const struct tsi_tile_fold *fold, int64_t rows, int64_t columns, con
     fold_rows(fold, fold->kernel->down, columns, rows, x, acc, &turned);
 }
 
-// What one call of a kernel takes, and how many axes of the reach are left to loop over.
-struct fold_shape {
-    tsi_kernel_fold *kernel;
-    int64_t rows;
-    int64_t columns;
-    int64_t row_step;
-    int64_t column_step;
-    int outer;
-};
-
-static struct fold_shape
-shape_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
+static void
+find_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+          struct tsi_tile_call *call)
 {
     const struct tsi_reach *const reach = &fold->reach;
     const int last = reach->ndim - 1;
-    struct fold_shape shape = {.kernel = fold->kernel->across, .rows = 1, .columns = 1};
+    *call = (struct tsi_tile_call){
+        .kernel = fold->kernel->across, .rows = 1, .columns = 1, .is_across = true};
     if (last < 0) {
-        return shape;
+        return;
     }
-    shape.columns = tsi_reach_size(fold->tiling, reach, at, last);
-    shape.outer = last;
+    call->columns = tsi_reach_size(fold->tiling, reach, at, last);
+    call->outer = last;
     if (is_folded(fold, last)) {
-        shape.column_step = reach->step[last];
+        call->column_step = reach->step[last];
         if (last > 0 && !is_folded(fold, last - 1) && reach->step[last - 1] == 1) {
-            shape.rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
-            shape.outer = last - 1;
+            call->rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
+            call->outer = last - 1;
         }
-        return shape;
+        call->is_turned = call->rows > 1 && call->columns < LONG_ROW;
+        return;
     }
-    shape.kernel = fold->kernel->down;
+    call->is_across = false;
+    call->kernel = fold->kernel->down;
     if (last > 0 && is_folded(fold, last - 1)) {
-        shape.rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
-        shape.row_step = reach->step[last - 1];
-        shape.outer = last - 1;
+        call->rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
+        call->row_step = reach->step[last - 1];
+        call->outer = last - 1;
     }
-    return shape;
+}
+
+static const struct tsi_tile_call *
+call_for(struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
+{
+    if (!fold->has_call || fold->call_shape != at->shape) {
+        find_call(fold, at, &fold->call);
+        fold->has_call = true;
+        fold->call_shape = at->shape;
+    }
+    return &fold->call;
 }
 
 void
-tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at, const void *x)
+tsi_tile_fold_take(struct tsi_tile_fold *fold, const struct tsi_tile_at *at, const void *x)
 {
     const struct tsi_reach *const reach = &fold->reach;
     int64_t size[TESS_NDIM_MAX];
     int64_t place[TESS_NDIM_MAX];
-    const struct fold_shape shape = shape_call(fold, at);
-    for (int i = 0; i < shape.outer; i++) {
+    const struct tsi_tile_call *const call = call_for(fold, at);
+    for (int i = 0; i < call->outer; i++) {
         size[i] = tsi_reach_size(fold->tiling, reach, at, i);
         place[i] = 0;
     }
     int64_t acc = tsi_tiling_offset(fold->tiling, at, fold->acc_step);
     struct tsi_fold_index index = {
         .first = fold->first + tsi_tiling_offset(fold->tiling, at, fold->order_step),
-        .row_step = shape.row_step,
-        .column_step = shape.column_step,
+        .row_step = call->row_step,
+        .column_step = call->column_step,
     };
     const unsigned char *from = x;
-    const bool is_turned =
-        shape.kernel == fold->kernel->across && shape.rows > 1 && shape.columns < LONG_ROW;
-    const int64_t taken = shape.rows * shape.columns * fold->element_bytes;
+    const int64_t taken = call->rows * call->columns * fold->element_bytes;
     for (;;) {
-        if (is_turned) {
-            fold_turned(fold, shape.rows, shape.columns, from, acc, &index);
+        if (call->is_turned) {
+            fold_turned(fold, call->rows, call->columns, from, acc, &index);
         } else {
-            fold_rows(fold, shape.kernel, shape.rows, shape.columns, from, acc, &index);
+            fold_rows(fold, call->kernel, call->rows, call->columns, from, acc, &index);
         }
         from += taken;
-        int i = shape.outer - 1;
+        int i = call->outer - 1;
         for (; i >= 0; i--) {
             int64_t *const moved = is_folded(fold, i) ? &index.first : &acc;
             *moved += reach->step[i];
@@ -212,24 +215,24 @@ tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *a
 }
 
 bool
-tsi_tile_fold_terms(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+tsi_tile_fold_terms(struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
                     struct tsi_tile_terms *terms)
 {
     const struct tsi_reach *const reach = &fold->reach;
-    const struct fold_shape shape = shape_call(fold, at);
-    const bool is_across = shape.kernel == fold->kernel->across;
+    const struct tsi_tile_call *const call = call_for(fold, at);
     const bool has_rows = terms->has_rows[0] || terms->has_rows[1];
-    if (shape.outer > 0 || (is_across && shape.rows > 1 && shape.columns < LONG_ROW) ||
+    if (call->outer > 0 || call->is_turned ||
         (has_rows && (reach->ndim != 2 || reach->first[1] != terms->split))) {
         return false;
     }
     for (int k = 0; k < 2; k++) {
         if (!terms->has_rows[k]) {
-            terms->term[k].step = shape.columns * fold->element_bytes;
+            terms->term[k].step = call->columns * fold->element_bytes;
         }
     }
-    tsi_kernel_fold_linear *const kernel = is_across ? fold->linear->across : fold->linear->down;
-    kernel(shape.rows, shape.columns, terms->term,
+    tsi_kernel_fold_linear *const kernel =
+        call->is_across ? fold->linear->across : fold->linear->down;
+    kernel(call->rows, call->columns, terms->term,
            (double *)fold->planes[0] + tsi_tiling_offset(fold->tiling, at, fold->acc_step));
     return true;
 }

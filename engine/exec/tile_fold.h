@@ -8,6 +8,19 @@
 
 #include "engine/exec/tiling.h"
 
+// How a kernel takes a tile: rows × columns elements a call, and the first `outer` axes of the
+// reach are looped over.
+struct tsi_tile_call {
+    tsi_kernel_fold *kernel;
+    int64_t rows;
+    int64_t columns;
+    int64_t row_step;
+    int64_t column_step;
+    int outer;
+    bool is_across;
+    bool is_turned; // rows are so short that the tile is transposed first
+};
+
 struct tsi_tile_fold {
     const struct tsi_kernel_reduction *kernel;
     const struct tsi_kernel_linear *linear; // for sums and means
@@ -22,6 +35,10 @@ struct tsi_tile_fold {
     struct tsi_reach reach;            // acc_step of kept axes, order_step of folded ones
     void *planes[TSI_ACC_PLANES_MAX];
     size_t plane_bytes[TSI_ACC_PLANES_MAX]; // of one accumulator, 0 beyond the last plane
+    // The same for all tiles of one shape, and nearly all of them have one.
+    struct tsi_tile_call call;
+    bool has_call;
+    uint32_t call_shape;
 };
 
 // The number of accumulators of the run's chunk.
@@ -33,8 +50,7 @@ tess_status tsi_tile_fold_make(struct tsi_run *run, const struct tsi_tiling *til
                                struct tsi_tile_fold *fold);
 
 // Folds the tile at `at`, whose elements are at `x`.
-void tsi_tile_fold_take(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
-                        const void *x);
+void tsi_tile_fold_take(struct tsi_tile_fold *fold, const struct tsi_tile_at *at, const void *x);
 
 // A tile that is not made: the sum of its terms, of which the second may have no data. The step of
 // a term without rows is not filled in: it is one dense run. Rows have the axes of the box from
@@ -46,7 +62,7 @@ struct tsi_tile_terms {
 };
 
 // Folds the tile at `at` from its terms. False if it has to be made first; nothing is folded then.
-bool tsi_tile_fold_terms(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+bool tsi_tile_fold_terms(struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
                          struct tsi_tile_terms *terms);
 
 #endif
