@@ -28,7 +28,10 @@ begin_tiles(struct tsi_folding *folding, void *memory)
         return status;
     }
     tsi_pipeline_open(run, &folding->pipeline);
-    tsi_pipeline_keep_rows(&folding->pipeline);
+    tsi_pipeline_ready(&folding->pipeline);
+    if (folding->pipeline.is_open) {
+        tsi_pipeline_begin_terms(&folding->pipeline, &folding->terms);
+    }
     tsi_tiling_first(&folding->tiling, run->op->tile.reduce.axes, &folding->at);
     return TESS_OK;
 }
@@ -60,9 +63,8 @@ fold_tile(struct tsi_folding *folding)
     const struct tsi_tile_at *const at = &folding->at;
     const void *made = tsi_pipeline_run(pipeline, at, NULL);
     if (pipeline->is_open) {
-        struct tsi_tile_terms terms;
-        tsi_pipeline_terms(pipeline, at, &terms);
-        if (tsi_tile_fold_terms(&folding->fold, at, &terms)) {
+        tsi_pipeline_terms(pipeline, at, &folding->terms);
+        if (tsi_tile_fold_terms(&folding->fold, at, &folding->terms)) {
             return;
         }
         made = tsi_pipeline_close(pipeline, at);

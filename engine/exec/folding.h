@@ -15,6 +15,7 @@ struct tsi_folding {
     struct tsi_tile_at at;
     struct tsi_tile_fold fold;
     struct tsi_pipeline pipeline;
+    struct tsi_tile_terms terms; // of an open pipeline
 };
 
 // Makes ready to fold the run's tiles. What goes wrong, here or later, is in `status`.

@@ -126,19 +126,6 @@ place_value(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_ste
     return TESS_OK;
 }
 
-void
-tsi_pipeline_find_live(struct tsi_pipeline *pipeline)
-{
-    pipeline->live_count = 0;
-    for (int i = 0; i < pipeline->count; i++) {
-        struct tsi_step *const step = &pipeline->steps[i];
-        // A constant is in its register already, if it has one.
-        if (!step->is_absorbed && (step->code != TSI_TILE_CONST || step->is_direct)) {
-            pipeline->live[pipeline->live_count++] = step;
-        }
-    }
-}
-
 tess_status
 tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
                   const struct tsi_operand *views, bool is_direct, struct tsi_pipeline *pipeline)
@@ -200,7 +187,6 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
         writer[instruction->out] = i;
     }
     tsi_pipeline_combine(run, pipeline);
-    tsi_pipeline_find_live(pipeline);
     return TESS_OK;
 }
 
@@ -312,12 +298,6 @@ map_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
     }
 }
 
-static inline const void *
-value_of(const struct tsi_pipeline *pipeline, int index)
-{
-    return index < 0 ? NULL : pipeline->steps[index].value;
-}
-
 static void
 map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
          void *out)
@@ -325,8 +305,7 @@ map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
     if (pipeline->split >= 0 && has_rows(pipeline, step)) {
         map_rows(pipeline, at, step, out);
     } else {
-        map_run(step, at->elements, out, value_of(pipeline, step->in[0]),
-                value_of(pipeline, step->in[1]), value_of(pipeline, step->in[2]));
+        map_run(step, at->elements, out, *step->from[0], *step->from[1], *step->from[2]);
     }
     step->value = out;
 }

@@ -42,14 +42,17 @@ tess_status tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tili
 // Lets a sum or mean at the end of the program do its last step, if it can: see pipeline_open.c.
 void tsi_pipeline_open(const struct tsi_run *run, struct tsi_pipeline *pipeline);
 
-// Lets loads of rows that other steps or a fold use leave these where they are. To be called once,
-// last, or not at all.
-void tsi_pipeline_keep_rows(struct tsi_pipeline *pipeline);
+// To be called once, when no more steps are left to others: lets loads of rows that other steps or
+// a fold use leave these where they are, and finds out what each tile needs.
+void tsi_pipeline_ready(struct tsi_pipeline *pipeline);
 
 // Computes the tile at `at` and returns its elements, which stay until the next call. `out` is for
 // a direct pipeline, else NULL. An open pipeline does all but its last step and returns NULL.
 const void *tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
                              void *out);
+
+// What is the same of the terms of all tiles of an open pipeline that is ready.
+void tsi_pipeline_begin_terms(const struct tsi_pipeline *pipeline, struct tsi_tile_terms *terms);
 
 // What is left to a fold after tsi_pipeline_run() of an open pipeline.
 void tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,

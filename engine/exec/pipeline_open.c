@@ -9,6 +9,8 @@
 // - A load of several rows leaves them where they are, if its users can take rows with a step.
 //   Maps and casts do one row after the other, so rows must not be too short. All such loads of
 //   a program have the same axes in their rows.
+//
+// Both have to be known before it is found out which steps each tile needs.
 
 #include "engine/exec/pipeline_step.h"
 
@@ -98,7 +100,6 @@ tsi_pipeline_open(const struct tsi_run *run, struct tsi_pipeline *pipeline)
     if (is_sum && run->kernel->linear[reduce->dtype].across != NULL &&
         pipeline->dtype == (tess_dtype)reduce->dtype) {
         open_step(&run->op->tile, pipeline, pipeline->count - 1);
-        tsi_pipeline_find_live(pipeline);
     }
 }
 
@@ -128,8 +129,8 @@ columns_of(const struct tsi_tiling *tiling, const struct tsi_step *step)
     return columns;
 }
 
-void
-tsi_pipeline_keep_rows(struct tsi_pipeline *pipeline)
+static void
+keep_rows(struct tsi_pipeline *pipeline)
 {
     const int end = pipeline->is_open ? pipeline->count : pipeline->count - 1;
     for (int i = 0; i < end; i++) {
@@ -142,13 +143,30 @@ tsi_pipeline_keep_rows(struct tsi_pipeline *pipeline)
     }
 }
 
-// The term of a step's value; `has_rows`: the tile has several.
-static inline void
-make_term(const struct tsi_step *step, bool has_rows, struct tsi_kernel_term *term)
+static void
+find_operands(const struct tsi_pipeline *pipeline, struct tsi_step *step)
 {
-    term->data = step->value;
-    term->step = has_rows ? step->reach.step[0] : 0;
-    term->ahead = step->in_rows ? step->ahead : 0;
+    static const void *const none = NULL;
+    for (int k = 0; k < 3; k++) {
+        step->from[k] = step->in[k] < 0 ? &none : &pipeline->steps[step->in[k]].value;
+    }
+}
+
+void
+tsi_pipeline_ready(struct tsi_pipeline *pipeline)
+{
+    keep_rows(pipeline);
+    pipeline->live_count = 0;
+    for (int i = 0; i < pipeline->count; i++) {
+        struct tsi_step *const step = &pipeline->steps[i];
+        if (step->code == TSI_TILE_MAP || step->code == TSI_TILE_CAST) {
+            find_operands(pipeline, step);
+        }
+        // A constant is in its register already, if it has one.
+        if (!step->is_absorbed && (step->code != TSI_TILE_CONST || step->is_direct)) {
+            pipeline->live[pipeline->live_count++] = step;
+        }
+    }
 }
 
 void
@@ -156,17 +174,23 @@ tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at
                    struct tsi_tile_terms *terms)
 {
     const bool has_rows = pipeline->split >= 0 && tsi_pipeline_rows(pipeline, at) > 1;
-    terms->split = pipeline->split;
+    for (int k = 0; k < 2 && pipeline->term[k] >= 0; k++) {
+        const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
+        struct tsi_kernel_term *const term = &terms->term[k];
+        terms->has_rows[k] = step->in_rows && has_rows;
+        term->data = step->value;
+        term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
+        term->ahead = step->in_rows ? step->ahead : 0;
+    }
+}
+
+void
+tsi_pipeline_begin_terms(const struct tsi_pipeline *pipeline, struct tsi_tile_terms *terms)
+{
+    *terms = (struct tsi_tile_terms){.split = pipeline->split};
     for (int k = 0; k < 2; k++) {
-        terms->has_rows[k] = false;
-        terms->term[k].data = NULL;
-        if (pipeline->term[k] >= 0) {
-            const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
-            terms->has_rows[k] = step->in_rows && has_rows;
-            make_term(step, terms->has_rows[k], &terms->term[k]);
-            terms->term[k].scale = pipeline->scale[k];
-            terms->term[k].is_square = pipeline->square[0] >= 0;
-        }
+        terms->term[k].scale = pipeline->scale[k];
+        terms->term[k].is_square = pipeline->term[k] >= 0 && pipeline->square[0] >= 0;
     }
 }
 

@@ -8,8 +8,8 @@
 #include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 
-// What maps need at each tile is in the first line of the cache, and what sources do in the second:
-// between two tiles their elements go through it.
+// What each tile needs is in the first two lines of the cache: between two tiles their elements go
+// through it.
 struct tsi_step {
     uint8_t code;
     uint8_t bytes; // of one element of the value
@@ -23,6 +23,7 @@ struct tsi_step {
     int in[3];        // steps; −1 beyond the arity
     void *buffer;
     const void *value;
+    const void *const *from[3];  // of a map or cast: where values are; of NULL beyond the arity
     tsi_kernel_map *map;         // NULL for all but maps
     tsi_kernel_combine *combine; // instead of `map` where not NULL, with these scales
     tsi_kernel_cast *cast;       // NULL for a cast that changes nothing
@@ -53,9 +54,6 @@ tsi_pipeline_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at 
 // Does a step. `out` is for a direct one.
 void tsi_pipeline_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
                        struct tsi_step *step, void *out);
-
-// Finds out again which steps are live, after one was absorbed.
-void tsi_pipeline_find_live(struct tsi_pipeline *pipeline);
 
 // Does step `index`, a load, of whose tiles the values are to be at `out` if they are not seen
 // where they are.

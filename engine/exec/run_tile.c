@@ -95,7 +95,7 @@ store_tiles(struct tsi_run *run, void *out)
     if (status != TESS_OK) {
         return status;
     }
-    tsi_pipeline_keep_rows(&pipeline);
+    tsi_pipeline_ready(&pipeline);
     return is_run ? store_runs(run, &tiling, &pipeline, stride, bytes, out)
                   : store_rectangles(run, &tiling, &pipeline, &reach, stride, bytes, out);
 }

@@ -70,6 +70,22 @@ Test(kernel_source, arange_is_computed_from_the_index)
     check_all(TSI_SOURCE_ARANGE, &params, INT64_C(1) << 60, 0);
 }
 
+// Indices below 2^52 are converted in another way than those from there on, and negative ones.
+Test(kernel_source, any_index_is_rounded_as_a_number)
+{
+    const struct tsi_source_params steps = {.a = 0.5, .b = 0.7, .ia = 7, .ib = -3};
+    const struct tsi_source_params ends = {.a = -1, .b = 2, .c = 0.3, .ia = INT64_MAX};
+    const int64_t end = INT64_C(1) << 52;
+    const struct tsi_kernel_index runs[] = {
+        {end - COUNT + 1, 1}, {end - COUNT + 2, 1},  {end, 1},    {end - 1, -1},
+        {end + 3, -1},        {COUNT - 3, -1},       {-9, 1},     {(end << 8) + 1, 3},
+        {3, end / 600},       {1, INT64_C(1) << 53}, {end - 5, 0}};
+    for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+        check_all(TSI_SOURCE_ARANGE, &steps, runs[i].first, runs[i].stride);
+        check_all(TSI_SOURCE_LINSPACE, &ends, runs[i].first, runs[i].stride);
+    }
+}
+
 Test(kernel_source, arange_of_integers_wraps)
 {
     const struct tsi_source_params params = {.a = 0, .b = 1, .ia = INT64_MAX - 3, .ib = 2};
