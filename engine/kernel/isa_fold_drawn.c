@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sums down random numbers that are never stored. Registers that are made side by side are of as
-// many rows, at the same columns: their accumulators are loaded and stored once for all of them,
-// and no register is wasted but at the end of the rows.
+// Sums down random numbers that are never stored. The registers of a group are of as many rows, at
+// the same columns: their accumulators are loaded and stored once for all of them, and no register
+// is wasted but at the end of the rows.
 //
 // The two elements of a block are neighbours in a row. Meanwhile their accumulators are apart, so
 // that numbers are added as they come out of the transform.
