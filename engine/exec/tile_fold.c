@@ -142,12 +142,12 @@ find_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
         return;
     }
     call->columns = tsi_reach_size(fold->tiling, reach, at, last);
-    call->outer = last;
+    call->outer = (uint8_t)last;
     if (is_folded(fold, last)) {
         call->column_step = reach->step[last];
         if (last > 0 && !is_folded(fold, last - 1) && reach->step[last - 1] == 1) {
             call->rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
-            call->outer = last - 1;
+            call->outer = (uint8_t)(last - 1);
         }
         call->is_turned = call->rows > 1 && call->columns < LONG_ROW;
         return;
@@ -157,7 +157,7 @@ find_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
     if (last > 0 && is_folded(fold, last - 1)) {
         call->rows = tsi_reach_size(fold->tiling, reach, at, last - 1);
         call->row_step = reach->step[last - 1];
-        call->outer = last - 1;
+        call->outer = (uint8_t)(last - 1);
     }
 }
 
@@ -178,27 +178,27 @@ tsi_tile_fold_take(struct tsi_tile_fold *fold, const struct tsi_tile_at *at, con
     const struct tsi_reach *const reach = &fold->reach;
     int64_t size[TESS_NDIM_MAX];
     int64_t place[TESS_NDIM_MAX];
-    const struct tsi_tile_call *const call = call_for(fold, at);
-    for (int i = 0; i < call->outer; i++) {
+    const struct tsi_tile_call call = *call_for(fold, at);
+    for (int i = 0; i < call.outer; i++) {
         size[i] = tsi_reach_size(fold->tiling, reach, at, i);
         place[i] = 0;
     }
     int64_t acc = tsi_tiling_offset(fold->tiling, at, fold->acc_step);
     struct tsi_fold_index index = {
         .first = fold->first + tsi_tiling_offset(fold->tiling, at, fold->order_step),
-        .row_step = call->row_step,
-        .column_step = call->column_step,
+        .row_step = call.row_step,
+        .column_step = call.column_step,
     };
     const unsigned char *from = x;
-    const int64_t taken = call->rows * call->columns * fold->element_bytes;
+    const int64_t taken = call.rows * call.columns * fold->element_bytes;
     for (;;) {
-        if (call->is_turned) {
-            fold_turned(fold, call->rows, call->columns, from, acc, &index);
+        if (call.is_turned) {
+            fold_turned(fold, call.rows, call.columns, from, acc, &index);
         } else {
-            fold_rows(fold, call->kernel, call->rows, call->columns, from, acc, &index);
+            fold_rows(fold, call.kernel, call.rows, call.columns, from, acc, &index);
         }
         from += taken;
-        int i = call->outer - 1;
+        int i = call.outer - 1;
         for (; i >= 0; i--) {
             int64_t *const moved = is_folded(fold, i) ? &index.first : &acc;
             *moved += reach->step[i];

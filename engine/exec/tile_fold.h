@@ -16,7 +16,7 @@ struct tsi_tile_call {
     int64_t columns;
     int64_t row_step;
     int64_t column_step;
-    int outer;
+    uint8_t outer;
     bool is_across;
     bool is_turned; // rows are so short that the tile is transposed first
 };
