@@ -4,12 +4,24 @@
 
 #include "tests/support/battery.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { POINTS = 5000000 };
+
+// Room to sort the points in. Helpers are linked to programs that are no Criterion suites too.
+static uint64_t *
+take_room(void)
+{
+    uint64_t *const memory = malloc(sizeof(*memory) * 2 * POINTS);
+    if (memory == NULL) {
+        fprintf(stderr, "battery: out of memory\n");
+        abort();
+    }
+    return memory;
+}
 
 // Sorts by the lower `bits`, 11 of them at a time; what is sorted is in the memory that is
 // returned.
@@ -57,8 +69,7 @@ count_equal(const uint64_t *sorted, int64_t count)
 struct battery_result
 battery_birthdays(struct battery_stream *stream)
 {
-    uint64_t *const memory = malloc(sizeof(*memory) * 2 * POINTS);
-    cr_assert(memory != NULL);
+    uint64_t *const memory = take_room();
     take_points(stream, memory, 30);
     uint64_t *const sorted = sort(memory, memory + POINTS, POINTS, 60);
     uint64_t *const other = sorted == memory ? memory + POINTS : memory;
@@ -75,8 +86,7 @@ battery_birthdays(struct battery_stream *stream)
 struct battery_result
 battery_collisions(struct battery_stream *stream)
 {
-    uint64_t *const memory = malloc(sizeof(*memory) * 2 * POINTS);
-    cr_assert(memory != NULL);
+    uint64_t *const memory = take_room();
     take_points(stream, memory, 16);
     const double equal = count_equal(sort(memory, memory + POINTS, POINTS, 32), POINTS);
     const double distinct = -0x1p32 * expm1(POINTS * log1p(-0x1p-32));
