@@ -173,11 +173,15 @@ def check_blas(files):
 
 
 def check_criterion(files):
-    """Builds that cannot run Criterion's runner have the part of it that tests/plain knows."""
+    """Builds that cannot run Criterion's runner have the part of it that tests/plain knows, and
+    helpers, which programs without it are linked with, have none."""
     known = set(re.findall(r"#define (cr_\w+)", files["tests/plain/criterion/criterion.h"]))
     for name, text in files.items():
         if not name.startswith("tests/") or not is_code(name):
             continue
+        found = text.find("<criterion/")
+        if name.startswith("tests/support/") and name.endswith(".c") and found >= 0:
+            breach(name, line_of(text, found), "a helper without Criterion is for all programs")
         for match in re.finditer(r"\bcr_\w+", without_comments(text)):
             if match.group() not in known:
                 breach(name, line_of(text, match.start()),
