@@ -20,7 +20,7 @@ enum { TEST_PATH_MAX = 512, TEST_WORKERS_MAX = 8 };
 // Makes the directory, points the daemons' defaults to it, and ends the test after `seconds`.
 void test_place_open(int seconds);
 
-// `name` in the directory, valid until 15 more were asked for, as waiting for a log does.
+// `name` in the directory, valid until 63 other names were asked for.
 const char *test_place(const char *name);
 
 // A program of the build: "tessera-worker" and the like.
