@@ -52,7 +52,8 @@ check_shape(const struct tsi_kernel_table *table, enum tsi_source source, const 
 static void
 check_shapes(int64_t first, int64_t row_step)
 {
-    static const int64_t rows[] = {0, 1, 2, 3, 4, 5, 8, 11};
+    // Parts of a group of registers, whole ones of every instruction set, and several with a rest.
+    static const int64_t rows[] = {0, 1, 2, 3, 4, 5, 8, 11, 12, 13, 15, 24, 26, 37};
     static const int64_t columns[] = {0, 1, 2, 3, 15, 16, 17, 31, 64, 1000, 1023, COLUMNS};
     const struct tsi_kernel_table *table;
     for (int t = 0; (table = tsi_kernel_of(t)) != NULL; t++) {

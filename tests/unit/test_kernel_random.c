@@ -280,7 +280,7 @@ check_runs(tsi_kernel_source *source, tess_dtype dtype)
     const int64_t base = (INT64_C(1) << 33) - 2000;
     source(4000, whole, (struct tsi_kernel_index){base, 1}, &params);
     for (int64_t stride = -9; stride <= 9; stride++) {
-        for (int64_t count = 0; count < 45; count++) {
+        for (int64_t count = 0; count < 205; count++) {
             const int64_t first = 2000 + count % 3;
             source(count, part, (struct tsi_kernel_index){base + first, stride}, &params);
             for (int64_t i = 0; i < count; i++) {
