@@ -381,18 +381,6 @@ tsi_files_data(const struct tsi_mapped_file *file)
     return file->map.data;
 }
 
-void
-tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t high)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = (uintptr_t)(file->map.data + low) / page * page;
-    const uintptr_t end = (uintptr_t)(file->map.data + high);
-    if (low < high && is_released(file)) {
-        const size_t skipped = first - (uintptr_t)file->map.pages;
-        (void)madvise((unsigned char *)file->map.pages + skipped, end - first, MADV_POPULATE_READ);
-    }
-}
-
 // With the pages at both ends, which would stay else when their other parts have been read as well:
 // whoever reads these now finds them again. Advice that is not taken does no harm.
 static void

@@ -22,11 +22,6 @@ tess_status tsi_files_acquire(struct tsi_files *files, const struct tsi_chunk_op
 // The first element; NULL if there is none, or the file is not mapped.
 const unsigned char *tsi_files_data(const struct tsi_mapped_file *file);
 
-// The bytes from `low` to `high` of the elements will be read now: the pages of a large file come
-// into this process's memory at once rather than one after another. Advice: what cannot be read is
-// found when it is.
-void tsi_files_prepare(const struct tsi_mapped_file *file, int64_t low, int64_t high);
-
 // Whether the elements of the file may be seen where they are mapped: then all of its pages that a
 // task touches are this process's while it reads them. Where the process has not much memory, or
 // not enough addresses, they are to be read instead.

@@ -1,108 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Most inputs lie in one chunk of their source. Then a view is a pointer and strides: the chunk's
-// own strides times those of the index map, so a transpose, a slice, a broadcast costs nothing
-// here. An input that lies in several chunks is gathered: each chunk's part of the loop is a box,
-// for the map is linear on each axis, and is copied to its place in one dense block.
-//
-// Files are one chunk, seen where it is mapped, or read. A mapping is held until the run ends, then
-// the pages between the first and the last byte that views could see are given back.
+// Most inputs lie in one chunk of their source, or are parts of one array of the caller's: then a
+// view sees them where they are. An input that lies in several chunks is gathered: each chunk's
+// part of the loop is a box, for the map is linear on each axis, and is copied to its place in one
+// dense block.
 
 #include "engine/exec/operand.h"
 
 #include "engine/exec/box.h"
-#include "engine/exec/file_box.h"
-#include "engine/exec/files.h"
+#include "engine/exec/operand_file.h"
+#include "engine/exec/window.h"
 
 // Arrays of at least so many bytes are not in a cache when they are complete.
 #define PAST_BYTES_MIN ((int64_t)8 << 20)
-
-struct tsi_operand_file {
-    struct tsi_operand_file *next;
-    struct tsi_mapped_file *file;
-    int64_t low; // bytes that the views of this run can see
-    int64_t high;
-};
-
-// Where an input's elements are in its source, for each source axis.
-struct window {
-    int64_t first[TESS_NDIM_MAX]; // the element for the first index of the loop chunk
-    int64_t low[TESS_NDIM_MAX];   // the chunk that holds it: start and size
-    int64_t size[TESS_NDIM_MAX];
-    bool is_one; // all elements are in that chunk; otherwise the others are not filled
-};
-
-// The source chunk that holds element `at`, a guess first: most loops are cut as their sources are.
-static void
-find_chunk(const struct tsi_axis *axis, int64_t at, int64_t guess, int64_t *low, int64_t *size)
-{
-    int64_t chunk = guess;
-    if (axis->count == 1) {
-        *low = 0;
-        *size = axis->size;
-        return;
-    }
-    if (chunk < axis->count) {
-        *low = tsi_axis_start(axis, chunk);
-        *size = tsi_axis_chunk_size(axis, chunk);
-        if (*low <= at && at - *low < *size) {
-            return;
-        }
-    }
-    chunk = tsi_axis_find(axis, at);
-    *low = tsi_axis_start(axis, chunk);
-    *size = tsi_axis_chunk_size(axis, chunk);
-}
-
-static void
-find_window(const struct tsi_run *run, const struct tsi_index_map *map,
-            const struct tsi_grid *source, struct window *window)
-{
-    window->is_one = true;
-    for (int i = 0; i < map->ndim; i++) {
-        const struct tsi_map_axis *const rule = &map->axis[i];
-        int64_t first = rule->offset;
-        int64_t last = first;
-        int64_t guess = 0;
-        if (rule->axis >= 0) {
-            first += rule->stride * run->start[rule->axis];
-            last = first + rule->stride * (run->size[rule->axis] - 1);
-            guess = run->coords[rule->axis];
-        }
-        find_chunk(&source->axis[i], first, guess, &window->low[i], &window->size[i]);
-        window->first[i] = first;
-        if (last < window->low[i] || last - window->low[i] >= window->size[i]) {
-            window->is_one = false;
-            return;
-        }
-    }
-}
-
-static void
-clear_strides(const struct tsi_run *run, struct tsi_operand *view)
-{
-    for (int i = 0; i < run->op->loop.ndim; i++) {
-        view->stride[i] = 0;
-    }
-}
-
-// The strides of the view of a window that lies in one chunk. Returns how many bytes its first
-// element is behind that of the chunk.
-static int64_t
-find_view(const struct tsi_run *run, const struct tsi_index_map *map, const struct window *window,
-          const int64_t *strides, struct tsi_operand *view)
-{
-    int64_t offset = 0;
-    clear_strides(run, view);
-    for (int i = 0; i < map->ndim; i++) {
-        const struct tsi_map_axis *const rule = &map->axis[i];
-        offset += (window->first[i] - window->low[i]) * strides[i];
-        if (rule->axis >= 0) {
-            view->stride[rule->axis] = rule->stride * strides[i];
-        }
-    }
-    return offset;
-}
 
 // The next chunk of the task, NULL at the end.
 static const struct tsi_exec_chunk *
@@ -115,158 +25,6 @@ static tess_status
 lack_chunk(const struct tsi_run *run)
 {
     return tsi_run_internal(run, "a chunk that it reads is missing");
-}
-
-// The bytes from the first to the last that the view sees, as a distance from its first element.
-static void
-reach_of(const struct tsi_run *run, const struct tsi_operand *view, int64_t *low, int64_t *high)
-{
-    *low = 0;
-    *high = (int64_t)view->bytes;
-    for (int i = 0; i < run->op->loop.ndim; i++) {
-        const int64_t reach = view->stride[i] * (run->size[i] - 1);
-        *(reach < 0 ? low : high) += reach;
-    }
-}
-
-// Takes the file that `source` is, until the run ends; NULL if `*status` says why not.
-static struct tsi_operand_file *
-take_file(struct tsi_run *run, const struct tsi_chunk_op *source, tess_status *status)
-{
-    void *memory = NULL;
-    *status = run->task->files == NULL
-                  ? tsi_run_internal(run, "it reads a file and has no files")
-                  : tsi_run_take(run, sizeof(struct tsi_operand_file), &memory);
-    if (memory == NULL) {
-        return NULL;
-    }
-    struct tsi_operand_file *const use = memory;
-    *use = (struct tsi_operand_file){.next = run->files};
-    *status = tsi_files_acquire(run->task->files, source, &use->file, run->error);
-    if (*status != TESS_OK) {
-        return NULL;
-    }
-    run->files = use;
-    return use;
-}
-
-// The strides of the loop chunk's elements in the file. Returns the place of the first.
-static int64_t
-find_in_file(const struct tsi_run *run, const struct tsi_chunk_op *source,
-             const struct tsi_index_map *map, struct tsi_operand *view)
-{
-    int64_t strides[TESS_NDIM_MAX];
-    int64_t step = (int64_t)view->bytes;
-    for (int i = 0; i < map->ndim; i++) {
-        const int axis = source->file.fortran_order ? i : map->ndim - 1 - i;
-        strides[axis] = step;
-        step *= source->array.axis[axis].size;
-    }
-    struct window window;
-    for (int i = 0; i < map->ndim; i++) {
-        const struct tsi_map_axis *const rule = &map->axis[i];
-        window.low[i] = 0;
-        window.first[i] =
-            rule->offset + (rule->axis < 0 ? 0 : rule->stride * run->start[rule->axis]);
-    }
-    view->swapped = source->file.swapped;
-    return find_view(run, map, &window, strides, view);
-}
-
-static struct tsi_file_box
-box_of(const struct tsi_run *run, int64_t offset, const struct tsi_operand *view)
-{
-    return (struct tsi_file_box){.ndim = run->op->loop.ndim,
-                                 .size = run->size,
-                                 .bytes = view->bytes,
-                                 .offset = offset,
-                                 .stride = view->stride};
-}
-
-// Reads what a view with these strides sees into a dense block, which it sees then.
-static tess_status
-read_view(struct tsi_run *run, const struct tsi_operand_file *use, int64_t offset,
-          struct tsi_operand *view)
-{
-    int64_t stride[TESS_NDIM_MAX];
-    void *block = NULL;
-    const struct tsi_file_box box = box_of(run, offset, view);
-    // Repeated elements are read once.
-    int64_t size[TESS_NDIM_MAX];
-    const size_t bytes = tsi_file_box_dense(&box, stride);
-    for (int i = 0; i < box.ndim; i++) {
-        size[i] = stride[i] == 0 ? 1 : run->size[i];
-    }
-    struct tsi_file_box once = box;
-    once.size = size;
-    tess_status status = tsi_run_take(run, bytes, &block);
-    if (status == TESS_OK) {
-        status = tsi_file_box_read(&once, use->file, block, stride, run->error);
-    }
-    view->data = block;
-    for (int i = 0; i < box.ndim; i++) {
-        view->stride[i] = stride[i];
-    }
-    return status;
-}
-
-// Elements that lie side by side are seen where they are mapped, if the process has room for their
-// pages. Others are read: their pages would be many times what is wanted of them.
-static tess_status
-bring_view(struct tsi_run *run, struct tsi_operand_file *use, int64_t offset,
-           struct tsi_operand *view)
-{
-    int64_t low = 0;
-    int64_t high = 0;
-    reach_of(run, view, &low, &high);
-    if (high - low > run->elements * (int64_t)view->bytes || !tsi_files_may_map(use->file)) {
-        return read_view(run, use, offset, view);
-    }
-    use->low = offset + low;
-    use->high = offset + high;
-    view->data = tsi_files_data(use->file) + offset;
-    tsi_files_prepare(use->file, use->low, use->high);
-    return TESS_OK;
-}
-
-static tess_status
-bind_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
-          struct tsi_operand *view)
-{
-    tess_status status = TESS_OK;
-    struct tsi_operand_file *const use = take_file(run, source, &status);
-    if (use == NULL) {
-        return status;
-    }
-    return bring_view(run, use, find_in_file(run, source, map, view), view);
-}
-
-// Puts the loop chunk's elements of a file into `out`, straight from it where their order is the
-// same.
-static tess_status
-copy_file(struct tsi_run *run, const struct tsi_chunk_op *source, const struct tsi_index_map *map,
-          void *out, const int64_t *stride)
-{
-    struct tsi_operand view = {.bytes = tess_dtype_bytes((tess_dtype)source->dtype)};
-    tess_status status = TESS_OK;
-    struct tsi_operand_file *const use = take_file(run, source, &status);
-    if (use == NULL) {
-        return status;
-    }
-    const int64_t offset = find_in_file(run, source, map, &view);
-    const struct tsi_file_box box = box_of(run, offset, &view);
-    if (tsi_file_box_is_in_order(&box, stride)) {
-        status = tsi_file_box_read(&box, use->file, out, stride, run->error);
-    } else {
-        status = bring_view(run, use, offset, &view);
-        if (status == TESS_OK) {
-            tsi_box_copy(box.ndim, run->size, view.bytes, out, stride, view.data, view.stride);
-        }
-    }
-    if (status == TESS_OK && view.swapped) {
-        tsi_kernel_swap(run->elements, out, view.bytes);
-    }
-    return status;
 }
 
 // The box of the loop chunk whose elements are in the source chunk at `low` of `size`; false if
@@ -417,6 +175,44 @@ bind_several(struct tsi_run *run, int input, struct tsi_operand *view)
     return gather(run, input, view->bytes, block, view->stride);
 }
 
+// Sees chunks that are parts of one array in the caller's memory as that array; false if they are
+// not, and nothing was taken.
+static bool
+see_array(struct tsi_run *run, const struct tsi_input *from, const struct tsi_chunk_op *source,
+          struct tsi_operand *view)
+{
+    const struct tsi_exec_chunk *const parts = run->task->chunks + run->next_chunk;
+    const size_t left = run->task->chunk_count - run->next_chunk;
+    struct tsi_chunk_set set =
+        tsi_index_map_deps(&from->map, &run->op->loop, &source->array, run->task->chunk);
+    uintptr_t array = 0;
+    size_t count = 0;
+    int64_t chunk = 0;
+    for (; tsi_chunk_set_next(&set, &chunk); count++) {
+        int64_t low[TESS_NDIM_MAX];
+        int64_t size[TESS_NDIM_MAX];
+        if (count == left || parts[count].strides == NULL ||
+            parts[count].strides != parts[0].strides) {
+            return false;
+        }
+        (void)tsi_grid_box(&source->array, chunk, low, size);
+        uintptr_t start = (uintptr_t)parts[count].data;
+        for (int i = 0; i < source->array.ndim; i++) {
+            start -= (uintptr_t)(low[i] * parts[0].strides[i]);
+        }
+        if (count > 0 && start != array) {
+            return false;
+        }
+        array = start;
+    }
+    struct tsi_window window;
+    tsi_window_whole(run, &from->map, &window);
+    array += (uintptr_t)tsi_window_view(run, &from->map, &window, parts[0].strides, view);
+    view->data = (const unsigned char *)array;
+    run->next_chunk += count;
+    return true;
+}
+
 tess_status
 tsi_operand_see(struct tsi_run *run, int input, struct tsi_operand *view, bool *is_in_pieces)
 {
@@ -431,16 +227,16 @@ tsi_operand_see(struct tsi_run *run, int input, struct tsi_operand *view, bool *
         return tsi_run_internal(run, "it reads elements through a list of chunks");
     }
     if (run->elements == 0) {
-        clear_strides(run, view);
+        tsi_window_clear(run, view);
         return TESS_OK;
     }
     if (source->work == TSI_WORK_FILE) {
-        return bind_file(run, source, &from->map, view);
+        return tsi_operand_file_bind(run, source, &from->map, view);
     }
-    struct window window;
-    find_window(run, &from->map, &source->array, &window);
+    struct tsi_window window;
+    tsi_window_find(run, &from->map, &source->array, &window);
     if (!window.is_one) {
-        *is_in_pieces = true;
+        *is_in_pieces = !see_array(run, from, source, view);
         return TESS_OK;
     }
     const struct tsi_exec_chunk *const chunk = take_chunk(run);
@@ -453,8 +249,8 @@ tsi_operand_see(struct tsi_run *run, int input, struct tsi_operand *view, bool *
         tsi_box_strides(source->array.ndim, window.size, view->bytes, dense);
         strides = dense;
     }
-    view->data =
-        (const unsigned char *)chunk->data + find_view(run, &from->map, &window, strides, view);
+    view->data = (const unsigned char *)chunk->data +
+                 tsi_window_view(run, &from->map, &window, strides, view);
     return TESS_OK;
 }
 
@@ -476,9 +272,9 @@ tsi_operand_reach(struct tsi_run *run, int input, int axis)
     if (source->work == TSI_WORK_FILE) {
         return size;
     }
-    struct window window;
+    struct tsi_window window;
     run->size[axis] = 1;
-    find_window(run, &from->map, &source->array, &window);
+    tsi_window_find(run, &from->map, &source->array, &window);
     run->size[axis] = size;
     if (!window.is_one) {
         return 0;
@@ -538,17 +334,8 @@ tsi_operand_copy(struct tsi_run *run, int input, void *out)
         return tsi_run_internal(run, "it reads elements through a list of chunks");
     }
     if (source->work == TSI_WORK_FILE) {
-        return copy_file(run, source, &from->map, out, stride);
+        return tsi_operand_file_copy(run, source, &from->map, out, stride);
     }
     const int64_t *const wanted = run->task->out_strides;
     return gather(run, input, bytes, out, wanted != NULL ? wanted : stride);
-}
-
-void
-tsi_operand_release(struct tsi_run *run)
-{
-    for (struct tsi_operand_file *use = run->files; use != NULL; use = use->next) {
-        tsi_files_release(run->task->files, use->file, use->low, use->high);
-    }
-    run->files = NULL;
 }

@@ -25,6 +25,9 @@ struct tess_session {
     const char *error;    // the last message, "" if none
     uint64_t next_id;     // of nodes
     uint32_t next_stream; // of random arrays
+    // What one task may read of other tasks' chunks only to write longer runs of a file; 0 where the
+    // memory of those who compute is not known.
+    uint64_t gather_bytes;
     struct tsi_backend *backend;
     struct tess_future *futures; // that the user has not freed, of the runtime
     struct tess_report report;

@@ -7,7 +7,7 @@
 // plan_choose.c decides which of them become arrays of their own; all others are computed inside
 // the tile program of whoever needs them. plan.c then emits operations for the chosen nodes in
 // order: regions (plan_region.c), reductions (plan_reduce.c), matrix products (plan_matmul.c),
-// files (plan_write.c).
+// files (plan_write.c, plan_cut.c).
 
 #ifndef TSI_PLAN_BUILD_H
 #define TSI_PLAN_BUILD_H
@@ -84,6 +84,27 @@ tess_status tsi_plan_matmul(struct tsi_plan_builder *builder, const struct tess_
 // and makes them the elements of `array`.
 tess_status tsi_plan_fold(struct tsi_plan_builder *builder, int partial, uint32_t axes,
                           double folded, double ddof, const struct tess_array *array, int *op);
+
+// plan_cut.c: `axis` cut at every `every`-th of its boundaries.
+tess_status tsi_plan_coarsen(struct tsi_plan_builder *builder, const struct tsi_axis *axis,
+                             int64_t every, struct tsi_axis *coarse);
+
+// plan_cut.c: the chunks of `own` for tasks that write them, without empty ones; an array without
+// elements is one chunk.
+tess_status tsi_plan_cut(struct tsi_plan_builder *builder, const struct tsi_grid *own,
+                         struct tsi_grid *grid);
+
+// What one task that writes may take.
+struct tsi_plan_room {
+    uint64_t chunks; // of the array's own that it reads
+    uint64_t bytes;  // of the file, where that is more than one chunk
+};
+
+// plan_cut.c: the same cut so that each writes longer runs of the file, if there is room for that.
+// `wide` may point into `own`.
+tess_status tsi_plan_widen(struct tsi_plan_builder *builder, const struct tsi_grid *own,
+                           size_t element_bytes, const struct tsi_plan_room *room,
+                           struct tsi_grid *wide);
 
 // plan_write.c: writes `array` to the file of `target`; `*op` is the operation that commits it.
 tess_status tsi_plan_write(struct tsi_plan_builder *builder, const struct tsi_plan_target *target,

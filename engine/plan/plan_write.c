@@ -1,42 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files: every chunk is written by a task of its own into the temporary file; a tree of joins, each
-// over at most TSI_FOLD_FANIN neighbours, waits for all of them, and the last gives the file its
-// name.
+// Files: parts of the array, its chunks or wider ones (plan_cut.c), are written by a task each into
+// the temporary file; a tree of joins, each over at most TSI_FOLD_FANIN neighbours, waits for all
+// of them, and the last gives the file its name.
 //
 // A join's loop is the array cut more coarsely, at every so many boundaries of the level below, so
 // its chunks depend on just the chunks that they cover.
 
+#include "engine/base/saturate.h"
+#include "engine/graph/session.h"
 #include "engine/plan/plan_build.h"
-
-// `axis` cut at every `every`-th of its boundaries.
-static tess_status
-coarsen_axis(struct tsi_plan_builder *builder, const struct tsi_axis *axis, int64_t every,
-             struct tsi_axis *coarse)
-{
-    if (every >= axis->count) {
-        *coarse = tsi_axis_regular(axis->size, TESS_WHOLE_AXIS);
-        return TESS_OK;
-    }
-    if (axis->bounds == NULL) {
-        *coarse = tsi_axis_shifted(axis->size, axis->first + (every - 1) * axis->step,
-                                   every * axis->step);
-        return TESS_OK;
-    }
-    const int64_t count = (axis->count + every - 1) / every;
-    int64_t *sizes = tsi_calloc((size_t)count, sizeof *sizes);
-    if (sizes == NULL) {
-        return tsi_plan_nomem(builder);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t end = (i + 1) * every < axis->count ? (i + 1) * every : axis->count;
-        sizes[i] = tsi_axis_start(axis, end) - tsi_axis_start(axis, i * every);
-    }
-    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes,
-                                                   count, coarse, builder->error);
-    tsi_free(sizes);
-    return status;
-}
 
 static tess_status
 coarsen_grid(struct tsi_plan_builder *builder, const struct tsi_grid *grid, struct tsi_grid *coarse)
@@ -45,7 +18,8 @@ coarsen_grid(struct tsi_plan_builder *builder, const struct tsi_grid *grid, stru
     coarse->ndim = grid->ndim;
     for (int a = grid->ndim - 1; a >= 0; a--) {
         const int64_t every = grid->axis[a].count < budget ? grid->axis[a].count : budget;
-        const tess_status status = coarsen_axis(builder, &grid->axis[a], every, &coarse->axis[a]);
+        const tess_status status =
+            tsi_plan_coarsen(builder, &grid->axis[a], every, &coarse->axis[a]);
         if (status != TESS_OK) {
             return status;
         }
@@ -83,45 +57,52 @@ join_level(struct tsi_plan_builder *builder, const struct tsi_plan_target *targe
     return status;
 }
 
-// The cut of `axis` without its empty chunks: nothing waits for those, so they must not be there.
-static tess_status
-drop_empty_chunks(struct tsi_plan_builder *builder, const struct tsi_axis *axis,
-                  struct tsi_axis *dense)
+// How many chunks of the array's own grid a task may read at once: any number where they are no
+// memory of a worker's, else as many as the session has room for.
+static uint64_t
+chunks_to_read(const struct tsi_plan_builder *builder, const struct tess_array *array, int op)
 {
-    *dense = *axis;
-    if (axis->bounds == NULL || axis->size == 0) {
-        return TESS_OK;
+    const struct tsi_chunk_op *const writer = &builder->ops.items[op];
+    const uint64_t room = array->session->gather_bytes;
+    uint64_t each = 0;  // bytes of chunks for each of the array's own
+    uint64_t whole = 0; // bytes of arrays that are cut otherwise
+    for (int i = 0; i < writer->input_count; i++) {
+        const struct tsi_chunk_op *const source = &builder->ops.items[writer->inputs[i].op];
+        if (source->work == TSI_WORK_FILE || (source->work == TSI_WORK_HELD && room > 0)) {
+            continue;
+        }
+        const bool is_cut_alike = tsi_grid_equal(&source->array, &array->grid);
+        const int64_t elements = is_cut_alike ? tsi_grid_chunk_elements_max(&source->array)
+                                              : tsi_grid_element_count(&source->array);
+        uint64_t *const bytes = is_cut_alike ? &each : &whole;
+        *bytes = tsi_saturate_add(
+            *bytes,
+            tsi_saturate_multiply((uint64_t)elements, tess_dtype_bytes((tess_dtype)source->dtype)));
     }
-    int64_t *sizes = tsi_calloc((size_t)axis->count, sizeof *sizes);
-    int64_t count = 0;
-    if (sizes == NULL) {
-        return tsi_plan_nomem(builder);
+    if (whole > room) {
+        return 1;
     }
-    for (int64_t i = 0; i < axis->count; i++) {
-        sizes[count] = tsi_axis_chunk_size(axis, i);
-        count += sizes[count] > 0 ? 1 : 0;
-    }
-    const tess_status status = tsi_axis_from_sizes(&builder->program->arena, axis->size, sizes,
-                                                   count, dense, builder->error);
-    tsi_free(sizes);
-    return status;
+    return each == 0 ? UINT64_MAX : (room - whole) / each;
 }
 
-// How the file is cut for its writers: an array without elements is one chunk.
+// Cuts the file for its writers anew, if they can write longer runs so.
 static tess_status
-cut_for_writers(struct tsi_plan_builder *builder, const struct tess_array *array,
-                struct tsi_grid *grid)
+widen(struct tsi_plan_builder *builder, const struct tsi_plan_target *target, int op)
 {
-    const bool is_empty = tsi_grid_element_count(&array->grid) == 0;
-    tess_status status = TESS_OK;
-    grid->ndim = array->grid.ndim;
-    for (int a = 0; a < grid->ndim && status == TESS_OK; a++) {
-        const struct tsi_axis *axis = &array->grid.axis[a];
-        if (is_empty) {
-            grid->axis[a] = tsi_axis_regular(axis->size, TESS_WHOLE_AXIS);
-        } else {
-            status = drop_empty_chunks(builder, axis, &grid->axis[a]);
-        }
+    const struct tess_array *const array = target->array;
+    const struct tsi_plan_room room = {
+        .chunks = chunks_to_read(builder, array, op),
+        .bytes = array->session->gather_bytes,
+    };
+    struct tsi_grid wide;
+    const struct tsi_grid *const natural = &builder->ops.items[op].loop;
+    tess_status status =
+        tsi_plan_widen(builder, natural, tess_dtype_bytes(array->dtype), &room, &wide);
+    struct tsi_chunk_op *const writer = &builder->ops.items[op];
+    struct tsi_arena *const arena = &builder->program->arena;
+    if (status == TESS_OK && (!tsi_grid_copy(arena, &wide, &writer->loop) ||
+                              !tsi_grid_copy(arena, &wide, &writer->array))) {
+        status = tsi_plan_nomem(builder);
     }
     return status;
 }
@@ -130,13 +111,16 @@ tess_status
 tsi_plan_write(struct tsi_plan_builder *builder, const struct tsi_plan_target *target, int *op)
 {
     struct tsi_grid grid;
-    tess_status status = cut_for_writers(builder, target->array, &grid);
+    tess_status status = tsi_plan_cut(builder, &target->array->grid, &grid);
     if (status == TESS_OK) {
         status = tsi_plan_region(builder, target->array, &grid, op);
     }
     if (status == TESS_OK) {
         builder->ops.items[*op].tile.sink = TSI_SINK_WRITE;
         status = set_file(builder, target, false, *op);
+    }
+    if (status == TESS_OK) {
+        status = widen(builder, target, *op);
     }
     do {
         if (status == TESS_OK) {

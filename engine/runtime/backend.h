@@ -31,6 +31,9 @@ struct tsi_backend {
     // Cancels what runs, ends all futures, and frees the backend.
     void (*close)(struct tsi_backend *backend);
 
+    // Bytes that chunks may take where the computes run; 0: not known.
+    uint64_t memory_bytes;
+
     // Whether a caller that waits may look for the end before it sleeps: where other processes do
     // the work, and there is more than one processor. The next two are the session's thread's.
     bool may_look;

@@ -127,7 +127,7 @@ static int64_t
 expected_bytes(const struct tsi_local *local)
 {
     const uint64_t most = (uint64_t)1 << 50;
-    const uint64_t bytes = local->memory_bytes < most ? local->memory_bytes : most;
+    const uint64_t bytes = local->backend.memory_bytes < most ? local->backend.memory_bytes : most;
     return (int64_t)(bytes + bytes / 32);
 }
 
@@ -249,7 +249,7 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
         local_free(local);
         return NULL;
     }
-    local->memory_bytes = memory_bytes;
+    local->backend.memory_bytes = memory_bytes;
     tsi_pages_expect(expected_bytes(local));
     if (!introduce(local)) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");

@@ -62,10 +62,12 @@ TESS_NODISCARD TESS_API tess_status tess_persist(tess_array *x);
 // of which none are kept is left as it is.
 TESS_API void tess_release(tess_array *x);
 
-// Computes `x` and writes it to an NPY file at `path`. Workers write chunk by chunk, each its own,
-// into a file beside it that takes the name when all is written, so `path` never holds half an
-// array. It must name the same directory on every worker. A file or a link of that name is
-// replaced; a directory or a device is not: TESS_EIO.
+// Computes `x` and writes it to an NPY file at `path`. Tasks write parts of it, each its own, into
+// a file beside it that takes the name when all is written, so `path` never holds half an array. A
+// part is a chunk, or has the bytes of one and goes through several that are neighbours, where that
+// makes longer runs of the file and needs no more than 1/16 of the memory for chunks. `path` must
+// name the same directory on every worker. A file or a link of that name is replaced; a directory
+// or a device is not: TESS_EIO.
 TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *path);
 
 // Characters of the name of a detached compute, with the zero at the end.
