@@ -172,11 +172,11 @@ tsi_attempt_batch_next(struct tsi_attempt_batch *batch, struct tsi_attempts *att
     const uint32_t count = tsi_ring_take_along(&attempts->ring, runs);
     if (count == 2) {
         execute_both(&attempts->slots[runs[0]], &attempts->slots[runs[1]], attempts->files);
+        batch->runs[batch->count++] = runs[0];
+        batch->runs[batch->count++] = runs[1];
     } else if (count == 1) {
         execute(&attempts->slots[runs[0]], attempts->files);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        batch->runs[batch->count++] = runs[i];
+        batch->runs[batch->count++] = runs[0];
     }
     if (count > 0 && tsi_clock_ticks() - batch->last_ticks >= TICKS_TOGETHER) {
         tsi_attempt_batch_end(batch, attempts);

@@ -152,6 +152,9 @@ TSI_FOR_ALL(FIND)
     (((x)BELOW(y)) | (IS_NAN(x) & !IS_NAN(y)) |                                                    \
      (IS_SAME(x, y) & ((uint64_t)(at) < (uint64_t)(held))))
 
+// Whether it may, wherever the two are. Most rows have nothing that does, and no place to be found.
+#define MAY_COME_FIRST(x, y, BELOW) (((x)BELOW(y)) | (IS_NAN(x) & !IS_NAN(y)) | IS_SAME(x, y))
+
 #define PLACE(name, suffix, T, BELOW, worst)                                                       \
     static void arg##name##_down_##suffix(int64_t rows, int64_t columns, const void *x,            \
                                           void *const *planes, const struct tsi_fold_index *index) \
@@ -179,6 +182,9 @@ TSI_FOR_ALL(FIND)
         const T *row = x;                                                                          \
         for (int64_t i = 0; i < rows && columns > 0; i++, row += columns) {                        \
             const T now = name##_run_##suffix(columns, row);                                       \
+            if (!MAY_COME_FIRST(now, best[i], BELOW)) {                                            \
+                continue;                                                                          \
+            }                                                                                      \
             const int64_t place = index->column_step < 0 ? last_##suffix(columns, row, now)        \
                                                          : first_##suffix(columns, row, now);      \
             const int64_t at = index->first + i * index->row_step + place * index->column_step;    \

@@ -29,10 +29,10 @@ tsi_worker_chunk_find(const struct tsi_worker *worker, tsi_key key)
 void
 tsi_worker_chunk_count(struct tsi_worker *worker, struct tsi_worker_chunk *chunk)
 {
-    const bool is_wanted =
-        chunk->pins > 0 || chunk->copying || (chunk->known && chunk->extent != NULL);
-    const bool is_taken =
-        chunk->state == TSI_WORKER_HELD || (chunk->state == TSI_WORKER_FETCHING && is_wanted);
+    bool is_taken = chunk->state == TSI_WORKER_HELD;
+    if (chunk->state == TSI_WORKER_FETCHING) {
+        is_taken = chunk->pins > 0 || chunk->copying || (chunk->known && chunk->extent != NULL);
+    }
     const uint64_t counted =
         is_taken && chunk->mapped && !chunk->freed && !chunk->doubtful ? chunk->bytes : 0;
     worker->bytes_counted += counted - chunk->counted;
