@@ -17,3 +17,10 @@ foreach(source IN LISTS sources)
         tess_add_test(fuzz.${name} fuzz COMMAND ${stem} ${corpus})
     endif()
 endforeach()
+
+# Seeds for the corpus of messages; what it writes is taken by the target.
+tess_plain_test(fuzz_seed_messages ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seed_messages.c)
+if(NOT TESSERA_FUZZ)
+    tess_add_test(fuzz.seed_messages fuzz COMMAND sh -c
+        "rm -rf seeds && mkdir seeds && $<TARGET_FILE:fuzz_seed_messages> seeds 2 && $<TARGET_FILE:fuzz_message> seeds")
+endif()

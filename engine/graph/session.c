@@ -14,6 +14,8 @@
 
 #include "engine/base/memory.h"
 
+#define GATHER_BYTES_MAX ((uint64_t)64 << 20)
+
 bool
 tsi_session_init(struct tess_session *session, const struct tess_session_options *options)
 {
@@ -29,6 +31,7 @@ tsi_session_init(struct tess_session *session, const struct tess_session_options
         memcpy(&session->options, options, known < ours ? known : ours);
     }
     session->options.struct_bytes = sizeof session->options;
+    session->gather_bytes_max = GATHER_BYTES_MAX;
     return true;
 }
 

@@ -25,9 +25,11 @@ struct tess_session {
     const char *error;    // the last message, "" if none
     uint64_t next_id;     // of nodes
     uint32_t next_stream; // of random arrays
-    // What one task may read of other tasks' chunks only to write longer runs of a file; 0 where the
-    // memory of those who compute is not known.
+    // What one task may read of other tasks' chunks only to write longer runs of a file: as there
+    // is room when a compute is planned, but no more than the second one.
     uint64_t gather_bytes;
+    uint64_t gather_bytes_max;
+    bool is_local; // the caller's memory is read where it is
     struct tsi_backend *backend;
     struct tess_future *futures; // that the user has not freed, of the runtime
     struct tess_report report;

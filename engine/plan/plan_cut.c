@@ -15,6 +15,7 @@
 
 #define RUN_BYTES ((uint64_t)256 << 10)
 #define PART_BYTES ((uint64_t)1 << 20)
+#define PARTS_LOOKED_AT 1024
 
 tess_status
 tsi_plan_coarsen(struct tsi_plan_builder *builder, const struct tsi_axis *axis, int64_t every,
@@ -102,7 +103,7 @@ find_cut(const struct tsi_grid *grid, size_t element_bytes, uint64_t *run)
 }
 
 // Puts neighbours together, from the last axis on, until runs have `least` bytes or `most` chunks
-// are one. Returns the first axis along which any were; the number of axes if none.
+// are one. `*first` is the first axis along which any were; the number of axes if none.
 static tess_status
 merge(struct tsi_plan_builder *builder, size_t element_bytes, uint64_t least, uint64_t most,
       struct tsi_grid *grid, int *first)
@@ -133,11 +134,12 @@ merge(struct tsi_plan_builder *builder, size_t element_bytes, uint64_t least, ui
 }
 
 // A divisor of `size` not far below `most`, so that no part goes across the boundary of a chunk;
-// `most` if there is none.
+// `most` if none is found.
 static int64_t
 even_part(int64_t size, int64_t most)
 {
-    for (int64_t part = most; part > most / 2; part--) {
+    const int64_t least = most / 2 > most - PARTS_LOOKED_AT ? most / 2 : most - PARTS_LOOKED_AT;
+    for (int64_t part = most; part > least; part--) {
         if (size % part == 0) {
             return part;
         }

@@ -68,7 +68,8 @@ chunks_to_read(const struct tsi_plan_builder *builder, const struct tess_array *
     uint64_t whole = 0; // bytes of arrays that are cut otherwise
     for (int i = 0; i < writer->input_count; i++) {
         const struct tsi_chunk_op *const source = &builder->ops.items[writer->inputs[i].op];
-        if (source->work == TSI_WORK_FILE || (source->work == TSI_WORK_HELD && room > 0)) {
+        if (source->work == TSI_WORK_FILE ||
+            (source->work == TSI_WORK_HELD && array->session->is_local)) {
             continue;
         }
         const bool is_cut_alike = tsi_grid_equal(&source->array, &array->grid);

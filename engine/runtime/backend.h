@@ -28,11 +28,13 @@ struct tsi_backend {
     // Threads for estimates: of this process, or of all workers as far as known.
     int (*threads)(struct tsi_backend *backend);
 
+    // Bytes that chunks may take in this process, or at the worker that has least; 0: not known.
+    uint64_t (*memory)(struct tsi_backend *backend);
+
+    bool is_local; // what is in the caller's memory need not be brought to where it is computed
+
     // Cancels what runs, ends all futures, and frees the backend.
     void (*close)(struct tsi_backend *backend);
-
-    // Bytes that chunks may take where the computes run; 0: not known.
-    uint64_t memory_bytes;
 
     // Whether a caller that waits may look for the end before it sleeps: where other processes do
     // the work, and there is more than one processor. The next two are the session's thread's.

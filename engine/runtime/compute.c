@@ -21,6 +21,8 @@
 #include "engine/program/codec.h"
 #include "engine/runtime/compute.h"
 
+#define GATHER_PART 16
+
 // A future that failed before it started, for when there is no memory for one; its functions know
 // it.
 static struct tess_future no_memory = {
@@ -99,6 +101,14 @@ check_output(const char *call, const struct tess_array *x, const void *out, size
                : TESS_OK;
 }
 
+// Says how much one task may read only to write longer runs of a file: a part of the memory.
+static void
+note_room(struct tess_session *session)
+{
+    const uint64_t part = session->backend->memory(session->backend) / GATHER_PART;
+    session->gather_bytes = part < session->gather_bytes_max ? part : session->gather_bytes_max;
+}
+
 tess_status
 tsi_compute_plan(const char *call, const struct tsi_plan_target *targets, int count,
                  struct tess_future **future)
@@ -109,6 +119,7 @@ tsi_compute_plan(const char *call, const struct tsi_plan_target *targets, int co
     if (fresh == NULL) {
         return tsi_compute_fail(session, TESS_ENOMEM, call, "out of memory");
     }
+    note_room(session);
     const tess_status status = tsi_plan_make(targets, count, &fresh->plan, &error);
     if (status != TESS_OK) {
         tsi_future_drop(fresh);

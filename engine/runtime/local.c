@@ -96,6 +96,12 @@ local_threads(struct tsi_backend *backend)
     return ((struct tsi_local *)backend)->thread_count;
 }
 
+static uint64_t
+local_memory(struct tsi_backend *backend)
+{
+    return ((struct tsi_local *)backend)->memory_bytes;
+}
+
 static void
 release_chunk(void *context, void *handle)
 {
@@ -127,7 +133,7 @@ static int64_t
 expected_bytes(const struct tsi_local *local)
 {
     const uint64_t most = (uint64_t)1 << 50;
-    const uint64_t bytes = local->backend.memory_bytes < most ? local->backend.memory_bytes : most;
+    const uint64_t bytes = local->memory_bytes < most ? local->memory_bytes : most;
     return (int64_t)(bytes + bytes / 32);
 }
 
@@ -238,6 +244,8 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
                                           .cancel = local_cancel,
                                           .release = local_release,
                                           .threads = local_threads,
+                                          .memory = local_memory,
+                                          .is_local = true,
                                           .close = local_close};
     pthread_mutex_init(&local->lock, NULL);
     pthread_cond_init(&local->work, NULL);
@@ -249,7 +257,7 @@ tsi_local_open(const struct tess_session_options *options, struct tsi_error *err
         local_free(local);
         return NULL;
     }
-    local->backend.memory_bytes = memory_bytes;
+    local->memory_bytes = memory_bytes;
     tsi_pages_expect(expected_bytes(local));
     if (!introduce(local)) {
         tsi_error_set(error, TESS_ENOMEM, "session: out of memory");

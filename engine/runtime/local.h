@@ -54,6 +54,7 @@ struct tsi_local {
     uint64_t each_ns;      // how long one of the others takes, rather too much than too little
     uint64_t now_ns;       // when the clock was read last
     uint64_t armed_ns;     // when the first of them wakes up by itself; UINT64_MAX: not known
+    uint64_t memory_bytes; // that chunks may take
     bool joined;           // the scheduler's core knows the worker
     uint64_t spill_bytes;  // that they may take on disk besides
     bool worker_failed;    // the worker's core had no memory for an event

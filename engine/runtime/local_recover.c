@@ -91,7 +91,7 @@ tsi_local_join_worker(struct tsi_local *local)
         return;
     }
     event.worker_joined.threads = local->thread_count;
-    event.worker_joined.memory_bytes = local->backend.memory_bytes;
+    event.worker_joined.memory_bytes = local->memory_bytes;
     event.worker_joined.spill_bytes = local->spill_bytes;
     event.worker_joined.name = "embedded";
     local->joined = true; // until the core says otherwise

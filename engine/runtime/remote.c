@@ -97,6 +97,16 @@ remote_threads(struct tsi_backend *backend)
     return threads > 0 && threads < INT_MAX ? (int)threads : 1;
 }
 
+static uint64_t
+remote_memory(struct tsi_backend *backend)
+{
+    struct tsi_remote *remote = (struct tsi_remote *)backend;
+    pthread_mutex_lock(&remote->lock);
+    const uint64_t bytes = remote->worker_bytes;
+    pthread_mutex_unlock(&remote->lock);
+    return bytes;
+}
+
 static void
 remote_free(struct tsi_remote *remote)
 {
@@ -156,6 +166,7 @@ remote_new(void)
                                            .release = remote_release,
                                            .attach = remote_attach,
                                            .threads = remote_threads,
+                                           .memory = remote_memory,
                                            .close = remote_close,
                                            .may_look = remote->has_processors};
     remote->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

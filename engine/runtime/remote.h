@@ -97,6 +97,7 @@ struct tsi_remote {
     tess_status settled; // TESS_RUNNING until the scheduler has answered the hello
     struct tsi_error refusal;
     uint32_t worker_threads; // of all workers that are there now
+    uint64_t worker_bytes;   // the least that chunks may take at one that was there; 0: none was
 
     // The socket thread's own.
     struct tsi_connection connection;

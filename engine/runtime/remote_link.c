@@ -124,6 +124,7 @@ tsi_remote_part(struct tsi_remote *remote, const char *why)
     remote->chunks_fetching = 0;
     pthread_mutex_lock(&remote->lock);
     remote->worker_threads = 0;
+    remote->worker_bytes = 0;
     pthread_mutex_unlock(&remote->lock);
 }
 

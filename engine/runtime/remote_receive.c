@@ -230,11 +230,23 @@ job_ended(struct tsi_remote *remote, const struct tsi_message *message)
     tsi_remote_end_job(remote, job, status, text);
 }
 
+// The least memory of all workers that came since this process joined the scheduler.
+static void
+note_memory(struct tsi_remote *remote, uint64_t bytes)
+{
+    if (remote->worker_bytes == 0 || bytes < remote->worker_bytes) {
+        remote->worker_bytes = bytes;
+    }
+}
+
 static void
 take_news(struct tsi_remote *remote, const struct tsi_peer_news *news)
 {
     pthread_mutex_lock(&remote->lock);
     remote->worker_threads += news->is_there ? news->threads : 0u - news->threads;
+    if (news->is_there && news->threads > 0) {
+        note_memory(remote, news->memory_bytes);
+    }
     pthread_mutex_unlock(&remote->lock);
     if (news->is_there) {
         tsi_fetcher_peer(remote->fetcher, news->peer, news->endpoint,

@@ -11,10 +11,6 @@
 // What tess_session_open() returns when there is no memory for a session.
 static struct tess_session no_memory = {.status = TESS_ENOMEM, .error = "session: out of memory"};
 
-// Of the memory for chunks, the part that one task may read only to write longer runs of a file.
-#define GATHER_PART 16
-#define GATHER_BYTES_MAX ((uint64_t)64 << 20)
-
 static bool
 is_set(const char *text)
 {
@@ -36,8 +32,7 @@ open_backend(struct tess_session *session, const char *where)
         tsi_session_fail(session, error.status, error.text);
         return;
     }
-    const uint64_t part = session->backend->memory_bytes / GATHER_PART;
-    session->gather_bytes = part < GATHER_BYTES_MAX ? part : GATHER_BYTES_MAX;
+    session->is_local = session->backend->is_local;
 }
 
 tess_session *

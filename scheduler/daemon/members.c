@@ -57,6 +57,7 @@ send_news(struct tsi_loop *loop, struct tsi_member *to, const struct tsi_member 
                                   .news = {.peer = about->peer,
                                            .is_there = is_there,
                                            .threads = about->threads,
+                                           .memory_bytes = is_there ? about->memory_bytes : 0,
                                            .endpoint = is_there ? about->endpoint : "",
                                            .host = is_there ? about->host : ""}};
     tsi_loop_send(loop, to, &message);

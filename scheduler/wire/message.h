@@ -25,7 +25,7 @@
 // The version that this library speaks. A peer of another version is refused with a readable text;
 // the layout of the header, HELLO's first fields and REFUSE never change, so that refusals can be
 // read.
-#define TSI_WIRE_VERSION 3
+#define TSI_WIRE_VERSION 4
 
 // Bytes of a control message at most, and of the part of a chunk in one SEGMENT.
 #define TSI_WIRE_MESSAGE_MAX ((size_t)80 << 20)
@@ -118,8 +118,9 @@ struct tsi_refuse {
 struct tsi_peer_news {
     uint32_t peer;
     bool is_there;
-    uint32_t threads;     // of a worker, also of one that is gone; 0 of a client
-    const char *endpoint; // "" if it is gone
+    uint32_t threads;      // of a worker, also of one that is gone; 0 of a client
+    uint64_t memory_bytes; // that chunks may take there; 0 of a client, or if it is gone
+    const char *endpoint;  // "" if it is gone
     const char *host;
 };
 

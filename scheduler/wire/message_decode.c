@@ -54,6 +54,7 @@ take_news(struct tsi_take *take, struct tsi_peer_news *news)
     news->peer = tsi_take_u32(take);
     news->is_there = take_bool(take);
     news->threads = tsi_take_u32(take);
+    news->memory_bytes = tsi_take_u64(take);
     news->endpoint = tsi_take_text(take, TSI_WIRE_ENDPOINT_MAX - 1);
     news->host = tsi_take_text(take, TSI_WIRE_NAME_MAX);
 }

@@ -32,6 +32,7 @@ put_news(struct tsi_put *put, const struct tsi_peer_news *news)
     tsi_put_u32(put, news->peer);
     tsi_put_u8(put, news->is_there ? 1 : 0);
     tsi_put_u32(put, news->threads);
+    tsi_put_u64(put, news->memory_bytes);
     tsi_put_text(put, news->endpoint, TSI_WIRE_ENDPOINT_MAX - 1);
     tsi_put_text(put, news->host, TSI_WIRE_NAME_MAX);
 }

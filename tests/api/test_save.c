@@ -62,12 +62,12 @@ check_saved(tess_session *s, const char *what, tess_array *x)
 static void
 check_round_trip(tess_session *s, const char *what, tess_array *x)
 {
-    const uint64_t rooms[] = {s->gather_bytes, 4000, 300, 0};
+    const uint64_t rooms[] = {s->gather_bytes_max, 4000, 300, 0};
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        s->gather_bytes = rooms[i];
+        s->gather_bytes_max = rooms[i];
         check_saved(s, what, x);
     }
-    s->gather_bytes = rooms[0];
+    s->gather_bytes_max = rooms[0];
 }
 
 Test(api_save, every_dtype_and_grid)

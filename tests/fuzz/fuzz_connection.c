@@ -3,24 +3,12 @@
 // Any bytes as a connection file: they are refused with a reason and leave nothing behind, or give
 // fields that are what the file's rules say.
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/net/connection.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count);
-
-static void
-require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "%s\n", what);
-        abort();
-    }
-}
+unsigned long fuzz_taken;
 
 static bool
 has_all_keys(const struct tsi_connection *connection)
@@ -44,6 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
                 "a refused file left fields");
         return 0;
     }
+    fuzz_taken++;
     require(strncmp(connection.address, "tcp://", 6) == 0 ||
                 strncmp(connection.address, "ipc://", 6) == 0,
             "an address of another kind");

@@ -3,23 +3,10 @@
 // Any bytes as a journal: they are refused with a reason, or believed up to a record's end; and
 // what was believed is believed again when only those bytes are there, with the same meaning.
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "scheduler/wire/journal.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count);
-
-static void
-require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "%s\n", what);
-        abort();
-    }
-}
+unsigned long fuzz_taken;
 
 static void
 check_job(const struct tsi_journal *journal, size_t i, const uint8_t *bytes)
@@ -52,6 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
                 "an error without a message");
         return 0;
     }
+    fuzz_taken += journal.jobs.count > 0 ? 1 : 0;
     require(journal.trusted <= byte_count, "trust beyond the end");
     require((journal.end == TSI_JOURNAL_WHOLE) == (journal.trusted == byte_count),
             "whole, but not all of it is trusted");

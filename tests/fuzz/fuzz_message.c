@@ -3,25 +3,13 @@
 // Any bytes as a frame: they are refused with a reason, or give a message that is written again to
 // the same bytes, unless a checksum in it is wrong.
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "scheduler/wire/message.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/support/message_case.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count);
-
-static void
-require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "%s\n", what);
-        abort();
-    }
-}
+unsigned long fuzz_taken;
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
@@ -38,6 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     if (status != TESS_OK) {
         require(error.status == status && error.text[0] != '\0', "an error without a message");
     } else {
+        fuzz_taken++;
         require(tsi_message_encode(&message, &out), "a message that cannot be written");
         require(message.damaged > 0 ||
                     (out.count == byte_count && memcmp(out.bytes, bytes, byte_count) == 0),

@@ -3,26 +3,14 @@
 // Any bytes as a program: they are refused, or give a program that can be gone through and that is
 // written and read again to the same bytes.
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/memory.h"
 #include "engine/program/codec.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/support/program_walk.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count);
-
-static void
-require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "%s\n", what);
-        abort();
-    }
-}
+unsigned long fuzz_taken;
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
@@ -33,6 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
         require(program == NULL && error.text[0] != '\0', "an error without a message");
         return 0;
     }
+    fuzz_taken++;
     const char *wrong = test_program_walk(program);
     require(wrong == NULL, wrong);
 

@@ -4,14 +4,11 @@
 // they are refused with a reason, or read to their end; and what was read can be written, and read
 // again as the same kinds.
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/memory.h"
 #include "scheduler/record/record.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { KINDS_MAX = 4096 };
 
@@ -20,16 +17,7 @@ struct kinds {
     uint8_t items[KINDS_MAX];
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count);
-
-static void
-require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "%s\n", what);
-        abort();
-    }
-}
+unsigned long fuzz_taken;
 
 // A head and one block of `bytes`.
 static void
@@ -98,6 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     struct kinds second = {0};
     put_recording(&recording, bytes, byte_count);
     const tess_status status = read_all(&recording, &first, &records);
+    fuzz_taken += first.count > 0 ? 1 : 0;
     if (status != TESS_ENOMEM && !records.failed) {
         put_recording(&again, records.bytes, records.count);
         require(read_all(&again, &second, NULL) == TESS_OK, "what was written cannot be read");

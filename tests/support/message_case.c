@@ -78,6 +78,7 @@ fill_news(struct test_random *random, struct tsi_arena *arena, struct tsi_peer_n
     news->peer = any32(random);
     news->is_there = test_random_one_in(random, 2);
     news->threads = any32(random);
+    news->memory_bytes = any(random);
     news->endpoint = any_text(random, arena, TSI_WIRE_ENDPOINT_MAX - 1);
     news->host = any_text(random, arena, TSI_WIRE_NAME_MAX);
 }

@@ -220,7 +220,7 @@ test_message_difference(const struct tsi_message *a, const struct tsi_message *b
         break;
     case TSI_MESSAGE_PEER:
         same = a->news.peer == b->news.peer && a->news.is_there == b->news.is_there &&
-               a->news.threads == b->news.threads &&
+               a->news.threads == b->news.threads && a->news.memory_bytes == b->news.memory_bytes &&
                strcmp(a->news.endpoint, b->news.endpoint) == 0 &&
                strcmp(a->news.host, b->news.host) == 0;
         break;

@@ -182,7 +182,7 @@ check_bytes(const struct tsi_message *message, const char *hex)
 Test(message, bytes_of_a_greeting_are_those_of_the_specification)
 {
     struct tsi_message heartbeat = {.type = TSI_MESSAGE_HEARTBEAT, .epoch = 0x01020304, .peer = 9};
-    check_bytes(&heartbeat, "5453030404030201090000000"
+    check_bytes(&heartbeat, "5453040404030201090000000"
                             "0000000");
 
     struct tsi_message hello = {.type = TSI_MESSAGE_HELLO,
@@ -196,7 +196,7 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
                                           .host = "h",
                                           .pid = 0x4d2,
                                           .is_watched = true}};
-    check_bytes(&hello, "54530301"
+    check_bytes(&hello, "54530401"
                         "0000000000000000"
                         "2e000000"
                         "01"
@@ -212,7 +212,7 @@ Test(message, bytes_of_a_greeting_are_those_of_the_specification)
 
     struct tsi_message refuse = {
         .type = TSI_MESSAGE_REFUSE, .epoch = 1, .refuse = {.status = TESS_EVERSION, .text = "no"}};
-    check_bytes(&refuse, "54530303"
+    check_bytes(&refuse, "54530403"
                          "0100000000000000"
                          "06000000"
                          "1100"
@@ -226,7 +226,7 @@ Test(message, bytes_of_work_are_those_of_the_specification)
                                           {.key = 6, .peer = 0, .bytes = 2, .data = "hi"}};
     struct tsi_message assign = {
         .type = TSI_MESSAGE_ASSIGN, .epoch = 1, .peer = 2, .assign = {&item, 1, places, 2}};
-    check_bytes(&assign, "54530308"
+    check_bytes(&assign, "54530408"
                          "0100000002000000"
                          "46000000"
                          "0100000002000000"
@@ -241,7 +241,7 @@ Test(message, bytes_of_work_are_those_of_the_specification)
     const struct tsi_completion done_item = {1, 2, 3, 1000, 4, 0x60, "\x01\x02\x03\x04"};
     struct tsi_message done = {
         .type = TSI_MESSAGE_DONE, .epoch = 1, .peer = 2, .done = {&done_item, 1}};
-    check_bytes(&done, "5453030f"
+    check_bytes(&done, "5453040f"
                        "0100000002000000"
                        "34000000"
                        "01000000"
@@ -253,7 +253,7 @@ Test(message, bytes_of_work_are_those_of_the_specification)
                        "2246ac33907b8b98");
 
     struct tsi_message get = {.type = TSI_MESSAGE_GET, .get = {tsi_key_of(1, 2), 4096, 1}};
-    check_bytes(&get, "5453031a"
+    check_bytes(&get, "5453041a"
                       "0000000000000000"
                       "18000000"
                       "0200000001000000"
@@ -272,7 +272,7 @@ Test(message, bytes_of_an_end_are_those_of_the_specification)
                                               .status = TESS_OK,
                                               .text = "",
                                               .costs = {5, 0x100, 0xff, peaks, 2}}};
-    check_bytes(&ended, "54530319"
+    check_bytes(&ended, "54530419"
                         "0100000002000000"
                         "59000000"
                         "03000000"
@@ -294,7 +294,7 @@ Test(message, bytes_of_an_end_are_those_of_the_specification)
 
     struct tsi_message attach = {
         .type = TSI_MESSAGE_ATTACH, .epoch = 1, .peer = 2, .claim = {.token = 0x1122334455667788}};
-    check_bytes(&attach, "54530321"
+    check_bytes(&attach, "54530421"
                          "0100000002000000"
                          "08000000"
                          "8877665544332211");
@@ -395,14 +395,14 @@ Test(message, another_version_is_named_and_its_hello_readable)
     cr_assert(message.type == TSI_MESSAGE_HELLO && message.hello.role == TSI_ROLE_CLIENT);
     cr_assert(strcmp(message.hello.library, "9.0.1") == 0);
     cr_assert(strcmp(error.text, "protocol version 9 of Tessera 9.0.1, but this side speaks "
-                                 "version 3") == 0,
+                                 "version 4") == 0,
               "%s", error.text);
 
     // One that is too short for even that.
     static const unsigned char bare[] = {'T', 'S', 9, TSI_MESSAGE_HELLO, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                          0,   0,   0};
     cr_assert(decode(bare, sizeof bare, &message, &error) == TESS_EVERSION);
-    cr_assert(strcmp(error.text, "protocol version 9, but this side speaks version 3") == 0);
+    cr_assert(strcmp(error.text, "protocol version 9, but this side speaks version 4") == 0);
 }
 
 Test(message, a_refusal_of_another_version_is_readable)
