@@ -158,7 +158,7 @@ cut_outer(struct tsi_grid *grid, size_t element_bytes, int end, uint64_t most)
         if (bytes <= most) {
             return;
         }
-        const uint64_t parts = (bytes + most - 1) / most;
+        const uint64_t parts = 1 + (bytes - 1) / most;
         const int64_t fewer = parts < (uint64_t)size ? size / (int64_t)parts : 1;
         grid->axis[i] = tsi_axis_regular(grid->axis[i].size, even_part(size, fewer));
     }

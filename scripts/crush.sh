@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs a battery of TestU01 over the bits of random arrays, a test a process, and sums it up:
+#
+#   sh scripts/crush.sh small|crush|big [JOBS]     (all processors, unless told otherwise)
+#
+# What a test told is in build/crush/BATTERY/N.txt, and a test that is there is not run again: a
+# battery that was stopped goes on. On one processor SmallCrush takes a minute, Crush an hour, BigCrush
+# some hours. It needs the package libtestu01-0-dev of Debian's section non-free, which nothing else
+# needs and no script installs.
+
+set -eu
+
+cd "$(dirname "$0")/.."
+battery=${1:-}
+jobs=${2:-$(nproc)}
+case $battery in
+small) tests=10 ;;
+crush) tests=96 ;;
+big) tests=106 ;;
+*)
+    echo "usage: crush.sh small|crush|big [JOBS]" >&2
+    exit 2
+    ;;
+esac
+
+cmake --preset test >/dev/null
+if ! cmake --build --preset test -j "$jobs" --target crush >/dev/null; then
+    echo "crush.sh: it does not build; is libtestu01-0-dev installed?" >&2
+    exit 1
+fi
+results=build/crush/$battery
+mkdir -p "$results"
+
+# A result appears under its name when it is whole.
+# shellcheck disable=SC2016
+seq "$tests" | xargs -P "$jobs" -I N sh -c '
+    [ -e "$2/N.txt" ] || { build/test/tests/crush "$1" N 2>"$2/N.part" >/dev/null &&
+        mv "$2/N.part" "$2/N.txt"; }' sh "$battery" "$results"
+
+# TestU01 calls a probability beyond 10^-10 a failure, and one beyond 0.001 suspect.
+cat "$results"/*.txt | sort -n | awk -v tests="$(find "$results" -name '*.txt' | wc -l)" -v all="$tests" '
+    {
+        p = $NF
+        count++
+        least = count == 1 || p < least ? p : least
+        most = count == 1 || p > most ? p : most
+        if (p < 0.001 || p > 0.999) {
+            suspect++
+            print
+        }
+        failed += p < 1e-10 || p > 1 - 1e-10
+    }
+    END {
+        printf "%d of %d tests, %d statistics, from %.3g to %.6g: %d beyond 0.001, %d failed\n",
+            tests, all, count, least, most, suspect, failed
+        exit failed > 0
+    }'
