@@ -3,7 +3,9 @@
 #
 # Runs a battery of TestU01 over the bits of random arrays, a test a process, and sums it up:
 #
-#   sh scripts/crush.sh small|crush|big [JOBS]     (all processors, unless told otherwise)
+#   sh scripts/crush.sh small|crush|big [JOBS [TEST...]]
+#
+# JOBS is the number of processors unless told otherwise; tests are all, unless some are named.
 #
 # What a test told is in build/crush/BATTERY/N.txt, and a test that is there is not run again: a
 # battery that was stopped goes on. On one processor SmallCrush takes a minute, Crush an hour, BigCrush
@@ -32,10 +34,12 @@ if ! cmake --build --preset test -j "$jobs" --target crush >/dev/null; then
 fi
 results=build/crush/$battery
 mkdir -p "$results"
+[ $# -lt 2 ] || shift
+[ $# -eq 0 ] || shift
 
 # A result appears under its name when it is whole.
 # shellcheck disable=SC2016
-seq "$tests" | xargs -P "$jobs" -I N sh -c '
+if [ $# -gt 0 ]; then printf '%s\n' "$@"; else seq "$tests"; fi | xargs -P "$jobs" -I N sh -c '
     [ -e "$2/N.txt" ] || { build/test/tests/crush "$1" N 2>"$2/N.part" >/dev/null &&
         mv "$2/N.part" "$2/N.txt"; }' sh "$battery" "$results"
 
