@@ -8,8 +8,8 @@
 # JOBS is the number of processors unless told otherwise; tests are all, unless some are named.
 #
 # What a test told is in build/crush/BATTERY/N.txt, and a test that is there is not run again: a
-# battery that was stopped goes on. On one processor SmallCrush takes a minute, Crush an hour, BigCrush
-# some hours. It needs the package libtestu01-0-dev of Debian's section non-free, which nothing else
+# battery that was stopped goes on. SmallCrush takes seconds, some tests of BigCrush minutes each. It
+# needs the package libtestu01-0-dev of Debian's section non-free, which nothing else
 # needs and no script installs.
 
 set -eu
@@ -22,7 +22,7 @@ small) tests=10 ;;
 crush) tests=96 ;;
 big) tests=106 ;;
 *)
-    echo "usage: crush.sh small|crush|big [JOBS]" >&2
+    echo "usage: crush.sh small|crush|big [JOBS [TEST...]]" >&2
     exit 2
     ;;
 esac
