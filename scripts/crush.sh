@@ -9,8 +9,8 @@
 #
 # What a test told is in build/crush/BATTERY/N.txt, and a test that is there is not run again: a
 # battery that was stopped goes on. SmallCrush takes seconds, some tests of BigCrush minutes each. It
-# needs the package libtestu01-0-dev of Debian's section non-free, which nothing else
-# needs and no script installs.
+# needs the package libtestu01-0-dev of Debian's section non-free, which nothing else needs and no
+# script installs.
 
 set -eu
 

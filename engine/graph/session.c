@@ -14,6 +14,7 @@
 
 #include "engine/base/memory.h"
 
+// Runs of a file are long enough with less than this together, whatever memory there is.
 #define GATHER_BYTES_MAX ((uint64_t)64 << 20)
 
 bool

@@ -64,10 +64,11 @@ TESS_API void tess_release(tess_array *x);
 
 // Computes `x` and writes it to an NPY file at `path`. Tasks write parts of it, each its own, into
 // a file beside it that takes the name when all is written, so `path` never holds half an array. A
-// part is a chunk, or has the bytes of one and goes through several that are neighbours, where that
-// makes longer runs of the file and needs no more than 1/16 of the memory for chunks. `path` must
-// name the same directory on every worker. A file or a link of that name is replaced; a directory
-// or a device is not: TESS_EIO.
+// part is a chunk, or goes through several that are neighbours, where that makes longer runs of the
+// file: then it has the bytes of a chunk, or 1 MiB if that is more, and the chunks that it reads
+// take 1/16 of the memory for chunks, 64 MiB at most, or twice that where parts do not end where
+// chunks do. `path` must name the same directory on every worker. A file or a link of that name is
+// replaced; a directory or a device is not: TESS_EIO.
 TESS_NODISCARD TESS_API tess_status tess_save_npy(tess_array *x, const char *path);
 
 // Characters of the name of a detached compute, with the zero at the end.

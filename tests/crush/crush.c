@@ -4,9 +4,10 @@
 //
 //   crush small|crush|big TEST
 //
-// prints a line for each statistic of test number TEST: the number, its name, the probability of as
-// much or more. The words are those of the 64-bit integers of seed 42, stream TEST, the lower half
-// first. scripts/crush.sh runs all tests of a battery.
+// prints on the standard error a line for each statistic of test number TEST: the number, its name,
+// the probability of as much or more. TestU01 itself fills the standard output. The words are those
+// of the 64-bit integers of seed 42, stream TEST, the lower half first. scripts/crush.sh runs all
+// tests of a battery.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -54,6 +54,10 @@ tsi_worker_pool_take(struct tsi_worker_pool *pool)
     void *record = pool->unused;
     memcpy(&pool->unused, record, sizeof pool->unused);
     memset(record, 0, sizeof pool->unused);
+    // Whoever takes one often takes another soon.
+    for (size_t i = 0; i < pool->record_bytes && pool->unused != NULL; i += LINE_BYTES) {
+        __builtin_prefetch((const char *)pool->unused + i, 1);
+    }
     pool->unused_count--;
     pool->used_count++;
     return record;
@@ -62,15 +66,9 @@ tsi_worker_pool_take(struct tsi_worker_pool *pool)
 void *
 tsi_worker_pool_take_clear(struct tsi_worker_pool *pool)
 {
-    void *record = tsi_worker_pool_take(pool);
-    // Whoever takes one often takes another soon.
-    const char *const next = pool->unused;
-    __builtin_prefetch(next, 1);
-    __builtin_prefetch(next + LINE_BYTES, 1);
-    __builtin_prefetch(next + 2 * LINE_BYTES, 1);
     // By a size that the compiler does not know: for one that it knows it makes an instruction that
     // takes longer than the call.
-    return memset(record, 0, pool->record_bytes);
+    return memset(tsi_worker_pool_take(pool), 0, pool->record_bytes);
 }
 
 void
