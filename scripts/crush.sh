@@ -5,9 +5,10 @@
 #
 #   sh scripts/crush.sh small|crush|big [JOBS [TEST...]]
 #
-# JOBS is the number of processors unless told otherwise; tests are all, unless some are named.
+# JOBS is the number of processors unless told otherwise; tests are all, unless some are named. The
+# bits are those of seed 42, or of CRUSH_SEED in the environment: for a test that was suspect once.
 #
-# What a test told is in build/crush/BATTERY/N.txt, and a test that is there is not run again: a
+# What a test told is in build/crush/BATTERY/SEED/N.txt, and a test that is there is not run again: a
 # battery that was stopped goes on. SmallCrush takes seconds, some tests of BigCrush minutes each. It
 # needs the package libtestu01-0-dev of Debian's section non-free, which nothing else needs and no
 # script installs.
@@ -32,7 +33,8 @@ if ! cmake --build --preset test -j "$jobs" --target crush >/dev/null; then
     echo "crush.sh: it does not build; is libtestu01-0-dev installed?" >&2
     exit 1
 fi
-results=build/crush/$battery
+seed=${CRUSH_SEED:-42}
+results=build/crush/$battery/$seed
 mkdir -p "$results"
 [ $# -lt 2 ] || shift
 [ $# -eq 0 ] || shift
@@ -40,8 +42,8 @@ mkdir -p "$results"
 # A result appears under its name when it is whole.
 # shellcheck disable=SC2016
 if [ $# -gt 0 ]; then printf '%s\n' "$@"; else seq "$tests"; fi | xargs -P "$jobs" -I N sh -c '
-    [ -e "$2/N.txt" ] || { build/test/tests/crush "$1" N 2>"$2/N.part" >/dev/null &&
-        mv "$2/N.part" "$2/N.txt"; }' sh "$battery" "$results"
+    [ -e "$2/N.txt" ] || { build/test/tests/crush "$1" N "$3" 2>"$2/N.part" >/dev/null &&
+        mv "$2/N.part" "$2/N.txt"; }' sh "$battery" "$results" "$seed"
 
 # TestU01 calls a probability beyond 10^-10 a failure, and one beyond 0.001 suspect.
 cat "$results"/*.txt | sort -n | awk -v tests="$(find "$results" -name '*.txt' | wc -l)" -v all="$tests" '
