@@ -10,15 +10,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_OWN_ALLOCATOR
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_OWN_ALLOCATOR
-#endif
+#include "tests/support/sanitizer.h"
 
-#if defined(__GLIBC__) && !defined(HAS_OWN_ALLOCATOR)
+#if defined(__GLIBC__) && !TEST_WITH_ASAN && !TEST_WITH_TSAN
 #define ALLOCATIONS_ARE_COUNTED
 
 // NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

@@ -14,16 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_SANITIZER true
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define WITH_SANITIZER true
-#endif
-#ifndef WITH_SANITIZER
-#define WITH_SANITIZER false
-#endif
+#include "tests/support/sanitizer.h"
 
 Test(machine, has_a_processor_and_no_more_than_are_online)
 {
@@ -61,7 +52,7 @@ Test(machine, has_memory_and_no_more_than_is_built_in)
 Test(machine, a_limit_of_address_space_counts)
 {
     // A sanitizer takes terabytes of address space and cannot go on under such a limit.
-    if (WITH_SANITIZER) {
+    if (TEST_WITH_ASAN || TEST_WITH_TSAN) {
         cr_skip_test("a sanitizer is in the way");
     }
     struct rlimit limit;

@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "tests/support/sanitizer.h"
+
 Test(memory, nothing_is_something)
 {
     void *pieces[] = {
@@ -84,6 +86,9 @@ Test(memory, few_zeros_are_zeros_again)
 
 Test(memory, pages_cost_nothing_until_they_are_touched)
 {
+    if (TEST_WITH_TSAN) {
+        cr_skip_test("ThreadSanitizer leaves no terabyte of addresses");
+    }
     const size_t bytes = (size_t)1 << 40;
     unsigned char *pages = tsi_alloc_pages(bytes);
     cr_assert(pages != NULL);
