@@ -11,7 +11,7 @@
 #   gcc      gcc builds everything, warnings are errors; all tests pass, optimized
 #   clang    clang builds everything, warnings are errors
 #   asan     all tests pass under AddressSanitizer and UndefinedBehaviorSanitizer
-#   tsan     race, sim and the examples pass under ThreadSanitizer, with --long all tests
+#   tsan     race, sim and the examples pass under ThreadSanitizer, with --long unit, api and cluster
 #   sim      the simulator passes 1,000 seeds that the tests do not have, with --long 10,000
 #   fuzz     the fuzz targets pass their corpus, with --long a minute each of new inputs
 #   instructions  the scheduler's core and tile programs need no more instructions than before
