@@ -26,10 +26,11 @@ enum { LOGS_MAX = 64, CHILDREN_MAX = 64, LOG_SHOWN = 6000 };
 
 static char place[128];
 static pid_t owner;
+// The thread that watches the time shows the logs and kills the children: an entry is written
+// before it counts.
 static char logs[LOGS_MAX][TEST_PATH_MAX];
-static pid_t children[CHILDREN_MAX];
-// The thread that watches the time shows the ones and kills the others.
 static atomic_int log_count;
+static pid_t children[CHILDREN_MAX];
 static atomic_int child_count;
 
 static char *
@@ -227,7 +228,8 @@ test_start(const char *log, const char *const *argv)
         execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
-    children[child_count++] = child;
+    children[child_count] = child;
+    child_count++;
     return child;
 }
 
