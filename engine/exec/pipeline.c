@@ -132,19 +132,19 @@ tsi_pipeline_make(struct tsi_run *run, const struct tsi_tiling *tiling,
 {
     const struct tsi_tile *const tile = &run->op->tile;
     const size_t count = (size_t)tile->instruction_count;
-    void *steps = NULL;
+    void *memory = NULL;
     void *registers[TSI_TILE_REGISTERS_MAX];
     int writer[TSI_TILE_REGISTERS_MAX];
     tess_status status =
-        tsi_run_take(run, count * (sizeof(struct tsi_step) + sizeof(struct tsi_step *)), &steps);
+        tsi_run_take(run, count * (sizeof *pipeline->calls + sizeof *pipeline->steps), &memory);
     if (status != TESS_OK) {
         return status;
     }
     *pipeline = (struct tsi_pipeline){
         .tiling = tiling,
-        .steps = steps,
+        .calls = memory,
+        .steps = (void *)((struct tsi_pipeline_call *)memory + count),
         .count = tile->instruction_count,
-        .live = (struct tsi_step **)((struct tsi_step *)steps + count),
         .dtype = tsi_pipeline_dtype(tile, tile->instruction_count - 1),
         .split = -1,
         .square = {-1, -1},
@@ -298,6 +298,12 @@ map_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
     }
 }
 
+static const void *
+operand(const struct tsi_pipeline *pipeline, const struct tsi_step *step, int k)
+{
+    return step->in[k] < 0 ? NULL : pipeline->steps[step->in[k]].value;
+}
+
 static void
 map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
          void *out)
@@ -305,14 +311,15 @@ map_tile(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, stru
     if (pipeline->split >= 0 && has_rows(pipeline, step)) {
         map_rows(pipeline, at, step, out);
     } else {
-        map_run(step, at->elements, out, *step->from[0], *step->from[1], *step->from[2]);
+        map_run(step, at->elements, out, operand(pipeline, step, 0), operand(pipeline, step, 1),
+                operand(pipeline, step, 2));
     }
     step->value = out;
 }
 
-static inline void
-do_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struct tsi_step *step,
-        void *out)
+void
+tsi_pipeline_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+                  struct tsi_step *step, void *out)
 {
     void *const to = step->is_direct ? out : step->buffer;
     switch (step->code) {
@@ -333,18 +340,21 @@ do_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, struc
     }
 }
 
-void
-tsi_pipeline_step(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
-                  struct tsi_step *step, void *out)
-{
-    do_step(pipeline, at, step, out);
-}
-
 const void *
 tsi_pipeline_run(struct tsi_pipeline *pipeline, const struct tsi_tile_at *at, void *out)
 {
-    for (int i = 0; i < pipeline->live_count; i++) {
-        do_step(pipeline, at, pipeline->live[i], out);
+    const struct tsi_pipeline_call *const end = pipeline->calls + pipeline->call_count;
+    for (const struct tsi_pipeline_call *call = pipeline->calls; call != end; call++) {
+        if (call->map != NULL) {
+            void *const to = call->of.map.out != NULL ? call->of.map.out : out;
+            call->map(at->elements, to, *call->of.map.from[0], *call->of.map.from[1],
+                      *call->of.map.from[2]);
+        } else if (call->of.step.data != NULL) {
+            call->of.step.step->value =
+                call->of.step.data + tsi_tiling_offset(pipeline->tiling, at, call->of.step.stride);
+        } else {
+            tsi_pipeline_step(pipeline, at, call->of.step.step, out);
+        }
     }
     if (pipeline->count == 0 || pipeline->is_open) {
         return NULL;

@@ -10,14 +10,15 @@
 #include "engine/exec/tiling.h"
 
 struct tsi_step;
+struct tsi_pipeline_call;
 
 struct tsi_pipeline {
     const struct tsi_tiling *tiling;
     struct tsi_step *steps;
     int count;
-    // Those that each tile needs done, in order: no constants, and nothing that another step does.
-    struct tsi_step **live;
-    int live_count;
+    // What each tile needs done: no constants, and nothing that another step does.
+    struct tsi_pipeline_call *calls;
+    int call_count;
     tess_dtype dtype; // of the last register
     // Values that lie in rows with a step have the axes of the box from `split` on in their
     // columns; −1 if there are none.

@@ -103,6 +103,29 @@ tsi_pipeline_open(const struct tsi_run *run, struct tsi_pipeline *pipeline)
     }
 }
 
+// Whether all tiles of a load are aligned.
+static bool
+is_aligned(const struct tsi_tiling *tiling, const struct tsi_step *step)
+{
+    const unsigned char *const data = step->piece != NULL ? step->piece->data : step->view->data;
+    bool is_aligned = (uintptr_t)data % step->bytes == 0;
+    for (int i = 0; i < tiling->ndim; i++) {
+        is_aligned = is_aligned && step->step[tiling->axis[i]] % step->bytes == 0;
+    }
+    return is_aligned;
+}
+
+// Whether all tiles of `step` are runs of a load that stay where they are.
+static bool
+is_run(const struct tsi_tiling *tiling, const struct tsi_step *step)
+{
+    const struct tsi_reach *const reach = &step->reach;
+    return step->code == TSI_TILE_LOAD && step->piece == NULL && !step->is_direct &&
+           !step->view->swapped &&
+           (reach->ndim == 0 || (reach->ndim == 1 && reach->step[0] == step->bytes)) &&
+           is_aligned(tiling, step);
+}
+
 // Elements of the rows of `step` in a whole tile, if it is a load of rows that a kernel can read
 // where they are; 0 if it is not. Any tile of it has to be aligned.
 static int64_t
@@ -114,14 +137,8 @@ columns_of(const struct tsi_tiling *tiling, const struct tsi_step *step)
         reach->ndim != 2 || reach->step[1] != step->bytes) {
         return 0;
     }
-    const unsigned char *const data = step->piece != NULL ? step->piece->data : step->view->data;
-    if ((uintptr_t)data % step->bytes != 0) {
+    if (!is_aligned(tiling, step)) {
         return 0;
-    }
-    for (int i = 0; i < tiling->ndim; i++) {
-        if (step->step[tiling->axis[i]] % step->bytes != 0) {
-            return 0;
-        }
     }
     for (int k = reach->first[1]; k < tiling->box_ndim; k++) {
         columns *= tiling->block[tiling->box[k]];
@@ -143,12 +160,44 @@ keep_rows(struct tsi_pipeline *pipeline)
     }
 }
 
-static void
-find_operands(const struct tsi_pipeline *pipeline, struct tsi_step *step)
+// Whether the value of a step is at one place in all tiles.
+static bool
+is_settled(const struct tsi_step *step)
 {
-    static const void *const none = NULL;
+    return step->code != TSI_TILE_LOAD && !step->is_direct;
+}
+
+// Makes the call that is map `step`; false if it may have operands in rows.
+static bool
+make_map(const struct tsi_pipeline *pipeline, const struct tsi_step *step,
+         struct tsi_pipeline_call *call)
+{
+    *call = (struct tsi_pipeline_call){.map = step->map,
+                                       .of.map.out = step->is_direct ? NULL : step->buffer};
     for (int k = 0; k < 3; k++) {
-        step->from[k] = step->in[k] < 0 ? &none : &pipeline->steps[step->in[k]].value;
+        const struct tsi_step *const from = step->in[k] < 0 ? NULL : &pipeline->steps[step->in[k]];
+        const bool is_elsewhere = from != NULL && !is_settled(from);
+        if (from != NULL && from->is_rows) {
+            return false;
+        }
+        call->of.map.from[k] = is_elsewhere ? &from->value : &call->of.map.in[k];
+        call->of.map.in[k] = from != NULL && !is_elsewhere ? from->buffer : NULL;
+    }
+    return true;
+}
+
+// Makes the call that does `step` at each tile.
+static void
+make_call(const struct tsi_pipeline *pipeline, struct tsi_step *step,
+          struct tsi_pipeline_call *call)
+{
+    if (step->map != NULL && step->combine == NULL && make_map(pipeline, step, call)) {
+        return;
+    }
+    *call = (struct tsi_pipeline_call){.of.step.step = step};
+    if (is_run(pipeline->tiling, step)) {
+        call->of.step.data = step->view->data;
+        call->of.step.stride = step->step;
     }
 }
 
@@ -156,16 +205,30 @@ void
 tsi_pipeline_ready(struct tsi_pipeline *pipeline)
 {
     keep_rows(pipeline);
-    pipeline->live_count = 0;
+    pipeline->call_count = 0;
     for (int i = 0; i < pipeline->count; i++) {
         struct tsi_step *const step = &pipeline->steps[i];
-        if (step->code == TSI_TILE_MAP || step->code == TSI_TILE_CAST) {
-            find_operands(pipeline, step);
+        if (is_settled(step)) {
+            step->value = step->buffer;
         }
         // A constant is in its register already, if it has one.
         if (!step->is_absorbed && (step->code != TSI_TILE_CONST || step->is_direct)) {
-            pipeline->live[pipeline->live_count++] = step;
+            make_call(pipeline, step, &pipeline->calls[pipeline->call_count++]);
         }
+    }
+}
+
+static void
+find_rows(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
+          struct tsi_tile_terms *terms)
+{
+    const bool has_rows = tsi_pipeline_rows(pipeline, at) > 1;
+    for (int k = 0; k < 2 && pipeline->term[k] >= 0; k++) {
+        const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
+        struct tsi_kernel_term *const term = &terms->term[k];
+        terms->has_rows[k] = step->in_rows && has_rows;
+        term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
+        term->ahead = step->in_rows ? step->ahead : 0;
     }
 }
 
@@ -173,14 +236,13 @@ void
 tsi_pipeline_terms(const struct tsi_pipeline *pipeline, const struct tsi_tile_at *at,
                    struct tsi_tile_terms *terms)
 {
-    const bool has_rows = pipeline->split >= 0 && tsi_pipeline_rows(pipeline, at) > 1;
-    for (int k = 0; k < 2 && pipeline->term[k] >= 0; k++) {
-        const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
-        struct tsi_kernel_term *const term = &terms->term[k];
-        terms->has_rows[k] = step->in_rows && has_rows;
-        term->data = step->value;
-        term->step = terms->has_rows[k] ? step->reach.step[0] : 0;
-        term->ahead = step->in_rows ? step->ahead : 0;
+    for (int k = 0; k < 2; k++) {
+        if (terms->value[k] != NULL) {
+            terms->term[k].data = *terms->value[k];
+        }
+    }
+    if (pipeline->split >= 0) {
+        find_rows(pipeline, at, terms);
     }
 }
 
@@ -188,10 +250,14 @@ void
 tsi_pipeline_begin_terms(const struct tsi_pipeline *pipeline, struct tsi_tile_terms *terms)
 {
     *terms = (struct tsi_tile_terms){.split = pipeline->split};
-    for (int k = 0; k < 2; k++) {
-        terms->term[k].scale = pipeline->scale[k];
-        terms->term[k].is_square = pipeline->term[k] >= 0 && pipeline->square[0] >= 0;
+    for (int k = 0; k < 2 && pipeline->term[k] >= 0; k++) {
+        const struct tsi_step *const step = &pipeline->steps[pipeline->term[k]];
+        terms->value[k] = is_settled(step) ? NULL : &step->value;
+        terms->term[k].data = step->value;
+        terms->term[k].is_square = pipeline->square[0] >= 0;
     }
+    terms->term[0].scale = pipeline->scale[0];
+    terms->term[1].scale = pipeline->scale[1];
 }
 
 const void *

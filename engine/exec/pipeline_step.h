@@ -5,13 +5,14 @@
 #ifndef TSI_EXEC_PIPELINE_STEP_H
 #define TSI_EXEC_PIPELINE_STEP_H
 
+#include "engine/base/buf.h"
 #include "engine/exec/pieces.h"
 #include "engine/exec/pipeline.h"
 
 // What each tile needs is in the first two lines of the cache: between two tiles their elements go
 // through it.
 struct tsi_step {
-    uint8_t code;
+    _Alignas(TSI_BUF_ALIGN) uint8_t code;
     uint8_t bytes; // of one element of the value
     bool is_direct;
     bool is_kept;     // in a register of its own that may still hold the value of an earlier tile
@@ -23,7 +24,6 @@ struct tsi_step {
     int in[3];        // steps; −1 beyond the arity
     void *buffer;
     const void *value;
-    const void *const *from[3];  // of a map or cast: where values are; of NULL beyond the arity
     tsi_kernel_map *map;         // NULL for all but maps
     tsi_kernel_combine *combine; // instead of `map` where not NULL, with these scales
     tsi_kernel_cast *cast;       // NULL for a cast that changes nothing
@@ -38,6 +38,26 @@ struct tsi_step {
     struct tsi_piece *piece; // instead of `view` for what lies in several chunks
     struct tsi_reach reach;
     struct tsi_scalar constant;
+};
+
+// What each tile needs done, in the order of the steps. What that takes is in one line of the
+// cache where it can be: the elements of each tile push out what lies around, and every line of it
+// is waited for.
+struct tsi_pipeline_call {
+    // Of whole tiles; NULL for all that is not such a map.
+    _Alignas(TSI_BUF_ALIGN) tsi_kernel_map *map;
+    union {
+        struct {
+            void *out;                  // NULL: where a direct pipeline writes
+            const void *const *from[3]; // the operands: `in` here, or the value of a load
+            const void *in[3];          // NULL beyond the arity
+        } map;
+        struct {
+            struct tsi_step *step;     // tsi_pipeline_step() does it
+            const unsigned char *data; // unless all tiles are runs that a load leaves where they
+            const int64_t *stride;     // are, from `data` on; NULL otherwise
+        } step;
+    } of;
 };
 
 // The rows of a tile of a pipeline with a split, and the elements of each.

@@ -131,7 +131,7 @@ fold_turned(const struct tsi_tile_fold *fold, int64_t rows, int64_t columns, con
 }
 
 static void
-find_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
+find_rows(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
           struct tsi_tile_call *call)
 {
     const struct tsi_reach *const reach = &fold->reach;
@@ -161,13 +161,24 @@ find_call(const struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
     }
 }
 
-static const struct tsi_tile_call *
+static __attribute__((noinline)) void
+find_call(struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
+{
+    struct tsi_tile_call *const call = &fold->call;
+    find_rows(fold, at, call);
+    call->column_bytes = call->columns * fold->element_bytes;
+    if (call->outer == 0 && !call->is_turned) {
+        call->linear = call->is_across ? fold->linear->across : fold->linear->down;
+    }
+    fold->has_call = true;
+    fold->call_shape = at->shape;
+}
+
+static inline const struct tsi_tile_call *
 call_for(struct tsi_tile_fold *fold, const struct tsi_tile_at *at)
 {
     if (!fold->has_call || fold->call_shape != at->shape) {
-        find_call(fold, at, &fold->call);
-        fold->has_call = true;
-        fold->call_shape = at->shape;
+        find_call(fold, at);
     }
     return &fold->call;
 }
@@ -214,25 +225,35 @@ tsi_tile_fold_take(struct tsi_tile_fold *fold, const struct tsi_tile_at *at, con
     }
 }
 
+// Places terms of which some may have rows; false if no kernel takes such rows.
+static bool
+place_rows(const struct tsi_tile_fold *fold, struct tsi_tile_terms *terms)
+{
+    const struct tsi_reach *const reach = &fold->reach;
+    const bool has_rows = terms->has_rows[0] || terms->has_rows[1];
+    for (int k = 0; k < 2; k++) {
+        if (!terms->has_rows[k]) {
+            terms->term[k].step = fold->call.column_bytes;
+        }
+    }
+    return !has_rows || (reach->ndim == 2 && reach->first[1] == terms->split);
+}
+
 bool
 tsi_tile_fold_terms(struct tsi_tile_fold *fold, const struct tsi_tile_at *at,
                     struct tsi_tile_terms *terms)
 {
-    const struct tsi_reach *const reach = &fold->reach;
     const struct tsi_tile_call *const call = call_for(fold, at);
-    const bool has_rows = terms->has_rows[0] || terms->has_rows[1];
-    if (call->outer > 0 || call->is_turned ||
-        (has_rows && (reach->ndim != 2 || reach->first[1] != terms->split))) {
+    if (call->linear == NULL) {
         return false;
     }
-    for (int k = 0; k < 2; k++) {
-        if (!terms->has_rows[k]) {
-            terms->term[k].step = call->columns * fold->element_bytes;
-        }
+    if (terms->split < 0) {
+        terms->term[0].step = call->column_bytes;
+        terms->term[1].step = call->column_bytes;
+    } else if (!place_rows(fold, terms)) {
+        return false;
     }
-    tsi_kernel_fold_linear *const kernel =
-        call->is_across ? fold->linear->across : fold->linear->down;
-    kernel(call->rows, call->columns, terms->term,
-           (double *)fold->planes[0] + tsi_tiling_offset(fold->tiling, at, fold->acc_step));
+    call->linear(call->rows, call->columns, terms->term,
+                 (double *)fold->planes[0] + tsi_tiling_offset(fold->tiling, at, fold->acc_step));
     return true;
 }

@@ -12,8 +12,10 @@
 // reach are looped over.
 struct tsi_tile_call {
     tsi_kernel_fold *kernel;
+    tsi_kernel_fold_linear *linear; // of terms; NULL if these cannot be taken so
     int64_t rows;
     int64_t columns;
+    int64_t column_bytes; // of all columns
     int64_t row_step;
     int64_t column_step;
     uint8_t outer;
@@ -57,6 +59,7 @@ void tsi_tile_fold_take(struct tsi_tile_fold *fold, const struct tsi_tile_at *at
 // `split` on in their columns.
 struct tsi_tile_terms {
     struct tsi_kernel_term term[2];
+    const void *const *value[2]; // what becomes the data of a term; NULL: it does not change
     bool has_rows[2];
     int split;
 };
