@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One test of a battery of TestU01 over the bits of a random array:
+// A battery of TestU01 over the bits of a random array, or one test of it:
 //
-//   crush small|crush|big TEST [SEED]
+//   crush small|crush|big [TEST [SEED]]
 //
-// prints on the standard error a line for each statistic of test number TEST: the number, its name,
-// the probability of as much or more. TestU01 itself fills the standard output. The words are those
-// of the 64-bit integers of the seed, 42 unless told otherwise, and of stream TEST, the lower half
-// first. scripts/crush.sh runs all tests of a battery.
+// prints on the standard error a line for each statistic of test number TEST, or of all one after
+// the other, which is number 0: the number, its name, the probability of as much or more. It ends
+// with 1 if one failed, beyond 10^-10. TestU01 itself fills the standard output. The words are
+// those of the 64-bit integers of the seed, 42 unless told otherwise, and of stream TEST, the lower
+// half first. scripts/crush.sh runs all tests of a battery at the same time.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,10 @@
 
 #include "engine/kernel/kernel.h"
 
-enum { ELEMENTS = 4096, TESTS_MAX = 128 };
+enum { ELEMENTS = 4096, TESTS_MAX = 128, EXIT_USAGE = 2 };
+
+// Beyond this, at either end, TestU01 calls a probability a clear failure.
+static const double failure = 1e-10;
 
 struct battery {
     const char *name;
@@ -61,27 +65,48 @@ find_battery(const char *name)
     return NULL;
 }
 
+// Chooses test `test` of a battery, or all: `repeats` is by number.
+static void
+choose(const struct battery *battery, int test, int *repeats)
+{
+    for (int i = 1; i <= battery->tests; i++) {
+        repeats[i] = test == 0 || test == i ? 1 : 0;
+    }
+}
+
+// Prints the statistics that there are; the status to end with.
+static int
+tell(int test)
+{
+    int status = bbattery_NTests > 0 ? EXIT_SUCCESS : EXIT_USAGE;
+    for (int i = 0; i < bbattery_NTests; i++) {
+        const double p = bbattery_pVal[i];
+        fprintf(stderr, "%d %s: %.17g\n", test, bbattery_TestNames[i], p);
+        if (!(p >= failure && p <= 1 - failure)) {
+            status = EXIT_FAILURE;
+        }
+    }
+    return status;
+}
+
 int
 main(int argument_count, char **arguments)
 {
-    const bool is_right = argument_count == 3 || argument_count == 4;
+    const bool is_right = argument_count >= 2 && argument_count <= 4;
     const struct battery *battery = is_right ? find_battery(arguments[1]) : NULL;
-    const int test = battery != NULL ? atoi(arguments[2]) : 0;
+    const int test = argument_count > 2 ? atoi(arguments[2]) : 0;
     int repeats[TESTS_MAX] = {0};
     char name[] = "tessera";
-    if (battery == NULL || test < 1 || test > battery->tests) {
-        fprintf(stderr, "usage: crush small|crush|big TEST [SEED]\n");
-        return 2;
+    if (battery == NULL || test < 0 || test > battery->tests) {
+        fprintf(stderr, "usage: crush small|crush|big [TEST [SEED]]\n");
+        return EXIT_USAGE;
     }
     params.stream = (uint32_t)test;
     params.seed = argument_count == 4 ? strtoull(arguments[3], NULL, 10) : params.seed;
-    repeats[test] = 1;
+    choose(battery, test, repeats);
     swrite_Basic = FALSE;
     unif01_Gen *generator = unif01_CreateExternGenBits(name, next_word);
     battery->run(generator, repeats);
     unif01_DeleteExternGenBits(generator);
-    for (int i = 0; i < bbattery_NTests; i++) {
-        fprintf(stderr, "%d %s: %.17g\n", test, bbattery_TestNames[i], bbattery_pVal[i]);
-    }
-    return bbattery_NTests > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return tell(test);
 }
