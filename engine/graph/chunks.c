@@ -20,6 +20,10 @@ enum {
     // Rows of a chunk that is cut on several axes are multiples of this, so that they start on
     // cache lines where the array does.
     CHOSEN_MULTIPLE = 16,
+    // The part of a chunk that lies in one run is one in so many: so a reduction along the other
+    // axes leaves little of it. But a run has this many elements if a chunk has.
+    RUN_SHARE = 16,
+    RUN_MIN = 8192,
     CHUNKS_TEXT_MAX = 512,
     LIST_SHOWN_MAX = 4,
 };
@@ -53,18 +57,34 @@ share_of(int64_t elements, int64_t taken)
     return rest > 0 ? rest : 1;
 }
 
-// From the axis on which neighbours lie next to each other to the others: whole as long as that
-// fits, then what is left, then single elements.
+// From the axis on which neighbours lie next to each other to the others, each as far as it goes:
+// first what lies in one run, which is not to be all of a chunk, then the axes outside of it. If
+// these do not use up a chunk, the run is longer.
 static void
 choose_runs(struct tsi_grid *grid, uint32_t axes, int64_t elements, bool last_axis_first)
 {
+    const int64_t wanted = elements / RUN_SHARE > RUN_MIN ? elements / RUN_SHARE : RUN_MIN;
+    int64_t room = elements < wanted ? elements : wanted;
+    int64_t taken = 1;
+    int cut = -1;
     for (int k = 0; k < grid->ndim; k++) {
         const int i = last_axis_first ? grid->ndim - 1 - k : k;
-        if ((axes >> i & 1) != 0) {
-            const int64_t size = grid->axis[i].size;
-            grid->axis[i] = tsi_axis_regular(size, elements);
-            elements = share_of(elements, size);
+        if ((axes >> i & 1) == 0) {
+            continue;
         }
+        const int64_t size = grid->axis[i].size;
+        const int64_t step = share_of(room, taken);
+        if (step < size && cut < 0) {
+            cut = i;
+            room = elements;
+        }
+        grid->axis[i] = tsi_axis_regular(size, step);
+        taken *= size > 0 && size < step ? size : step;
+    }
+    if (cut >= 0) {
+        const int64_t size = grid->axis[cut].size;
+        const int64_t others = taken / tsi_axis_chunk_size_max(&grid->axis[cut]);
+        grid->axis[cut] = tsi_axis_regular(size, share_of(elements, others));
     }
 }
 

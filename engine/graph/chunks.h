@@ -11,7 +11,7 @@
 #include "tessera/dtype.h"
 
 // How the library cuts axes that are left to it: with as many elements on each as on the next, or,
-// for what is read from a file, so that a chunk lies in one run as far as possible.
+// for what lies in memory or in a file, so that a chunk has long runs.
 enum tsi_chunks_way {
     TSI_CHUNKS_EVEN,
     TSI_CHUNKS_C_RUNS,

@@ -28,13 +28,10 @@ tsi_create_bad(struct tess_session *session, const char *name, tess_dtype dtype)
 
 struct tess_array *
 tsi_create_cut(struct tess_session *session, const struct tess_shape *shape,
-               const struct tess_chunks *chunks, struct tsi_arena *scratch,
+               const struct tess_chunks *chunks, enum tsi_chunks_way way, struct tsi_arena *scratch,
                struct tess_array *draft)
 {
     struct tsi_error error;
-    const enum tsi_chunks_way way = draft->kind != TSI_NODE_FILE       ? TSI_CHUNKS_EVEN
-                                    : draft->file.header.fortran_order ? TSI_CHUNKS_FORTRAN_RUNS
-                                                                       : TSI_CHUNKS_C_RUNS;
     const tess_status status =
         tsi_chunks_grid(scratch, shape, chunks, draft->dtype, way, &draft->grid, &error);
     return status == TESS_OK ? NULL : tsi_node_fail(session, status, draft->name, "%s", error.text);
@@ -58,7 +55,10 @@ tsi_create_node(struct tess_session *session, const struct tess_shape *shape,
 {
     struct tsi_arena scratch;
     tsi_arena_init(&scratch);
-    struct tess_array *array = tsi_create_cut(session, shape, chunks, &scratch, draft);
+    const enum tsi_chunks_way way = draft->kind != TSI_NODE_FILE       ? TSI_CHUNKS_EVEN
+                                    : draft->file.header.fortran_order ? TSI_CHUNKS_FORTRAN_RUNS
+                                                                       : TSI_CHUNKS_C_RUNS;
+    struct tess_array *array = tsi_create_cut(session, shape, chunks, way, &scratch, draft);
     if (array == NULL) {
         if (draft->kind == TSI_NODE_SOURCE) {
             tsi_create_steps(&draft->grid, 1, draft->source.step);
@@ -231,7 +231,8 @@ tess_array *(tess_eye)(tess_session *session, int64_t rows, int64_t columns, int
     struct tsi_arena scratch;
     tsi_arena_init(&scratch);
     const struct tess_shape shape = {2, {rows, columns}};
-    struct tess_array *array = tsi_create_cut(session, &shape, &chunks, &scratch, &draft);
+    struct tess_array *array =
+        tsi_create_cut(session, &shape, &chunks, TSI_CHUNKS_EVEN, &scratch, &draft);
     if (array == NULL) {
         draft.source.source = TSI_SOURCE_EYE;
         draft.source.step[0] = rows > 1 ? -1 : 0;
@@ -293,6 +294,26 @@ set_memory(struct tess_session *session, const void *data, const int64_t *stride
     return NULL;
 }
 
+// The order of the axes by how far apart neighbours are; axes that repeat have no say. The shape
+// may still be wrong.
+static enum tsi_chunks_way
+way_of(const struct tess_shape *shape, const int64_t *strides)
+{
+    bool is_c = true;
+    bool is_fortran = true;
+    int64_t outer = 0;
+    for (int i = 0; i < shape->ndim && i < TESS_NDIM_MAX && strides != NULL; i++) {
+        const int64_t stride = strides[i] < 0 && strides[i] != INT64_MIN ? -strides[i] : strides[i];
+        if (shape->size[i] <= 1 || stride == 0) {
+            continue;
+        }
+        is_c = is_c && (outer == 0 || stride <= outer);
+        is_fortran = is_fortran && stride >= outer;
+        outer = stride;
+    }
+    return is_c ? TSI_CHUNKS_C_RUNS : is_fortran ? TSI_CHUNKS_FORTRAN_RUNS : TSI_CHUNKS_EVEN;
+}
+
 tess_array *(tess_from_memory)(tess_session *session, const void *data, tess_dtype dtype,
                                tess_shape shape, const int64_t *strides, tess_chunks chunks)
 {
@@ -303,7 +324,8 @@ tess_array *(tess_from_memory)(tess_session *session, const void *data, tess_dty
     struct tess_array draft = {.name = "from_memory", .kind = TSI_NODE_MEMORY, .dtype = dtype};
     struct tsi_arena scratch;
     tsi_arena_init(&scratch);
-    struct tess_array *array = tsi_create_cut(session, &shape, &chunks, &scratch, &draft);
+    struct tess_array *array =
+        tsi_create_cut(session, &shape, &chunks, way_of(&shape, strides), &scratch, &draft);
     if (array == NULL) {
         array = set_memory(session, data, strides, &draft);
     }

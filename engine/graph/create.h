@@ -6,6 +6,7 @@
 #define TSI_GRAPH_CREATE_H
 
 #include "engine/base/arena.h"
+#include "engine/graph/chunks.h"
 #include "engine/graph/node.h"
 #include "engine/graph/session.h"
 
@@ -15,8 +16,8 @@ struct tess_array *tsi_create_bad(struct tess_session *session, const char *name
 // Fills draft->grid for draft->dtype, with boundaries in `scratch`. A failed array if shape or
 // chunks are wrong, else NULL.
 struct tess_array *tsi_create_cut(struct tess_session *session, const struct tess_shape *shape,
-                                  const struct tess_chunks *chunks, struct tsi_arena *scratch,
-                                  struct tess_array *draft);
+                                  const struct tess_chunks *chunks, enum tsi_chunks_way way,
+                                  struct tsi_arena *scratch, struct tess_array *draft);
 
 // Makes the node of `*draft` with such a grid. A SOURCE gets the indices of C order.
 struct tess_array *tsi_create_node(struct tess_session *session, const struct tess_shape *shape,

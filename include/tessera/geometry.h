@@ -21,7 +21,8 @@ typedef struct tess_shape {
 // Where an array is cut. On each axis either every chunk but the last has `step` elements, or,
 // where `list` is not NULL, chunk i has list[i] elements and the `list_count` of them add up to the
 // axis. A step may be larger than the axis. TESS_WHOLE_AXIS is one chunk; TESS_AUTO_CHUNK lets the
-// library choose. Lists are copied by the call that takes the chunks.
+// library choose: chunks of about 16 MiB, as long on each axis, or with long runs of what lies in
+// memory or in a file. Lists are copied by the call that takes the chunks.
 //
 // `ndim` TESS_EVERY_AXIS applies step[0] to all axes.
 typedef struct tess_chunks {

@@ -116,6 +116,83 @@ Test(graph_chunks, chosen)
     expect_rules(&session);
 }
 
+// No element is read where an expression is only built.
+static const double some_memory = 0.0;
+
+static tess_array *
+in_memory(tess_shape shape, const int64_t *strides)
+{
+    return tess_from_memory(&session, &some_memory, TESS_F64, shape, strides, TESS_CHUNKS_AUTO);
+}
+
+// What lies in memory or in a file is cut so that chunks have long runs, and several of them.
+Test(graph_chunks, chosen_runs)
+{
+    tess_array *x = in_memory(TESS_SHAPE(8192, 8192), NULL);
+    EXPECT_CHUNKS(x, 1, 8192);
+    cr_assert_eq(tess_array_chunk_size(x, 0, 0), 256);
+    x = in_memory(TESS_SHAPE(1000, 1000000), NULL);
+    cr_assert_eq(tess_array_chunk_size(x, 0, 0), 16);
+    cr_assert_eq(tess_array_chunk_size(x, 1, 0), 131072);
+    x = in_memory(TESS_SHAPE(4, 16000000), NULL);
+    EXPECT_CHUNKS(x, 0, 4);
+    cr_assert_eq(tess_array_chunk_size(x, 1, 0), 524288);
+    x = in_memory(TESS_SHAPE(1000, 1000, 1000), NULL);
+    cr_assert_eq(tess_array_chunk_size(x, 0, 0), 16);
+    cr_assert_eq(tess_array_chunk_size(x, 1, 0), 131);
+    EXPECT_CHUNKS(x, 2, 1000);
+    x = in_memory(TESS_SHAPE(5000000), NULL);
+    EXPECT_CHUNKS(x, 0, 2097152, 2097152, 805696);
+    x = in_memory(TESS_SHAPE(0, 5), NULL);
+    cr_assert_eq(x->status, TESS_OK, "%s", x->error);
+    expect_rules(&session);
+}
+
+// Runs are along the axis whose neighbours are nearest; without an order no axis is.
+Test(graph_chunks, chosen_runs_follow_strides)
+{
+    const tess_shape square = TESS_SHAPE(8192, 8192);
+    const int64_t fortran[] = {8, 65536};
+    const int64_t backwards[] = {-65536, -8};
+    const int64_t repeated[] = {0, 8};
+    const int64_t mixed[] = {8192, 8, 67108864};
+    tess_array *x = in_memory(square, fortran);
+    EXPECT_CHUNKS(x, 0, 8192);
+    cr_assert_eq(tess_array_chunk_size(x, 1, 0), 256);
+    x = in_memory(square, backwards);
+    EXPECT_CHUNKS(x, 1, 8192);
+    x = in_memory(square, repeated);
+    EXPECT_CHUNKS(x, 1, 8192);
+    x = in_memory(TESS_SHAPE(1024, 1024, 1024), mixed);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(tess_array_chunk_size(x, i, 0), 128);
+    }
+    expect_rules(&session);
+}
+
+Test(graph_chunks, chosen_runs_have_no_more_bytes_than_planned)
+{
+    uint64_t state = 11;
+    for (int round = 0; round < 2000; round++) {
+        tess_shape shape = {.ndim = 1 + round % 6};
+        int64_t elements = 1;
+        for (int i = 0; i < shape.ndim; i++) {
+            state = state * UINT64_C(6364136223846793005) + 1442695040888963407U;
+            shape.size[i] = (int64_t)((state >> 40) % (round % 3 == 0 ? 20 : 1000));
+            elements *= shape.size[i];
+        }
+        tess_array *x = in_memory(shape, NULL);
+        cr_assert_eq(x->status, TESS_OK, "%s", x->error);
+        const int64_t largest = tsi_grid_chunk_elements_max(&x->grid);
+        const int64_t room = (16 << 20) / 8;
+        cr_assert(largest <= room, "round %d", round);
+        // At least half of what there is room for is used.
+        cr_assert(largest >= (elements < room ? elements : room / 2), "round %d: %lld", round,
+                  (long long)largest);
+    }
+    expect_rules(&session);
+}
+
 Test(graph_chunks, chosen_chunks_have_no_more_bytes_than_planned)
 {
     const tess_dtype dtypes[] = {TESS_BOOL, TESS_I16, TESS_F32, TESS_F64};
