@@ -180,7 +180,10 @@ bool
 tsi_exec_takes_strides(const struct tsi_program *program, int op)
 {
     const struct tsi_chunk_op *const made = &program->ops[op];
-    return tsi_run_is_only_load(made) && !made->inputs[0].map.is_explicit &&
+    if (!tsi_run_is_only_load(made)) {
+        return made->work == TSI_WORK_TILE && made->tile.sink == TSI_SINK_STORE;
+    }
+    return !made->inputs[0].map.is_explicit &&
            program->ops[made->inputs[0].op].work != TSI_WORK_FILE;
 }
 

@@ -53,7 +53,8 @@ tess_status tsi_exec_run(const struct tsi_exec_task *task, struct tsi_error *err
 void tsi_exec_run_both(const struct tsi_exec_task *const tasks[2],
                        struct tsi_error *const errors[2], tess_status statuses[2]);
 
-// Whether tasks of `op` can put their output's elements anywhere: those that only move elements.
+// Whether tasks of `op` can put their output's elements anywhere: those that store what they make
+// of elements one by one, or only move them, but from a file.
 bool tsi_exec_takes_strides(const struct tsi_program *program, int op);
 
 // The buffer that already is what `task` is to make, since the operation only passes chunks on;

@@ -50,31 +50,34 @@ store_runs(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_pipe
     return TESS_OK;
 }
 
-// Only a rectangle is not one run of the output, and it has two axes.
+// Tiles that are several runs of the output are made in a register.
 static tess_status
-store_rectangles(struct tsi_run *run, const struct tsi_tiling *tiling,
-                 struct tsi_pipeline *pipeline, const struct tsi_reach *reach,
-                 const int64_t *stride, size_t bytes, unsigned char *out)
+store_boxes(struct tsi_run *run, const struct tsi_tiling *tiling, struct tsi_pipeline *pipeline,
+            const struct tsi_reach *reach, const int64_t *stride, size_t bytes, unsigned char *out)
 {
     struct tsi_tile_at at;
     tsi_tiling_first(tiling, 0, &at);
     do {
+        int64_t size[TESS_NDIM_MAX];
+        int64_t step[TESS_NDIM_MAX];
         const tess_status status = tsi_run_check(run);
         if (status != TESS_OK) {
             return status;
         }
-        const int64_t rows = tsi_reach_size(tiling, reach, &at, 0);
-        const int64_t columns = tsi_reach_size(tiling, reach, &at, 1);
-        tsi_kernel_copy(rows, columns, bytes, out + tsi_tiling_offset(tiling, &at, stride),
-                        reach->step[0], reach->step[1], tsi_pipeline_run(pipeline, &at, NULL),
-                        columns * (int64_t)bytes, (int64_t)bytes);
+        for (int i = 0; i < reach->ndim; i++) {
+            size[i] = tsi_reach_size(tiling, reach, &at, i);
+        }
+        tsi_box_strides(reach->ndim, size, bytes, step);
+        tsi_box_copy(reach->ndim, size, bytes, out + tsi_tiling_offset(tiling, &at, stride),
+                     reach->step, tsi_pipeline_run(pipeline, &at, NULL), step);
     } while (tsi_tiling_next(tiling, &at));
     return TESS_OK;
 }
 
-// Stores all tiles of a chunk that is not empty at `out`, in C order.
+// Stores all tiles of a chunk that is not empty at `out`. `strides` are those of the loop axes,
+// NULL: C order.
 static tess_status
-store_tiles(struct tsi_run *run, void *out)
+store_tiles(struct tsi_run *run, void *out, const int64_t *strides)
 {
     struct tsi_operand *views = NULL;
     tess_status status = tsi_pieces_bind(run, &views);
@@ -84,20 +87,24 @@ store_tiles(struct tsi_run *run, void *out)
     struct tsi_tiling tiling;
     struct tsi_reach reach;
     struct tsi_pipeline pipeline;
-    int64_t stride[TESS_NDIM_MAX];
+    int64_t dense[TESS_NDIM_MAX];
     const struct tsi_tile *const tile = &run->op->tile;
     const size_t bytes = tess_dtype_bytes(tsi_pipeline_dtype(tile, tile->instruction_count - 1));
-    tsi_box_strides(run->op->loop.ndim, run->size, bytes, stride);
+    tsi_box_strides(run->op->loop.ndim, run->size, bytes, dense);
+    const int64_t *const stride = strides != NULL ? strides : dense;
     tsi_tiling_choose(run, &tiling);
+    if (strides != NULL) {
+        tsi_tiling_part_rows(&tiling);
+    }
     tsi_reach_make(&tiling, stride, 0, &reach);
-    const bool is_run = reach.ndim <= 1;
+    const bool is_run = reach.ndim == 0 || (reach.ndim == 1 && reach.step[0] == (int64_t)bytes);
     status = tsi_pipeline_make(run, &tiling, views, is_run, &pipeline);
     if (status != TESS_OK) {
         return status;
     }
     tsi_pipeline_ready(&pipeline);
     return is_run ? store_runs(run, &tiling, &pipeline, stride, bytes, out)
-                  : store_rectangles(run, &tiling, &pipeline, &reach, stride, bytes, out);
+                  : store_boxes(run, &tiling, &pipeline, &reach, stride, bytes, out);
 }
 
 // Whether the chunk is a run of elements of one source and fits in a tile.
@@ -128,6 +135,7 @@ store_source(struct tsi_run *run, void *out)
     return status;
 }
 
+// Stores the chunk at `out`, which is where the task's output goes or memory in C order.
 static tess_status
 store_chunk(struct tsi_run *run, void *out)
 {
@@ -137,7 +145,8 @@ store_chunk(struct tsi_run *run, void *out)
     if (is_short_source(run)) {
         return store_source(run, out);
     }
-    return is_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out);
+    const int64_t *const strides = out == run->task->out ? run->task->out_strides : NULL;
+    return is_load(run->op) ? tsi_operand_copy(run, 0, out) : store_tiles(run, out, strides);
 }
 
 // Where a chunk's elements lie already as they are to be written; NULL if they have to be made.

@@ -22,6 +22,8 @@
 #define DENSE_MIN 16
 // The least elements of a tile of runs, where the chunk has them.
 #define RUN_MIN 512
+// The least elements of a row that is a tile by itself where rows are apart.
+#define APART_ROW_MIN 256
 // The side of a rectangle on the last axis: as long as the one on the dense axis leaves it.
 #define RECTANGLE_COLUMNS 64
 // Tiles of long axes begin at multiples of this many elements of the chunk, for the sake of
@@ -136,6 +138,20 @@ dense_axis(const struct tsi_run *run, const struct tsi_tiling *tiling,
     return has_last ? dense : -1;
 }
 
+// Finds the axes of which a tile has more than one index, after all blocks are chosen.
+static void
+find_box(struct tsi_tiling *tiling)
+{
+    tiling->box_ndim = 0;
+    tiling->elements = 1;
+    for (int i = 0; i < tiling->ndim; i++) {
+        if (tiling->block[i] > 1) {
+            tiling->box[tiling->box_ndim++] = i;
+            tiling->elements *= tiling->block[i];
+        }
+    }
+}
+
 void
 tsi_tiling_choose(const struct tsi_run *run, struct tsi_tiling *tiling)
 {
@@ -155,14 +171,21 @@ tsi_tiling_choose(const struct tsi_run *run, struct tsi_tiling *tiling)
             break;
         }
     }
-    tiling->box_ndim = 0;
-    tiling->elements = 1;
-    for (int i = 0; i < tiling->ndim; i++) {
-        if (tiling->block[i] > 1) {
-            tiling->box[tiling->box_ndim++] = i;
-            tiling->elements *= tiling->block[i];
-        }
+    find_box(tiling);
+}
+
+void
+tsi_tiling_part_rows(struct tsi_tiling *tiling)
+{
+    const int last = tiling->ndim - 1;
+    if (last < 0 || tiling->block[last] < APART_ROW_MIN ||
+        tiling->block[last] < tiling->size[last]) {
+        return;
     }
+    for (int i = 0; i < last; i++) {
+        tiling->block[i] = 1;
+    }
+    find_box(tiling);
 }
 
 static void

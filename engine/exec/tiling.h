@@ -47,6 +47,10 @@ struct tsi_reach {
 // alone, since it sets the order in which a reduction adds.
 void tsi_tiling_choose(const struct tsi_run *run, struct tsi_tiling *tiling);
 
+// Makes tiles of several long rows tiles of one, for an output that is no sum and whose rows are
+// apart: each tile is a run of it then. Others stay.
+void tsi_tiling_part_rows(struct tsi_tiling *tiling);
+
 // The first tile. Axes in the set `last` (loop axes, one bit each) are stepped through inside all
 // others.
 void tsi_tiling_first(const struct tsi_tiling *tiling, uint32_t last, struct tsi_tile_at *at);

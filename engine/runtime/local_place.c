@@ -7,8 +7,8 @@
 // do not do so, for a cancelled job would wait for them.
 //
 // A chunk that is a run there is as any other. One that lies in parts of rows is made there only by
-// tasks that move elements, as transposes and rechunks do, and only if no task reads it; before it
-// is written to disk it is made a run.
+// tasks that store elements one by one (tsi_exec_takes_strides()), and only if no task reads it;
+// before it is written to disk it is made a run.
 
 #include "engine/runtime/local.h"
 

@@ -229,6 +229,103 @@ Test(api_place, moved_otherwise)
     free(data);
 }
 
+// Three times x, less 5, by loops and by tasks whose chunks lie in parts of rows.
+static void
+check_made(tess_session *s, tess_shape shape, tess_chunks chunks)
+{
+    int64_t count = 1;
+    for (int i = 0; i < shape.ndim; i++) {
+        count *= shape.size[i];
+    }
+    int64_t *data = malloc((size_t)count * sizeof *data);
+    cr_assert(data != NULL);
+    for (int64_t i = 0; i < count; i++) {
+        data[i] = i * 131 + i / 251;
+    }
+    struct guarded memory = guard((size_t)count * sizeof *data, 8);
+    tess_array *x = tess_from_memory(s, data, TESS_I64, shape, NULL, chunks);
+    x = tess_subtract(tess_multiply(x, tess_scalar_int(s, 3)), tess_scalar_int(s, 5));
+    cr_assert_eq(tess_compute(x, memory.data, memory.bytes), TESS_OK, "%s", tess_session_error(s));
+    for (int64_t i = 0; i < count; i++) {
+        int64_t have;
+        memcpy(&have, memory.data + (size_t)i * sizeof have, sizeof have);
+        cr_assert_eq(have, 3 * data[i] - 5, "element %" PRId64 " of %" PRId64, i, count);
+    }
+    check_guards(&memory);
+    free(memory.block);
+    free(data);
+}
+
+// Tasks that compute put what they make into parts of the caller's rows too: tiles of one row, of
+// several short ones, of one column, and of three axes; some past the caches.
+Test(api_place, made_into_parts_of_rows)
+{
+    tess_session *s = open_embedded(3);
+    check_made(s, TESS_SHAPE(1211, 703), TESS_CHUNKS(400, 300));
+    check_made(s, TESS_SHAPE(1211, 703), TESS_CHUNKS(1211, 64));
+    check_made(s, TESS_SHAPE(1211, 703), TESS_CHUNKS(17, 512));
+    check_made(s, TESS_SHAPE(20000, 3), TESS_CHUNKS(20000, 1));
+    check_made(s, TESS_SHAPE(20000, 3), TESS_CHUNKS(9000, 2));
+    check_made(s, TESS_SHAPE(30, 70, 90), TESS_CHUNKS(16, 33, 50));
+    check_made(s, TESS_SHAPE(30, 70, 900), TESS_CHUNKS(16, 33, 450));
+    check_made(s, TESS_SHAPE(90, 40, 110), TESS_CHUNKS(90, 1, 110));
+    check_made(s, TESS_SHAPE(90, 40, 110), TESS_CHUNKS(45, 40, 1));
+    check_made(s, TESS_SHAPE(6, 7, 8, 900), TESS_CHUNKS(6, 3, 8, 400));
+    check_made(s, TESS_SHAPE(2100, 2100), TESS_CHUNKS(1050, 1050));
+    tess_session_close(s);
+}
+
+// The same of tiles that are rectangles, since an operand is turned around; and of other sizes.
+Test(api_place, made_of_what_is_turned)
+{
+    enum { SIDE = 700 };
+    static const tess_dtype dtypes[] = {TESS_BOOL, TESS_U8, TESS_I16, TESS_F32, TESS_F64};
+    tess_session *s = open_embedded(3);
+    for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++) {
+        const size_t item = tess_dtype_bytes(dtypes[k]);
+        struct guarded memory = guard((size_t)SIDE * SIDE * item, item);
+        uint8_t *data = malloc((size_t)SIDE * SIDE);
+        cr_assert(data != NULL);
+        for (size_t i = 0; i < (size_t)SIDE * SIDE; i++) {
+            data[i] = (uint8_t)((i * 37 + i / 251) % 2);
+        }
+        tess_array *x =
+            tess_from_memory(s, data, TESS_U8, TESS_SHAPE(SIDE, SIDE), NULL, TESS_CHUNKS(300, 400));
+        tess_array *y = tess_cast(tess_maximum(x, tess_transpose(x, TESS_REVERSED)), dtypes[k]);
+        cr_assert_eq(tess_compute(y, memory.data, memory.bytes), TESS_OK, "%s",
+                     tess_session_error(s));
+        for (size_t i = 0; i < SIDE; i++) {
+            for (size_t j = 0; j < SIDE; j++) {
+                const bool is_one = (data[i * SIDE + j] | data[j * SIDE + i]) != 0;
+                const unsigned char *at = memory.data + (i * SIDE + j) * item;
+                double value = *at;
+                float narrow;
+                int16_t integer;
+                switch (dtypes[k]) {
+                case TESS_I16:
+                    memcpy(&integer, at, sizeof integer);
+                    value = integer;
+                    break;
+                case TESS_F32:
+                    memcpy(&narrow, at, sizeof narrow);
+                    value = (double)narrow;
+                    break;
+                case TESS_F64:
+                    memcpy(&value, at, sizeof value);
+                    break;
+                default:
+                    break;
+                }
+                cr_assert_eq(value, is_one ? 1.0 : 0.0, "%zu, %zu of %zu bytes", i, j, item);
+            }
+        }
+        check_guards(&memory);
+        free(data);
+        free(memory.block);
+    }
+    tess_session_close(s);
+}
+
 static tess_array *
 slow(tess_session *s)
 {
