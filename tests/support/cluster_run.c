@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+// How long a run may take; four times as long with a sanitizer.
+#define PATIENCE_MS 40000
+
 // Enough work that a fault falls into its middle, with chunks that travel between workers.
 static tess_array *
 long_program(tess_session *session)
@@ -46,7 +49,8 @@ test_run_start(const struct test_cluster *cluster)
 void
 test_run_end(struct test_run *run, const char *what)
 {
-    const tess_status status = tess_future_wait(run->future, 40000);
+    const int patience_ms = test_is_sanitized() ? 4 * PATIENCE_MS : PATIENCE_MS;
+    const tess_status status = tess_future_wait(run->future, patience_ms);
     test_check(status == TESS_OK, "%s: %s: %s", what, tess_status_name(status),
                tess_session_error(run->session));
     test_check(test_hash(run->out, run->bytes) == expected(), "%s: the result has other bits",
