@@ -295,14 +295,17 @@ set_memory(struct tess_session *session, const void *data, const int64_t *stride
 }
 
 // The order of the axes by how far apart neighbours are; axes that repeat have no say. The shape
-// may still be wrong.
+// may still be wrong: then there may be fewer strides than it has axes.
 static enum tsi_chunks_way
 way_of(const struct tess_shape *shape, const int64_t *strides)
 {
     bool is_c = true;
     bool is_fortran = true;
     int64_t outer = 0;
-    for (int i = 0; i < shape->ndim && i < TESS_NDIM_MAX && strides != NULL; i++) {
+    if (strides == NULL || shape->ndim < 0 || shape->ndim > TESS_NDIM_MAX) {
+        return TSI_CHUNKS_C_RUNS;
+    }
+    for (int i = 0; i < shape->ndim; i++) {
         const int64_t stride = strides[i] < 0 && strides[i] != INT64_MIN ? -strides[i] : strides[i];
         if (shape->size[i] <= 1 || stride == 0) {
             continue;
