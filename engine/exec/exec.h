@@ -54,7 +54,7 @@ void tsi_exec_run_both(const struct tsi_exec_task *const tasks[2],
                        struct tsi_error *const errors[2], tess_status statuses[2]);
 
 // Whether tasks of `op` can put their output's elements anywhere: those that store what they make
-// of elements one by one, or only move them, but from a file.
+// of elements one by one, and those that only move them, if it is not from a file.
 bool tsi_exec_takes_strides(const struct tsi_program *program, int op);
 
 // The buffer that already is what `task` is to make, since the operation only passes chunks on;

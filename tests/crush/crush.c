@@ -5,7 +5,7 @@
 //   crush small|crush|big [TEST [SEED]]
 //
 // prints on the standard error a line for each statistic of test number TEST, or of all one after
-// the other, which is number 0: the number, its name, the probability of as much or more. It ends
+// the other, which it calls 0: the number, its name, the probability of as much or more. It ends
 // with 1 if one failed, beyond 10^-10. TestU01 itself fills the standard output. The words are
 // those of the 64-bit integers of the seed, 42 unless told otherwise, and of stream TEST, the lower
 // half first. scripts/crush.sh runs all tests of a battery at the same time.
@@ -97,7 +97,7 @@ main(int argument_count, char **arguments)
     const int test = argument_count > 2 ? atoi(arguments[2]) : 0;
     int repeats[TESTS_MAX] = {0};
     char name[] = "tessera";
-    if (battery == NULL || test < 0 || test > battery->tests) {
+    if (battery == NULL || (argument_count > 2 && test < 1) || test > battery->tests) {
         fprintf(stderr, "usage: crush small|crush|big [TEST [SEED]]\n");
         return EXIT_USAGE;
     }
